@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,16 +15,18 @@ from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
+from nnreg.builtin.encoders.scaling import Scaling, learn_scale, with_bounds
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
-from nnreg.data.settings import Columns, NumericClasses
+from nnreg.data.settings import Columns, Missing, NumericClasses
 from nnreg.data.targets import (
     ClassKind,
     ClassTarget,
     NumericTarget,
     Target,
     numeric_targets,
+    require_logarithms,
 )
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
@@ -35,9 +37,12 @@ from nnreg.tables.column_types import refuse_misread, warn_of_texts
 from nnreg.tables.columns import (
     categorical,
     column,
+    common_unit,
     is_numeric,
     is_text,
 )
+from nnreg.tables.dates import refuse_dates, times
+from nnreg.tables.number_texts import NumberTexts
 from nnreg.tables.table import Table
 
 
@@ -168,8 +173,11 @@ def _fit_input(
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
-    impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
-    found = learn_column(encoder, column, impute=impute, indicate=indicate)
+    missing = columns.missing
+    if isinstance(encoder, Number) and encoder.add_indicator is not None:
+        without: Missing | None = "impute" if missing == "indicate" else missing
+        missing = "indicate" if encoder.add_indicator else without
+    found = learn_column(encoder, column, missing, integer=integer)
     _require_memory(table, found)
     if found.encoder.integer and not integer:
         problem = (
@@ -188,7 +196,7 @@ def _encoder_of(
     `by_step` is for the only column of an input of sequences, whose steps are the rows.
     """
     encoder = columns.columns.get(name)
-    scaling: Literal["standard", "none"] = "none" if integer else columns.scaling
+    scaling: Scaling = "none" if integer else columns.scaling
     several = table.columns[name].ndim > 1
     if several and (encoder is None or isinstance(encoder, Number | Category)):
         return Values(scaling, integer=integer)
@@ -201,6 +209,8 @@ def _encoder_of(
         encoder = Category() if _is_categorical(table, name, columns) else Number()
         if isinstance(encoder, Category) and not several:
             warn_of_texts(table, name, categorical(table, name))
+    if getattr(encoder, "unseen", "") is None:
+        encoder = replace(cast(Any, encoder), unseen=columns.unseen)
     match encoder:
         case Number() if by_step and integer:
             return Values("none", integer=True)  # a step has no axis
@@ -216,7 +226,7 @@ def _encoder_of(
             )
         case Category():
             kept = encoder.max_categories or columns.max_categories
-            return replace(encoder, max_categories=kept, unseen=encoder.unseen or columns.unseen)
+            return replace(encoder, max_categories=kept)
     return encoder
 
 
@@ -250,10 +260,13 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
     for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
-        if columns.columns.get(name) not in (None, Number(), Category()):
+        encoder = columns.columns.get(name)
+        if isinstance(encoder, Number):
+            encoder = replace(encoder, format=None)
+        if encoder not in (None, Number(), Category()):
             problem = (
                 f'{name!r} is a target, which has no other encoder than "number" or '
-                '"category", without options; choose one of them'
+                '"category", without options but the "format" of numbers; choose one of them'
             )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
@@ -266,6 +279,16 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     return _numeric_target(train, targets, columns, single=single)
+
+
+def times_of(table: Table, name: str, columns: Columns) -> Array:
+    """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    if name not in columns.columns:
+        return times(table, name)
+    from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
+
+    encoder = columns.columns[name]
+    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
 
 
 def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
@@ -287,19 +310,49 @@ def _class_target(table: Table, train: Table, name: str, *, single: bool) -> Cla
 def _numeric_target(
     train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
 ) -> NumericTarget:
-    raw = numeric_targets(train, names)
+    texts = _number_texts(train, names, columns)
+    raw = numeric_targets(train, names, texts)
     if not math.prod(raw.shape[1:]):
         raise DataError(
             f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
             "have no values; choose another target"
         )
     flat = raw.reshape(-1, raw.shape[-1])
-    width = flat.shape[1]
-    if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
-    mean, deviation = mean_and_deviation(flat)
-    scale = scale_of(mean, deviation)
-    return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    width, scaling = flat.shape[1], columns.target_scaling
+    target = NumericTarget(
+        names,
+        (0.0,) * width,
+        (1.0,) * width,
+        single=single,
+        formats=tuple(texts[name].written if name in texts else None for name in names if texts),
+        units=tuple(texts[name].unit if name in texts else None for name in names if texts),
+    )
+    if scaling == "none" or not len(flat):
+        return target
+    if scaling == "standard":  # all columns at once
+        mean, deviation = mean_and_deviation(flat)
+        scale = scale_of(mean, deviation)
+        return replace(target, mean=tuple(mean.tolist()), std=tuple(scale.tolist()))
+    if scaling == "log":
+        require_logarithms(train, names, raw)
+    scales = [with_bounds(learn_scale(one, scaling), one) for one in flat.T]
+    return replace(
+        target,
+        mean=tuple(one.mean for one in scales),
+        std=tuple(one.std for one in scales),
+        curves=tuple(one.curve for one in scales if one.curve),
+    )
+
+
+def _number_texts(train: Table, names: Sequence[str], columns: Columns) -> dict[str, NumberTexts]:
+    """Return how the numbers of the targets are written, of those whose encoder has a format."""
+    found = {}
+    for name in names:
+        encoder = columns.columns.get(name)
+        if encoder is not None and encoder.number_texts is not None:
+            unit = common_unit(train, name, encoder.number_texts)
+            found[name] = replace(encoder.number_texts, unit=unit)
+    return found
 
 
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
@@ -333,7 +386,9 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
-    refuse_misread(table, name, categorical(table, name).categories)
+    categories = categorical(table, name).categories
+    refuse_dates(table, name, categories)
+    refuse_misread(table, name, categories)
     return True
 
 

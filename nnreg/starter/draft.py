@@ -100,17 +100,23 @@ class SpecDraft:
             data["inputs"] = [one.name for one in self.inputs]
         elif self.excluded:
             data["exclude"] = list(self.excluded)
-        if self._texts:
-            data["columns"] = dict.fromkeys(self._texts, "tf_idf")
         if any(one.missing for one in self.inputs):
             data["missing"] = "indicate"
         if any(one.kind == "categories" for one in self.inputs):
             data["unseen"] = "ignore"
         if any(one.many_categories for one in self.inputs):
             data["max_categories"] = MAX_CATEGORIES
+        if encoders := self._encoders():
+            data["columns"] = encoders
         if not self.target.classification:
             data["target_scaling"] = "standard"
         return {**data, "split": dict(split)} if split else data
+
+    def _encoders(self) -> dict[str, Any]:
+        """Return the encoders of columns that are not inferred."""
+        written = {one.name: one.format for one in (*self.inputs, self.target) if one.format}
+        numbers = {name: {"type": "number", "format": one} for name, one in written.items()}
+        return {**dict.fromkeys(self._texts, "tf_idf"), **numbers}
 
     def _hidden(self) -> list[dict[str, Any]]:
         """Return the layers before the last one: the more rows, the larger the network."""
@@ -158,8 +164,7 @@ class SpecDraft:
             "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
-            "$.data.columns": "Texts become the frequencies of their most frequent words, rare "
-            "words weighted more.",
+            "$.data.columns": _encoders_comment((*self.inputs, target)),
             "$.data.missing": f"{counted(missing, 'missing value')}: a category of its own; a "
             "number is imputed with the mean, and a second input says that it was missing.",
             "$.data.max_categories": _many(self.inputs),
@@ -196,6 +201,18 @@ class SpecDraft:
             name = json_text.dumps(self.time_column, ensure_ascii=False)
             text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
         return text
+
+
+def _encoders_comment(inputs: Iterable[ColumnFacts]) -> str:
+    """Return why columns have the encoders that they have."""
+    lines = []
+    if any(one.kind == "texts" for one in inputs):
+        lines.append(
+            "Texts become the frequencies of their most frequent words, rare words weighted more."
+        )
+    if any(one.format for one in inputs):
+        lines.append("Numbers in text, with a currency or a unit, or separated thousands.")
+    return "\n".join(lines)
 
 
 def _source_comment(source: Any) -> str:

@@ -15,6 +15,7 @@ from nnreg._types import Array
 from nnreg.errors import DataError, NnregWarning
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import cell_text, date_text, parse_number
+from nnreg.tables.number_texts import advice, number_formats
 from nnreg.tables.table import Table
 
 
@@ -65,22 +66,21 @@ COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 def refuse_misread(table: Table, name: str, categories: Sequence[str]) -> None:
-    """Raise `DataError` if all categories are dates, or numbers with a decimal comma.
+    """Raise `DataError` if all categories are numbers that are not plain.
 
     Each would otherwise become a category of its own.
     """
     some = categories[:SAMPLE]
-    if all(map(DATE.fullmatch, some)):
-        raise DataError(
-            f"{table.origin}: column {name!r} holds dates or times, such as {some[0]!r}; derive "
-            "numeric columns from it, such as year, month or weekday, and list it in 'exclude', "
-            'or set it to "category" in data.columns'
-        )
-    if all(map(COMMA.fullmatch, some)):
+    if all(map(COMMA.fullmatch, some)) and len(number_formats(some)) < 2:
         raise DataError(
             f"{table.origin}: column {name!r} has numbers with a decimal comma, such as "
             f'{some[0]!r}; write them with a point, or set "decimal": "," in the source, as in '
             '{"type": "csv", "decimal": ","}, or set it to "category" in data.columns'
+        )
+    if number_formats(some) and (formats := number_formats(categories)):
+        raise DataError(
+            f"{table.origin}: column {name!r} has numbers as text, such as {some[0]!r}; "
+            f'{advice(name, formats)}, or set it to "category"'
         )
 
 

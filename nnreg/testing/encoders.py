@@ -82,6 +82,17 @@ def repeatable(case: EncoderCase) -> None:
     same(case, "the raw column", case.column.values, before)
 
 
+def training_rows(case: EncoderCase) -> None:
+    """`encode_training` returns finite numbers of the encoder's shape, the same each time."""
+    learned, before = case.learned(), case.column.values.copy()
+    first = checked_encode(learned, case.column, "encode_training")
+    if not np.isfinite(first).all():
+        raise AssertionError(f"{case}: an encoded value of a training row is not finite")
+    again = checked_encode(learned, case.column, "encode_training")
+    same(case, "the training rows encoded again", again, first)
+    same(case, "the raw column", case.column.values, before)
+
+
 def rows_alone(case: EncoderCase) -> None:
     """A row is encoded the same alone as among others."""
     learned = case.learned()
@@ -104,7 +115,7 @@ def other_rows(case: EncoderCase) -> None:
                 ) from error
 
 
-CHECKS = (returns, checkpoint, learns_again, repeatable, rows_alone, other_rows)
+CHECKS = (returns, checkpoint, learns_again, repeatable, training_rows, rows_alone, other_rows)
 
 
 def encoded_rows(encoder: Encoder, column: RawColumn) -> list[Array]:

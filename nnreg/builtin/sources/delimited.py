@@ -311,7 +311,7 @@ class _Column:
             self.text = True
         cells = list(map(str.strip, cells))
         if self.comma and not self.wanted:
-            cells = list(map(_with_point, cells))
+            cells = list(map(with_point, cells))
         text = np.empty(len(cells), object)
         text[:] = list(map(self.none.get, cells, cells))
         return text
@@ -335,7 +335,7 @@ class _Column:
         return values
 
 
-def _with_point(cell: str) -> str:
+def with_point(cell: str) -> str:
     """Return a number with a decimal comma as one with a point, other text unchanged."""
     translated = cell.translate(COMMA)
     return cell if math.isnan(parse_number(translated)) else translated
