@@ -7,16 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
-
 from nnreg._types import Array
-from nnreg._utils.formatting import byte_size
-from nnreg._utils.memory import exceeds_memory
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.scaling import Scaling
-from nnreg.data.input_columns import InputColumn, learn_column, raw_column
+from nnreg.data.input_columns import InputColumn, learn_column, raw_column, require_encoded_memory
 from nnreg.data.preprocessing import Preprocessing, columns_of
-from nnreg.data.sequences import are_sequences, longest_sequence
+from nnreg.data.sequences import are_sequences, longest_made, longest_sequence
 from nnreg.data.settings import Columns, Missing
 from nnreg.data.target_fitting import TargetColumns, fit_target, is_categorical
 from nnreg.data.targets import (
@@ -63,7 +59,7 @@ def fit_preprocessing(
         else:
             fitted = _fit_inputs(table, train, group, columns, integer, of_rows)
             if fitted[0].encoder.makes_sequences:
-                steps[key] = _longest_made(fitted[0], train)
+                steps[key] = longest_made(fitted[0], train)
             inputs += fitted
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
@@ -126,17 +122,6 @@ def _fit_inputs(
     return fitted
 
 
-def _longest_made(column: InputColumn, train: Table) -> int:
-    """Return the length of the longest sequence that the training values of a column become."""
-    longest = int(column.encode_sequences(train)[1].max(initial=0))
-    if not longest:
-        raise DataError(
-            f"{train.origin}: all sequences that column {column.name!r} becomes are empty; choose "
-            "another encoder in data.columns"
-        )
-    return longest
-
-
 def _fit_input(
     table: Table,
     train: Table,
@@ -155,7 +140,7 @@ def _fit_input(
         without: Missing | None = "impute" if missing == "indicate" else missing
         missing = "indicate" if encoder.add_indicator else without
     found = learn_column(encoder, column, missing, integer=integer)
-    _require_memory(table, found)
+    require_encoded_memory(table, found)
     if found.encoder.integer and not integer:
         problem = (
             "its encoder gives integers, such as token indices, but the network takes numbers; "
@@ -218,19 +203,6 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
         problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
-
-
-def _require_memory(table: Table, column: InputColumn) -> None:
-    """Raise `DataError` if an encoded column would take more than half of the memory."""
-    width = math.prod(column.shape)
-    size = len(table) * width * np.float32().itemsize
-    if column.encoder.takes == "text" and exceeds_memory(size, 1 / 2):
-        option = "data.max_categories" if isinstance(column.encoder, Category) else "max_words"
-        raise DataError(
-            f"{table.origin}: column {column.name!r} becomes {width:,} numbers in each of "
-            f"{len(table):,} rows, which take {byte_size(size)}; list it in 'exclude', or set "
-            f"{option}"
-        )
 
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:

@@ -11,11 +11,15 @@ from typing import Any, cast
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.formatting import byte_size
+from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation
+from nnreg.builtin.encoders import Category
 from nnreg.builtin.encoders.categories import category_counts, most_frequent
 from nnreg.data.column_summary import ColumnSummary, summarize
 from nnreg.data.observations import Learned, observe
 from nnreg.data.settings import Missing
+from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
@@ -257,3 +261,16 @@ def _is_typical(
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
     return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)
+
+
+def require_encoded_memory(table: Table, column: InputColumn) -> None:
+    """Raise `DataError` if an encoded column would take more than half of the memory."""
+    width = math.prod(column.shape)
+    size = len(table) * width * np.float32().itemsize
+    if column.encoder.takes == "text" and exceeds_memory(size, 1 / 2):
+        option = "data.max_categories" if isinstance(column.encoder, Category) else "max_words"
+        raise DataError(
+            f"{table.origin}: column {column.name!r} becomes {width:,} numbers in each of "
+            f"{len(table):,} rows, which take {byte_size(size)}; list it in 'exclude', or set "
+            f"{option}"
+        )

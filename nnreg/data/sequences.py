@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.memory import array_bytes, require_memory
 from nnreg._utils.suggestions import suggest
+from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Sequences
 from nnreg.errors import DataError, NnregWarning, Problem, SpecError
@@ -330,6 +331,17 @@ def longest_sequence(table: Table, names: Sequence[str]) -> int:
         of = f", the first of {int(empty.sum())} in {len(table)} rows"
         _warn_of_empty(table, names[0], empty, of)
     return int(column.lengths.max())
+
+
+def longest_made(column: InputColumn, train: Table) -> int:
+    """Return the length of the longest sequence that the training values of a column become."""
+    longest = int(column.encode_sequences(train)[1].max(initial=0))
+    if not longest:
+        raise DataError(
+            f"{train.origin}: all sequences that column {column.name!r} becomes are empty; choose "
+            "another encoder in data.columns"
+        )
+    return longest
 
 
 def warned_of_empty(table: Table, names: Sequence[str]) -> bool:
