@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.processes import limited
 from benchmarks.real_tables import summary
+from benchmarks.real_tables.reading import missing_packages
 from benchmarks.real_tables.tables import HELD_OUT, TUNE, VERSIONS, RealTable
 
 METHODS = ("nnreg", "MLP", "boosting", "linear")
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(f"{one.name:12} {one.kind:15} {one.description}" for one in options.tables))
     elif options.requirements:
         print("\n".join(f"{name}=={version}" for name, version in VERSIONS.items()))
+    elif missing := missing_packages():
+        sys.exit(f"these packages ship the tables: pip install {' '.join(missing)}")
     else:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.touch()

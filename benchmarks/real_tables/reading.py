@@ -68,5 +68,6 @@ def _installed(name: str, version: str) -> bool:
 def _file(package: str, item: str) -> Path:
     """Return the path of a file in a package, without importing the package."""
     found = importlib.util.find_spec(package)
-    assert found is not None and found.submodule_search_locations  # `missing_packages` is empty
+    assert found is not None  # `missing_packages` is empty
+    assert found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / item
