@@ -282,6 +282,7 @@ SOURCES: Mapping[str, str] = {
 
 ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
+    "piecewise_linear": "nnreg.builtin.encoders.piecewise:PiecewiseLinear",
     "category": "nnreg.builtin.encoders.categories:Category",
     "values": "nnreg.builtin.encoders.arrays:Values",
 }

@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.arrays import Values as Values
     from nnreg.builtin.encoders.categories import Category as Category
     from nnreg.builtin.encoders.numbers import Number as Number
+    from nnreg.builtin.encoders.piecewise import PiecewiseLinear as PiecewiseLinear
 
 __getattr__ = importing(__name__, ENCODERS.values())
