@@ -284,6 +284,7 @@ SOURCES: Mapping[str, str] = {
 
 ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
+    "piecewise_linear": "nnreg.builtin.encoders.piecewise:PiecewiseLinear",
     "category": "nnreg.builtin.encoders.categories:Category",
     "index": "nnreg.builtin.encoders.categories:Index",
     "hashed": "nnreg.builtin.encoders.hashing:Hashed",

@@ -58,8 +58,31 @@ def test_categories_are_scikit_learns(preprocessing, limit, new):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "rows", [RNG.normal(3, 5, 200), RNG.exponential(size=200), RNG.integers(0, 6, 200) / 4], ids=str
+)
+def test_bins_are_scikit_learns_quantiles_and_sums_of_its_splines(preprocessing, rows):
+    new = RNG.normal(3, 9, 50)
+    learned = encoders.PiecewiseLinear(8).learn(RawColumn.of(rows))
+    edges = np.array(learned.edges)[:, None]
+    bins = preprocessing.KBinsDiscretizer(8, strategy="quantile", quantile_method="linear")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *_, **__: None)  # that equal quantiles are one
+        expected_edges = bins.fit(rows[:, None]).bin_edges_[0]
+    splines = preprocessing.SplineTransformer(degree=1, knots=edges, extrapolation="constant")
+    hats = splines.fit(rows[:, None]).transform(new[:, None])
+    parts = np.cumsum(hats[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    scaled = preprocessing.StandardScaler().fit(rows[:, None]).transform(new[:, None])
+    found = learned.encode(RawColumn.of(new))
+    compare(
+        encoders.PiecewiseLinear,
+        "sklearn.preprocessing.SplineTransformer",
+        [(edges[:, 0], expected_edges), (found, np.hstack([scaled, parts]))],
+    )
+
+
 def test_every_encoder_is_compared():
     of_categories = {"index", "hashed", "target_mean"}  # in test_encoders_categories, and so on
     of_dates, of_text = {"date", "ordered"}, {"bag_of_words", "tf_idf", "tokens"}
-    own = {"number", "category", "values"}
+    own = {"number", "piecewise_linear", "category", "values"}
     require_all("encoder", own | of_categories | of_dates | of_text)

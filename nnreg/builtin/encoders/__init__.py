@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.hashing import Hashed as Hashed
     from nnreg.builtin.encoders.numbers import Number as Number
     from nnreg.builtin.encoders.ordered import Ordered as Ordered
+    from nnreg.builtin.encoders.piecewise import PiecewiseLinear as PiecewiseLinear
     from nnreg.builtin.encoders.target_means import TargetMean as TargetMean
     from nnreg.builtin.encoders.text import BagOfWords as BagOfWords
     from nnreg.builtin.encoders.text import TfIdf as TfIdf
