@@ -285,6 +285,7 @@ ENCODERS: Mapping[str, str] = {
     "category": "nnreg.builtin.encoders.categories:Category",
     "values": "nnreg.builtin.encoders.arrays:Values",
     "date": "nnreg.builtin.encoders.dates:Date",
+    "labels": "nnreg.builtin.encoders.labels:Labels",
     "ordered": "nnreg.builtin.encoders.ordered:Ordered",
 }
 

@@ -16,6 +16,7 @@ from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
+from nnreg.data.label_targets import label_target
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
 from nnreg.data.settings import Columns, NumericClasses
@@ -230,14 +231,18 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
     for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
-        if columns.columns.get(name) not in (None, Number(), Category()):
+        encoder = columns.columns.get(name)
+        several = isinstance(encoder, Encoder) and encoder.takes_lists and len(targets) == 1
+        if encoder not in (None, Number(), Category()) and not several:
             problem = (
                 f'{name!r} is a target, which has no other encoder than "number" or '
-                '"category", without options; choose one of them'
+                '"category", without options, or "labels" alone; choose one of them'
             )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
+    if targets[0] in columns.list_columns:
+        return _label_target(train, targets[0], columns.columns[targets[0]])
     if are_sequences(table, targets):
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
@@ -246,6 +251,23 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     return _numeric_target(train, targets, columns, single=single)
+
+
+def _label_target(train: Table, name: str, encoder: Encoder) -> Target:
+    from nnreg.builtin.encoders import Labels  # a module is loaded only where it is used
+
+    problem = ""
+    if not isinstance(encoder, Labels):
+        problem = f'{name!r} is a target of lists, whose encoder is "labels"; choose it'
+    elif encoder.counts:
+        problem = f'the target {name!r} has a label or not; remove "counts"'
+    if problem or not isinstance(encoder, Labels):
+        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
+    found = encoder.learn(raw_column(train, name, encoder))
+    if not found.labels:
+        raise DataError(f"{train.origin}: no training row has a label in column {name!r}")
+    ignore = found.ignore_unseen or found.other
+    return label_target(name, found.labels, found.separator, ignore_unseen=ignore)
 
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:

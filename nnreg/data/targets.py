@@ -92,7 +92,7 @@ class NumericTarget(Configurable):
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[Positive, ...]
-    type: Literal["numbers"] = "numbers"
+    type: Literal["numbers", "labels"] = "numbers"
     single: bool = False
 
     def __post_init__(self) -> None:

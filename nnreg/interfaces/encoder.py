@@ -66,6 +66,9 @@ class Encoder(Component):
     replacements: NaN or None."""
     takes_target: ClassVar[bool] = False
     """Whether `learn` needs the target, as `column.target`."""
+    takes_lists: ClassVar[bool] = False
+    """Whether a list in a cell is one value, given as the text of a JSON list, and not the steps of
+    a sequence; an empty list where the value is missing."""
     integer: bool = False
     """Whether the encoded values are integers, such as token indices."""
 

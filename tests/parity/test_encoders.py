@@ -59,4 +59,4 @@ def test_categories_are_scikit_learns(preprocessing, limit, new):
 
 
 def test_every_encoder_is_compared():
-    require_all("encoder", {"number", "category", "values", "date", "ordered"})
+    require_all("encoder", {"number", "category", "values", "date", "ordered", "labels"})

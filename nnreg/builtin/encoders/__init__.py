@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.arrays import Values as Values
     from nnreg.builtin.encoders.categories import Category as Category
     from nnreg.builtin.encoders.dates import Date as Date
+    from nnreg.builtin.encoders.labels import Labels as Labels
     from nnreg.builtin.encoders.numbers import Number as Number
     from nnreg.builtin.encoders.ordered import Ordered as Ordered
 
