@@ -58,7 +58,7 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
 
     A table that has been converted before stays as it is.
     """
-    table = _with_label_cells(table, columns, use)
+    table = _with_arrays(_with_label_cells(table, columns, use), columns)
     settings = columns.sequences
     if isinstance(settings, Sequences) and settings.group is not None:
         if table.step_rows is not None:
@@ -97,9 +97,30 @@ def _with_label_cells(table: Table, columns: Columns, use: Use) -> Table:
     return replace(table, columns={**table.columns, **cells}) if cells else table
 
 
+def _with_arrays(table: Table, columns: Columns) -> Table:
+    """Return a table whose lists of numbers are arrays where the encoder takes these."""
+    found = {}
+    for name in columns.array_columns:
+        values = table.columns.get(name)
+        if values is None or values.ndim > 1 or not is_lists(values):
+            continue
+        lists = sequences_of(table, name)
+        if lists.steps.ndim > 1 or isinstance(lists.steps, Categorical):
+            continue  # sequences of arrays, or of text
+        other = lists.lengths != lists.lengths[:1]
+        if other.any():
+            raise DataError(
+                f"{table.location(int(np.argmax(other)), name)}: a list of "
+                f"{lists.lengths[np.argmax(other)]} numbers, but the first has {lists.lengths[0]}; "
+                "give all the same length, or remove the encoder to read them as sequences"
+            )
+        found[name] = materialize(lists.steps).reshape(len(lists), -1)
+    return replace(table, columns={**table.columns, **found}) if found else table
+
+
 def as_learned(table: Table, preprocessing: Preprocessing, columns: Columns) -> Table:
     """Return a table of raw rows with sequences where training had them."""
-    if not preprocessing.sequence_columns and not columns.list_columns:
+    if not (preprocessing.sequence_columns or columns.list_columns or columns.array_columns):
         return table
     return as_sequences(table, columns, use_of(preprocessing, columns))
 

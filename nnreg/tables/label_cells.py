@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.json_text import dumps
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
@@ -49,7 +49,7 @@ def _texts(values: Array | Categorical) -> Array:
 
 def _of_lists(rows: Sequence[Array] | Array) -> Categorical:
     texts = np.empty(len(rows), object)
-    texts[:] = [json.dumps([one for one in row if one is not None]) for row in rows]
+    texts[:] = [dumps([one for one in row if one is not None]) for row in rows]
     return categorical_of(texts)
 
 
