@@ -200,7 +200,7 @@ def read_splits(
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
-    text = {name for name, encoder in data.columns.items() if encoder.takes == "text"}
+    text = {name for name, encoder in data.columns.items() if encoder.reads_text}
     for target in targets:
         if target.numeric_classes != "none":
             text.update(target.columns)

@@ -21,7 +21,7 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.outputs import Output, evaluation_of, only_target, outputs_of
+from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
 from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
     check_steps,
@@ -80,6 +80,8 @@ class Model:
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
                 masked=preprocessing.steps,
+                averages=averages_of(self.spec, preprocessing),
+                features=preprocessing.features,
             )
             if check:
                 names = {
@@ -159,6 +161,16 @@ class Model:
         """
         return self._by_output(Output.prediction, self._predicted(x))
 
+    def predict_members(self, x: Any) -> list[Any]:
+        """Return what each member of an ensemble predicts, as `predict` returns their mean.
+
+        Their spread is large where the training had few rows like these. A model that is no
+        ensemble has one member.
+        """
+        network, table = self.inference_network, self.raw_rows.inputs(x)
+        members = map(network.member, range(network.members))
+        return [self._by_output(Output.prediction, self._predicted(table, one)) for one in members]
+
     @staticmethod
     def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
         """Return the converted value of the only output, or those of several by name."""
@@ -167,8 +179,10 @@ class Model:
             raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
-    def _predicted(self, x: Any) -> Iterator[_Found]:
+    def _predicted(self, x: Any, network: Network | None = None) -> Iterator[_Found]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
+
+        The network is by default that for predictions.
 
         Raises `DataError` if one is not finite.
         """
@@ -176,7 +190,7 @@ class Model:
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
         masks = self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            y = self.inference_network.predict(inputs)
+            y = (network or self.inference_network).predict(inputs)
             found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])
@@ -234,7 +248,8 @@ class Model:
     def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
-        The gradients of frozen layers are 0.
+        The gradients of frozen layers are 0. Of an ensemble, the loss is the mean of those of the
+        members, and the gradients of each are those of its own.
         """
         x, y, _ = self.raw_rows.without_dropped(x, y)
         examples = self.examples(x, y)
@@ -273,7 +288,7 @@ class Model:
         x, y, rows = self.raw_rows.without_dropped(x, y)
         if rows is not None and weights is not None:
             weights = np.asarray(weights)[rows]
-        train = self.with_sample_weights(self.examples(x, y), x, weights)
+        train = self.with_sample_weights(self.examples(x, y, training=True), x, weights)
         held_out = None
         if validation is not None:
             held_out = self.examples(*self.raw_rows.without_dropped(*validation)[:2])
@@ -303,7 +318,8 @@ class Model:
             located, registry = [*components_of(self.spec, self.network)], self.document.registry
             require_derivatives(located)
             if check:
-                check_components(located, registry, self.network, self.evaluation, train)
+                evaluation = self.evaluation.of_member
+                check_components(located, registry, self.network.member(0), evaluation, train)
             self._checked = check
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)
@@ -338,10 +354,16 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any = None) -> Examples:
-        """Return examples for the network from raw rows and targets."""
+    def examples(self, x: Any, y: Any = None, *, training: bool = False) -> Examples:
+        """Return examples for the network from raw rows and targets.
+
+        Those for `training` may differ: an encoder may encode them without their own target.
+        """
         inputs_table, table = self.raw_rows.inputs_and_targets(x, y)
-        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets_of = table if training else None
+        inputs = prepare_inputs(
+            inputs_table, self.preprocessing, self.network, self.spec, targets_of
+        )
         targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
 

@@ -46,7 +46,7 @@ class Categorical:
 
     def without(self, marked: Collection[str]) -> Categorical:
         """Return the column with the `marked` categories missing."""
-        if set(marked).isdisjoint(self.categories):
+        if not marked or set(marked).isdisjoint(self.categories):
             return self
         kept = tuple(category for category in self.categories if category not in marked)
         number_of = {category: number for number, category in enumerate(kept)}

@@ -78,6 +78,11 @@ class Ordered(Encoder):
         """The categories."""
         return self.categories or self.order or ()
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether they become the mean position."""
+        return self.ignore_unseen
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories, and the scale of their positions."""
         known = replace(self, categories=self._order(column), ignore_unseen=False)
