@@ -17,23 +17,22 @@ from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.builtin.encoders.scaling import Scaling, learn_scale, with_bounds
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
-from nnreg.data.label_targets import label_target
+from nnreg.data.label_targets import fit_label_target
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
 from nnreg.data.settings import Columns, Missing, NumericClasses
 from nnreg.data.targets import (
-    ClassKind,
     ClassTarget,
     NumericTarget,
     Target,
+    class_kind,
+    class_order,
     numeric_targets,
     require_logarithms,
 )
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
-from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import MAX_EXACT, TRUTH, number_text, parse_number
 from nnreg.tables.column_types import refuse_misread, warn_of_texts
 from nnreg.tables.columns import (
     categorical,
@@ -275,7 +274,7 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if not targets:
         return NumericTarget((), (), ())
     if targets[0] in columns.list_columns:
-        return _label_target(train, targets[0], columns.columns[targets[0]])
+        return fit_label_target(train, targets[0], columns.columns[targets[0]])
     if are_sequences(table, targets):
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
@@ -284,23 +283,6 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     return _numeric_target(train, targets, columns, single=single)
-
-
-def _label_target(train: Table, name: str, encoder: Encoder) -> Target:
-    from nnreg.builtin.encoders import Labels  # a module is loaded only where it is used
-
-    problem = ""
-    if not isinstance(encoder, Labels):
-        problem = f'{name!r} is a target of lists, whose encoder is "labels"; choose it'
-    elif encoder.counts:
-        problem = f'the target {name!r} has a label or not; remove "counts"'
-    if problem or not isinstance(encoder, Labels):
-        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
-    found = encoder.learn(raw_column(train, name, encoder))
-    if not found.labels:
-        raise DataError(f"{train.origin}: no training row has a label in column {name!r}")
-    ignore = found.ignore_unseen or found.other
-    return label_target(name, found.labels, found.separator, ignore_unseen=ignore)
 
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:
@@ -325,8 +307,8 @@ def _class_target(table: Table, train: Table, name: str, *, single: bool) -> Cla
             f"{table.origin}: the target {name!r} is {next(iter(labels))!r} in every training "
             "row; expected two or more classes"
         )
-    names = tuple(sorted(labels, key=_class_order))
-    return ClassTarget(name, names, kind=_class_kind(table, name, names), single=single)
+    names = tuple(sorted(labels, key=class_order))
+    return ClassTarget(name, names, kind=class_kind(table, name, names), single=single)
 
 
 def _numeric_target(
@@ -412,26 +394,3 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     refuse_dates(table, name, categories)
     refuse_misread(table, name, categories)
     return True
-
-
-def _class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
-    """Return the type of the classes: that of the column, or what untyped text stands for."""
-    values = column(table, name)
-    if not isinstance(values, Categorical) and values.dtype.kind in "biuf":
-        kinds: dict[str, ClassKind] = {"b": "boolean", "f": "number"}
-        return kinds.get(values.dtype.kind, "integer")
-    if table.missing_texts is None:
-        if set(names) <= set(TRUTH):
-            return "boolean"
-        numeric = [parse_number(name) for name in names]
-        spelled = zip(names, numeric, strict=True)
-        if all(name in (number_text(value), repr(value)) for name, value in spelled):
-            whole = all(value.is_integer() and abs(value) < MAX_EXACT for value in numeric)
-            return "integer" if whole else "number"
-    return "text"
-
-
-def _class_order(name: str) -> tuple[int, float, str]:
-    """Sort classes that are numbers by value, then all others by name."""
-    number = parse_number(name)
-    return (1, 0.0, name) if math.isnan(number) else (0, number, name)

@@ -11,7 +11,10 @@ from annotated_types import Len
 
 from nnreg._types import Array
 from nnreg.builtin.encoders.categories import require_distinct
+from nnreg.data.input_columns import raw_column
 from nnreg.data.targets import NumericTarget, Target
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.encoder import Encoder
 from nnreg.tables.columns import categorical, require_all
 from nnreg.tables.label_cells import label_matrix
 from nnreg.tables.table import Table
@@ -65,12 +68,22 @@ def why_no_classes(targets: Sequence[Target]) -> str:
     return "the target is numeric" if numeric else "no target"
 
 
-def label_target(
-    name: str, labels: Sequence[str], separator: str, *, ignore_unseen: bool
-) -> LabelTarget:
-    """Return the target of these labels."""
-    count = len(labels)
+def fit_label_target(train: Table, name: str, encoder: Encoder) -> LabelTarget:
+    """Return the target of the labels that a column of the training rows has."""
+    from nnreg.builtin.encoders import Labels  # a module is loaded only where it is used
+
+    problem = ""
+    if not isinstance(encoder, Labels):
+        problem = f'{name!r} is a target of lists, whose encoder is "labels"; choose it'
+    elif encoder.counts:
+        problem = f'the target {name!r} has a label or not; remove "counts"'
+    if problem or not isinstance(encoder, Labels):
+        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
+    found = encoder.learn(raw_column(train, name, encoder))
+    if not found.labels:
+        raise DataError(f"{train.origin}: no training row has a label in column {name!r}")
+    ignore = found.ignore_unseen or found.other
+    zeros, ones = (0.0,) * len(found.labels), (1.0,) * len(found.labels)
     return LabelTarget(
-        (name,), (0.0,) * count, (1.0,) * count, labels=tuple(labels), separator=separator,
-        ignore_unseen=ignore_unseen,
-    )  # fmt: skip
+        (name,), zeros, ones, labels=found.labels, separator=found.separator, ignore_unseen=ignore
+    )
