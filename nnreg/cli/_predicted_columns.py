@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 import numpy as np
 
+from nnreg.data.label_targets import LabelTarget
 from nnreg.data.preprocessing import columns_of
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
@@ -96,6 +97,9 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
         what = "probability" if loss is None or loss.scores_are_probabilities else "score"
         names = [single, *(f"{what}_{prefix}{one}" for one in output.classes)]
         return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
+    if output.predicts and isinstance(output.target, LabelTarget):
+        names = [single, *(f"probability_{prefix}{one}" for one in output.target.labels)]
+        return names, [output.target.joined(y), *y.T.tolist()]
     y = _flat(y)
     if y.shape[1] == 1:
         return [single], [y[:, 0].tolist()]

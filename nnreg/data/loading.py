@@ -17,6 +17,7 @@ from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.fitting import fit_preprocessing, times_of
+from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
@@ -381,7 +382,7 @@ def _rows(
             problem = "the target has a class per step; stratify needs one class per sequence"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         if target is None:
-            which = "the target is numeric" if any(one.columns for one in targets) else "no target"
+            which = why_no_classes(fitted)
             problem = f"{which}; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)

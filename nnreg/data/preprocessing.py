@@ -18,6 +18,7 @@ from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
 from nnreg.data.input_columns import InputColumn
+from nnreg.data.label_targets import LabelTarget
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
@@ -36,8 +37,12 @@ def _type_of(value: Any) -> Any:
 
 
 _Target: TypeAlias = Annotated[
-    Annotated[ClassTarget, Tag("classes")] | Annotated[NumericTarget, Tag("numbers")],
-    Discriminator(_type_of, "nnreg", "must be an object whose type is 'classes' or 'numbers'"),
+    Annotated[ClassTarget, Tag("classes")]
+    | Annotated[NumericTarget, Tag("numbers")]
+    | Annotated[LabelTarget, Tag("labels")],
+    Discriminator(
+        _type_of, "nnreg", "must be an object whose type is 'classes', 'labels' or 'numbers'"
+    ),
 ]
 
 
@@ -172,7 +177,8 @@ class Preprocessing(Configurable):
         numbers = (one for one in targets if isinstance(one, NumericTarget))
         written = (name for target in numbers if target.formats for name in target.names)
         text = (column.name for column in self.inputs if column.encoder.reads_text)
-        return frozenset([*text, *classes, *written])
+        labels = (n for t in targets if isinstance(t, LabelTarget) for n in t.names)
+        return frozenset([*text, *classes, *written, *labels])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
@@ -316,6 +322,8 @@ def columns_of(target: Target) -> tuple[str, ...]:
 
 
 def _class_count(target: Target) -> int | None:
+    if isinstance(target, LabelTarget):
+        return len(target.labels)
     return len(target.names) if isinstance(target, ClassTarget) else None
 
 

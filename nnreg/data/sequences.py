@@ -20,6 +20,7 @@ from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MAX_EXACT, number_text
 from nnreg.tables.columns import categorical, categories_of, is_text, numbers, per_row, single
+from nnreg.tables.label_cells import as_label_cells
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
 from nnreg.tables.lists import is_lists, sequences_of
 from nnreg.tables.ragged import HINT, Ragged, of_consecutive, of_rows
@@ -58,6 +59,7 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
 
     A table that has been converted before stays as it is.
     """
+    table = _with_arrays(_with_label_cells(table, columns, use), columns)
     settings = columns.sequences
     if isinstance(settings, Sequences) and settings.group is not None:
         if table.step_rows is not None:
@@ -66,7 +68,8 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
             return _grouped(table, settings, use)
         settings = None
     rules = _rules(settings, use)
-    known = [name for name in use.names if name in table.columns and name not in use.once]
+    others = {*use.once, *columns.list_columns}
+    known = [name for name in use.names if name in table.columns and name not in others]
     lists = {name: _lists(table, name, rules, use) for name in known}
     found = {name: values for name, values in lists.items() if values is not None}
     for rule in {id(rule): rule for rule in rules.values()}.values():
@@ -79,9 +82,46 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
     return replace(table, columns={**table.columns, **found})
 
 
+def _with_label_cells(table: Table, columns: Columns, use: Use) -> Table:
+    """Return a table whose lists of labels are text, and empty where missing.
+
+    The label of a step of a sequence is a cell of its own. A missing target is none to be dropped.
+    """
+    if table.step_rows is not None:
+        return table
+    dropped = use.targets if columns.missing_target == "drop" else ()
+    cells = {
+        name: as_label_cells(table, name, fill=name not in dropped)
+        for name in columns.list_columns
+        if name in table.columns and name not in (use.expected or ())
+    }
+    return replace(table, columns={**table.columns, **cells}) if cells else table
+
+
+def _with_arrays(table: Table, columns: Columns) -> Table:
+    """Return a table whose lists of numbers are arrays where the encoder takes these."""
+    found = {}
+    for name in columns.array_columns:
+        values = table.columns.get(name)
+        if values is None or values.ndim > 1 or not is_lists(values):
+            continue
+        lists = sequences_of(table, name)
+        if lists.steps.ndim > 1 or isinstance(lists.steps, Categorical):
+            continue  # sequences of arrays, or of text
+        other = lists.lengths != lists.lengths[:1]
+        if other.any():
+            raise DataError(
+                f"{table.location(int(np.argmax(other)), name)}: a list of "
+                f"{lists.lengths[np.argmax(other)]} numbers, but the first has {lists.lengths[0]}; "
+                "give all the same length, or remove the encoder to read them as sequences"
+            )
+        found[name] = materialize(lists.steps).reshape(len(lists), -1)
+    return replace(table, columns={**table.columns, **found}) if found else table
+
+
 def as_learned(table: Table, preprocessing: Preprocessing, columns: Columns) -> Table:
     """Return a table of raw rows with sequences where training had them."""
-    if not preprocessing.sequence_columns:
+    if not (preprocessing.sequence_columns or columns.list_columns or columns.array_columns):
         return table
     return as_sequences(table, columns, use_of(preprocessing, columns))
 

@@ -197,6 +197,16 @@ class Columns(Configurable):
         return tuple(name for one in self._all_sequences for name in one.constant)
 
     @property
+    def list_columns(self) -> tuple[str, ...]:
+        """The columns whose encoders take lists."""
+        return tuple(name for name, encoder in self.columns.items() if encoder.takes_lists)
+
+    @property
+    def array_columns(self) -> tuple[str, ...]:
+        """The columns whose encoders take arrays."""
+        return tuple(name for name, encoder in self.columns.items() if encoder.takes == "arrays")
+
+    @property
     def grouped(self) -> bool:
         """Whether each row of the file is a step of a sequence."""
         return isinstance(self.sequences, Sequences) and self.sequences.group is not None

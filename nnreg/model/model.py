@@ -207,10 +207,15 @@ class Model:
     def classify(self, x: Any) -> Any:
         """Return the most probable class of each row, in the type that the classes were given.
 
-        Of several outputs, those with classes are a dictionary by name.
+        If a row may have several labels, return a list of those of each row, more probable than
+        1/2. Of several outputs, those with classes or labels are a dictionary by name.
         """
         found = list(self._predicted(x))
-        chosen = [one for one in found if not one[0].name or one[0].predicts_classes]
+        chosen = [
+            one
+            for one in found
+            if not one[0].name or one[0].predicts_classes or one[0].labels is not None
+        ]
         return self._by_output(Output.classify, chosen)
 
     def probabilities(self, x: Any) -> Any:

@@ -259,7 +259,8 @@ def _are_named(inputs: Table, spec: Spec) -> bool:
 
     A single one is if a layer reads it by its name.
     """
-    if not any(one.ndim > 1 for one in inputs.columns.values()):
+    lists = spec.data.list_columns if spec.data else ()
+    if not any(one.ndim > 1 for name, one in inputs.columns.items() if name not in lists):
         return False
     entries = [one.keys.inputs for one in spec.model.layers if isinstance(one, LayerEntry)]
     read = {name for one in entries for name in ((one,) if isinstance(one, str) else one or ())}

@@ -53,9 +53,10 @@ def moments(table: Table, name: str, cells: Categorical, form: Form) -> Moments:
     in having a time zone or a date.
     """
     found = _read_all(cells.categories, form)
-    where, wrong = first_marked(table, name, cells, found["wrong"])
-    if wrong is not None:
-        raise DataError(f"{where}: found {wrong!r}, expected {expected(wrong, form)}")
+    if found["wrong"].any():  # a category may be in no row
+        where, wrong = first_marked(table, name, cells, found["wrong"])
+        if wrong is not None:
+            raise DataError(f"{where}: found {wrong!r}, expected {expected(wrong, form)}")
     return Moments(
         np.append(found["time"], 0)[cells.codes],
         zoned=_same_in_all(table, name, cells, found["zoned"], "time zone"),
