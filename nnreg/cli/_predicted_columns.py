@@ -29,7 +29,7 @@ def predictions(model: Model, table: Table) -> Predictions:
     If rows are grouped to sequences, and an output has one value per sequence, there is one row for
     each sequence, with the group first. Otherwise a prediction for each step is a list.
     """
-    table = model.raw_rows.sequences(table)
+    table = model.raw_rows.examples(table)
     found, outputs = model.predict(table), model.outputs.values()
     names, columns = list[str](), list[list[Any]]()
     grouped = table.step_rows is not None

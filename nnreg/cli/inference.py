@@ -256,7 +256,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
             return
         warned = False
         for table in read_chunks(source, file, text):
-            for chunk in map(model.raw_rows.sequences, iter_chunks(table, names)):
+            for chunk in map(model.raw_rows.examples, iter_chunks(table, names)):
                 warned = warned or warned_of_empty(chunk, model.preprocessing.names)
                 yield chunk
             bar.update(task, completed=table.fraction_read)

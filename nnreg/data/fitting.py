@@ -16,7 +16,7 @@ from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
-from nnreg.data.preprocessing import Preprocessing, columns_of
+from nnreg.data.preprocessing import LearnedWindow, Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.data.targets import (
@@ -39,6 +39,7 @@ from nnreg.tables.columns import (
     is_text,
 )
 from nnreg.tables.table import Table
+from nnreg.tables.window_table import WindowTable
 
 
 class TargetColumns(NamedTuple):
@@ -66,7 +67,7 @@ def fit_preprocessing(
     train = table.take(rows)
     names = _input_names(table, targets, columns)
     for name in columns.columns:
-        column(table, name)
+        column(table.rows if isinstance(table, WindowTable) else table, name)
     fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
     per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     of_rows = {name: one for name, one in fitted_targets.items() if name not in per_step}
@@ -74,7 +75,10 @@ def fit_preprocessing(
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
         integer = key in integer_inputs
-        if longest := longest_sequence(train, group):
+        if isinstance(table, WindowTable) and isinstance(train, WindowTable):
+            parts = table.rows, train.inputs()[0]
+            inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
+        elif longest := longest_sequence(train, group):
             steps[key] = longest
             parts = table.steps(group), train.steps(group)
             inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
@@ -82,7 +86,10 @@ def fit_preprocessing(
             inputs += _fit_inputs(table, train, group, columns, integer, of_rows)
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+    window = None
+    if isinstance(table, WindowTable):
+        window = LearnedWindow(table.length, table.targets)
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
 
 
 def _input_names(
@@ -279,10 +286,18 @@ def _numeric_target(
     return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
 
 
+def one_class_ahead(target: str) -> SpecError:
+    """Return the error of a target of classes with a horizon of several rows."""
+    problem = f"the target {target!r} is classes, of which a window predicts the next only; set 1"
+    return SpecError([Problem("$.data.window.horizon", problem)])
+
+
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
     """Raise `DataError` if one of several columns of a target is categorical."""
     for name in targets:
         if _is_categorical(table, name, columns):
+            if isinstance(table, WindowTable) and table.horizon > 1:
+                raise one_class_ahead(name.removesuffix("_1"))
             raise DataError(
                 f"{table.origin}: column {name!r} is categorical, but the columns of a target are "
                 "numbers if it has several; give it an output of its own, or leave it out"

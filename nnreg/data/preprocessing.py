@@ -28,6 +28,8 @@ from nnreg.tables.lazy import BLOCK
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
+from nnreg.tables.window_table import WindowTable
+from nnreg.tables.windows import Windows
 
 
 def _type_of(value: Any) -> Any:
@@ -42,6 +44,17 @@ _Target: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True)
+class LearnedWindow(Configurable):
+    """The windows that a model reads: `length` rows, and the columns whose next values it predicts.
+
+    Its other settings are those of the spec.
+    """
+
+    length: Count
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Preprocessing(Configurable):
     """How each input column and the target become arrays.
 
@@ -50,7 +63,7 @@ class Preprocessing(Configurable):
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
-    sequences too.
+    sequences too. With a `window`, each example is several rows, which are encoded row by row.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -60,6 +73,7 @@ class Preprocessing(Configurable):
     targets: dict[str, _Target] = field(default_factory=dict)
     steps: dict[str, Count] = field(default_factory=dict)
     targets_per_step: tuple[str, ...] = ()
+    window: LearnedWindow | None = None
 
     def __post_init__(self) -> None:
         if self.target is not None and self.targets:
@@ -73,6 +87,8 @@ class Preprocessing(Configurable):
             raise ValueError(f"steps: there is no input {name!r}")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
+        if self.window is not None and (self.steps or self.targets_per_step):
+            raise ValueError("window: must not be together with sequences")
         if self.parts:
             return  # each of them was checked
         if len(self.inputs) > 1 and any(column.alone for column in self.inputs):
@@ -115,6 +131,8 @@ class Preprocessing(Configurable):
 
     @property
     def _shape(self) -> Shape:
+        if self.window is not None:
+            return (self.window.length, *replace(self, window=None)._shape)
         if INPUT in self.steps:
             return (self.steps[INPUT], *replace(self, steps={})._shape)
         if len(self.inputs) == 1:
@@ -162,13 +180,18 @@ class Preprocessing(Configurable):
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
 
-    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array | Padded:
+    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array | Padded | Windows:
         """Return the columns of one input as an array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
         Raises `DataError` for a fraction if `dtype` is one of integers. Columns of sequences become
-        `Padded`.
+        `Padded`, a table of windows `Windows`.
         """
+        if isinstance(table, WindowTable):
+            used, starts = table.inputs()
+            values = replace(self, window=None).encode(used, dtype)
+            assert isinstance(values, np.ndarray)  # rows have one value each
+            return Windows(values, starts, table.length)
         self.require_columns(table)
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)
@@ -201,7 +224,7 @@ class Preprocessing(Configurable):
                 "expects sequences"
             )
         points = replace(self, steps={}).encode(table.steps(self.names), dtype)
-        assert not isinstance(points, Padded)  # the steps are rows
+        assert isinstance(points, np.ndarray)  # the steps are rows
         return padded(points, first.lengths, table.origin)
 
     def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:

@@ -19,11 +19,14 @@ from nnreg.network.network import Network
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
+from nnreg.tables.window_table import WindowTable
 from nnreg.training.outputs import no_targets
 
 HINT = "use fewer rows, or a network of one input, which may stay in its file"
+
+CHECKED_WINDOWS = 1024
+"""The number of windows that are copied at a time, to be checked."""
 
 
 def prepare_inputs(
@@ -38,19 +41,21 @@ def prepare_inputs(
 
 
 def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
+    if isinstance(table, WindowTable):
+        return _windows(table, preprocessing, network)
     if preprocessing.groups:
         return _several(table, preprocessing, network)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
+        encoded = _contiguous(preprocessing.encode(table, dtype))
         _check(encoded, table, preprocessing.names, network)
         return encoded
 
     def encode(table: Table) -> Array:
         encoded = preprocessing.encode(table, dtype)
-        assert not isinstance(encoded, Padded)  # sequences are in memory
+        assert isinstance(encoded, np.ndarray)  # sequences are in memory
         _check(encoded, table, [name], network)
         return np.ascontiguousarray(encoded)
 
@@ -61,8 +66,23 @@ def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> In
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Any:
-    return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
+def _windows(table: WindowTable, preprocessing: Preprocessing, network: Network) -> Inputs:
+    """Return windows of encoded rows, or those of several inputs by name."""
+    parts = preprocessing.parts
+    encoded: Any = (
+        preprocessing.encode(table, network.input_dtype())
+        if not parts
+        else NamedArrays(
+            {name: part.encode(table, network.input_dtype(name)) for name, part in parts.items()}
+        )
+    )
+    _check(encoded, table, preprocessing.names, network)
+    found: Inputs = encoded
+    return found
+
+
+def _contiguous(encoded: Inputs) -> Inputs:
+    return np.ascontiguousarray(encoded) if isinstance(encoded, np.ndarray) else encoded
 
 
 def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
@@ -84,9 +104,7 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     return encoded
 
 
-def _check(
-    encoded: Array | Padded | NamedArrays, table: Table, names: Sequence[str], network: Network
-) -> None:
+def _check(encoded: Any, table: Table, names: Sequence[str], network: Network) -> None:
     """Let the layers check their input. Raises `DataError` with the first row that they refuse."""
 
     def refuses(rows: slice) -> DataError | None:
@@ -96,10 +114,14 @@ def _check(
             return error
         return None
 
-    whole = refuses(slice(None))
-    if whole is None:
+    size = CHECKED_WINDOWS if isinstance(table, WindowTable) else max(len(encoded), 1)
+    for start in range(0, max(len(encoded), 1), size):
+        whole = refuses(slice(start, start + size))
+        if whole is not None:
+            break
+    else:
         return
-    accepted, refused = 0, len(encoded)  # numbers of rows from the first on
+    accepted, refused = start, min(start + size, len(encoded))  # numbers of rows
     while refused - accepted > 1:
         middle = (accepted + refused) // 2
         accepted, refused = (accepted, middle) if refuses(slice(middle)) else (middle, refused)

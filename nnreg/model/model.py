@@ -216,7 +216,8 @@ class Model:
         Of the others, only the outputs and the targets are in memory.
         """
         network, rows, parts = self.inference_network, self.raw_rows, []
-        tables, names = map(rows.sequences, tables), self.preprocessing.target_names
+        names = self.preprocessing.target_names
+        tables = (rows.examples(table, with_targets=True) for table in tables)
         for table in parts_with_target(tables, names, rows.columns):
             examples = self.examples(table, table)
             with network.blas_threads():
@@ -235,7 +236,7 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
+        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x[:]
         with self.network.blas_threads():
             z, backward = self.network.forward(x, context)
             loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)

@@ -25,6 +25,7 @@ from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
+from nnreg.tables.windows import Windows
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
 from nnreg.training.update import chunks_of
@@ -58,7 +59,7 @@ class Batch:
     output without steps.
     """
 
-    x: Array | Padded | NamedArrays
+    x: Array | Padded | Windows | NamedArrays
     targets: Array | Padded | NamedArrays
     weights: Array | Padded | None = None
     points: Array | None = None
@@ -203,9 +204,11 @@ class Shard:
         return losses
 
     def _take(self, array: Any, rows: Array) -> Any:
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray | Windows):
             return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
+        if isinstance(array, Windows):
+            return array.take(rows, buffer)
         return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice
 
     def _scaled(self, dz: Array, scale: float | Array) -> Array:
