@@ -43,9 +43,9 @@ from nnreg.tables.columns import (
     column,
     first_marked,
     groups,
-    times,
 )
 from nnreg.tables.concat import concat_chunks
+from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 from nnreg.tables.window_table import WindowTable
 

@@ -17,7 +17,8 @@ from nnreg.data.sequences import as_learned
 from nnreg.data.settings import INPUTS, Columns, Window
 from nnreg.data.split import Rows
 from nnreg.errors import DataError, Problem, SpecError
-from nnreg.tables.columns import categorical, column, per_row, single, times
+from nnreg.tables.columns import categorical, column, per_row, single
+from nnreg.tables.dates import times
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.tables.window_table import WindowTable, step_names

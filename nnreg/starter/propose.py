@@ -29,7 +29,7 @@ from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
 from nnreg.starter.column_summary import ColumnFacts, markers, summarize_columns
 from nnreg.starter.draft import SpecDraft
-from nnreg.tables.columns import times
+from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
 DELIMITERS = ",;\t|"

@@ -1,9 +1,8 @@
-"""Columns of a table read as numbers, categories, groups or times."""
+"""Columns of a table read as numbers, categories or groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
@@ -151,41 +150,12 @@ def single(values: ColumnT, table: Table, name: str) -> ColumnT:
 def groups(table: Table, name: str) -> Array:
     """Return a group number per row; rows with the same value in the column have the same."""
     cells = single(categorical(table, name), table, name)
-    _require_all(table, name, cells.codes < 0)
+    require_all(table, name, cells.codes < 0)
     number_of = {category: number for number, category in enumerate(sorted(cells.categories))}
     return cells.each([number_of[category] for category in cells.categories], -1, np.intp)
 
 
-def times(table: Table, name: str) -> Array:
-    """Return the time of each row as a number, from a column of numbers or ISO 8601 dates."""
-    if is_numeric(table, name):
-        values = single(numbers(table, name), table, name)
-        _require_all(table, name, np.isnan(values))
-        return values
-    cells = single(categorical(table, name), table, name)
-    _require_all(table, name, cells.codes < 0)
-    dates = [_date(category) for category in cells.categories]
-    wrong = np.array([date is None for date in dates])
-    where, found = first_marked(table, name, cells, wrong)
-    if found is not None:
-        raise DataError(
-            f"{where}: found {found!r}, expected a number or an ISO date such as 2024-07-31 or "
-            "2024-07-31T08:30"
-        )
-    moments = np.array(dates, "datetime64[us]").astype(np.int64)
-    return cells.each(moments, 0, np.int64)
-
-
-def _date(text: str) -> datetime | None:
-    """Return an ISO date as a datetime, in UTC if it has a time zone; None if it is not a date."""
-    try:
-        date = datetime.fromisoformat(text)
-        return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
-    except (ValueError, OverflowError):
-        return None
-
-
-def _require_all(table: Table, name: str, missing: Array) -> None:
+def require_all(table: Table, name: str, missing: Array) -> None:
     """Raise `DataError` if a column that the split depends on has a missing value."""
     if missing.any():
         row = int(np.argmax(missing))

@@ -13,8 +13,8 @@ from nnreg.data.split import Rows
 from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
-from nnreg.tables.columns import times
 from nnreg.tables.convert import table_of
+from nnreg.tables.dates import times
 from tests.helpers.specs import classifier, csv_data, regressor
 
 
@@ -159,7 +159,7 @@ def test_folds_in_time_train_on_earlier_rows():
 
 
 def test_times_are_numbers_or_iso_dates():
-    stamps = ["2024-02-01", "2024-01-31T23:30:00-01:00", "2024-01-31T10:00"]
+    stamps = ["2024-02-01T00:00Z", "2024-01-31T23:30:00-01:00", "2024-01-31T10:00Z"]
     assert np.argsort(times(table_of({"t": np.array(stamps, object)}), "t")).tolist() == [2, 0, 1]
     assert times(table_of({"t": [3, 1.5]}), "t").tolist() == [3, 1.5]
 
