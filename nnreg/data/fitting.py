@@ -26,6 +26,7 @@ from nnreg.data.targets import (
     Target,
     numeric_targets,
 )
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
@@ -39,7 +40,6 @@ from nnreg.tables.columns import (
     is_text,
 )
 from nnreg.tables.table import Table
-from nnreg.tables.window_table import WindowTable
 
 
 class TargetColumns(NamedTuple):
@@ -88,7 +88,7 @@ def fit_preprocessing(
     sizes = {key: len(group) for key, group in columns.groups.items()}
     window = None
     if isinstance(table, WindowTable):
-        window = LearnedWindow(table.length, table.targets)
+        window = LearnedWindow(table.length, table.targets, table.spacing)
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
 
 

@@ -24,6 +24,7 @@ from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Fold, Rows, rows_of_splits
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
+from nnreg.data.window_table import WindowTable
 from nnreg.data.windows import (
     as_examples,
     as_windows,
@@ -47,7 +48,6 @@ from nnreg.tables.columns import (
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
-from nnreg.tables.window_table import WindowTable
 
 
 @dataclass(frozen=True)

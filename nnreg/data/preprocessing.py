@@ -19,7 +19,9 @@ from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
 from nnreg.data.ignored_categories import report_ignored
 from nnreg.data.input_columns import InputColumn
+from nnreg.data.spacing import Spacing
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.graph import INPUT, unsuitable
@@ -28,7 +30,6 @@ from nnreg.tables.lazy import BLOCK
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
-from nnreg.tables.window_table import WindowTable
 from nnreg.tables.windows import Windows
 
 
@@ -47,11 +48,13 @@ _Target: TypeAlias = Annotated[
 class LearnedWindow(Configurable):
     """The windows that a model reads: `length` rows, and the columns whose next values it predicts.
 
-    Its other settings are those of the spec.
+    Its other settings are those of the spec. `spacing` is that of the training rows, if they have
+    one.
     """
 
     length: Count
     targets: tuple[str, ...] = ()
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)

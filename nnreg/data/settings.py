@@ -94,6 +94,13 @@ class Window(Configurable):
     The inputs are all columns, the past of the target too, except those of `group` and `order`, or
     those that `data.inputs` lists. `data.split` is by time: the targets of a split are rows of its
     own, the later ones held out, while its inputs may begin earlier.
+
+    Times are expected at one frequency, found in the training data. Where rows are missing, have
+    the same time or come at another distance, a warning says so, and `irregular` decides: `split`
+    leaves out the windows that would span such a place, `refuse` is an error, and with `ignore`
+    rows follow each other at any distance. `season` is the number of rows after which the series
+    is expected to repeat itself, in the baseline that predictions are compared with; by default,
+    that of the frequency, such as 7 days.
     """
 
     length: Count
@@ -102,6 +109,8 @@ class Window(Configurable):
     order: Text | None = None
     stride: Count = 1
     gap: Annotated[int, Ge(0)] = 0
+    irregular: Literal["split", "refuse", "ignore"] = "split"
+    season: Count | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,54 +12,125 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.builtin.encoders import Category
+from nnreg.data.breaks import breaks_of, describe_breaks
 from nnreg.data.fitting import TargetColumns, one_class_ahead
-from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.preprocessing import LearnedWindow, Preprocessing
 from nnreg.data.sequences import as_learned
 from nnreg.data.settings import INPUTS, Columns, Window
+from nnreg.data.spacing import Spacing, spacing_of, spacing_of_numbers
 from nnreg.data.split import Rows
-from nnreg.errors import DataError, Problem, SpecError
+from nnreg.data.window_table import WindowTable, step_names
+from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.tables.columns import categorical, column, per_row, single
 from nnreg.tables.dates import times
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
 from nnreg.tables.table import Table
-from nnreg.tables.window_table import WindowTable, step_names
 
 HINT = "use fewer rows"
 
+MIN_TIMES = 2
+"""How many times have no distance in common by more than chance."""
+
 
 def as_windows(
-    table: Table, window: Window, targets: Sequence[str], *, with_targets: bool = True
+    table: Table,
+    window: Window,
+    targets: Sequence[str],
+    *,
+    with_targets: bool = True,
+    known: LearnedWindow | None = None,
 ) -> WindowTable:
     """Return a table of the windows of rows, with the values of `targets` after each.
 
-    Without targets, these rows need not exist. A table of windows stays as it is. Raises
-    `DataError` if there are no windows.
+    Without targets, these rows need not exist. The spacing of the rows is inferred unless it is
+    `known`. A table of windows stays as it is. Raises `DataError` if there are no windows.
     """
     if isinstance(table, WindowTable):
         return table
     series = _sorted(_in_memory(table), window)
-    span = window.length + (window.gap + window.horizon if with_targets else 0)
-    begins = np.flatnonzero(np.diff(series.groups, prepend=-1))
-    lengths = np.diff(begins, append=len(series.groups))
-    counts = np.maximum((lengths - span) // window.stride + 1, 0)
-    if not counts.any():
-        raise DataError(_too_short(table, window, span, int(lengths.max(initial=0))))
-    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts = np.repeat(begins, counts) + window.stride * number
+    spacing = _same_kind(series, window, known.spacing) if known else _spacing(series, window)
     found = WindowTable(
         {},
         table.origin,
         missing_texts=table.missing_texts,
         rows=series.rows,
-        starts=starts,
         length=window.length,
         gap=window.gap,
         horizon=window.horizon,
         targets=tuple(targets),
         groups=series.groups,
         times=series.times,
+        spacing=spacing,
     )
+    span = window.length + (window.gap + window.horizon if with_targets else 0)
+    begins = np.flatnonzero(np.diff(series.groups, prepend=-1))
+    breaks = np.empty(0, np.intp) if window.irregular == "ignore" else breaks_of(found)
+    whole = _starts(begins, len(series.groups), span, window.stride)
+    starts = _starts(np.union1d(begins, breaks), len(series.groups), span, window.stride)
+    if len(breaks):
+        problem = describe_breaks(found, window, breaks)
+        if window.irregular == "refuse":
+            raise DataError(f"{problem}; correct the rows, or leave out data.window.irregular")
+        if not len(starts):
+            raise DataError(f"{problem}, so that no window has {span} rows; {_HOW_TO_IGNORE}")
+        left_out = f"the {len(whole) - len(starts)} of {len(whole)} windows that would span these"
+        _warn(f"{problem}; {left_out} are left out; {_HOW_TO_IGNORE}")
+    if not len(starts):
+        longest = int(np.diff(begins, append=len(series.groups)).max(initial=0))
+        raise DataError(_too_short(table, window, span, longest))
+    found = replace(found, starts=starts)
     return replace(found, columns=_targets(found)) if with_targets else found
+
+
+_HOW_TO_IGNORE = (
+    'fill them in, or set data.window.irregular to "ignore" if rows follow each other nevertheless'
+)
+
+
+def _starts(begins: Array, count: int, span: int, stride: int) -> Array:
+    """Return where windows of `span` rows start in segments of rows that begin at `begins`."""
+    counts = np.maximum((np.diff(begins, append=count) - span) // stride + 1, 0)
+    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts: Array = np.repeat(begins, counts) + stride * number
+    return starts
+
+
+def _same_kind(series: _Series, window: Window, spacing: Spacing | None) -> Spacing | None:
+    """Return the spacing of training. Raises `DataError` for numbers instead of dates."""
+    kinds = ("numbers", "dates")
+    dates = series.times.dtype.kind == "i"
+    if spacing is not None and dates == (spacing.unit == "numbers"):
+        raise DataError(
+            f"{series.rows.origin}: column {window.order!r} has {kinds[dates]}, but "
+            f"{kinds[not dates]} in training"
+        )
+    return spacing
+
+
+def _spacing(series: _Series, window: Window) -> Spacing | None:
+    """Return the spacing of the longest group. Warns if there is none, unless it is ignored."""
+    if window.order is None:
+        return None
+    longest = series.times[series.groups == np.bincount(series.groups).argmax()]
+    dates = longest.dtype.kind == "i"
+    found = spacing_of(longest) if dates else spacing_of_numbers(longest)
+    if found is None and len(longest) > MIN_TIMES and window.irregular != "ignore":
+        problem = (
+            f"{series.rows.origin}: the times of column {window.order!r} follow each other at no "
+            "common distance"
+        )
+        if window.irregular == "refuse":
+            raise DataError(f"{problem}; correct them")
+        hint = "if they are right" if window.group else "if they are of several series, set 'group'"
+        _warn(
+            f"{problem}, so that windows have consecutive rows, whatever their distance; {hint}"
+            + (', set data.window.irregular to "ignore"' if window.group else " in data.window")
+        )
+    return found
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, NnregWarning, stacklevel=4)
 
 
 def as_examples(
@@ -68,7 +140,8 @@ def as_examples(
     window = columns.windows
     if preprocessing.window is None or window is None:
         return as_learned(table, preprocessing, columns)
-    return as_windows(table, window, preprocessing.window.targets, with_targets=with_targets)
+    known = preprocessing.window
+    return as_windows(table, window, known.targets, with_targets=with_targets, known=known)
 
 
 class _Series(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.memory import require_memory
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.model.outputs import Output
 from nnreg.model.sequences import fit_padding, targets_per_step
@@ -20,7 +21,6 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.table import Table
-from nnreg.tables.window_table import WindowTable
 from nnreg.training.outputs import no_targets
 
 HINT = "use fewer rows, or a network of one input, which may stay in its file"

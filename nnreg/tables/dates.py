@@ -284,8 +284,8 @@ Unit: TypeAlias = Literal["microseconds", "months", "business days"]
 class Frequency:
     """How often times come, and the place of each in an unbroken series.
 
-    They come every `step` units. The difference of two `places` is 1 where nothing is missing between the times, more at a gap,
-    and 0 for a duplicate.
+    They come every `step` units. The difference of two `places` is 1 where nothing is missing
+    between the times, more at a gap, and 0 for a duplicate.
     """
 
     name: str

@@ -1,5 +1,7 @@
 """Windows of rows: which rows they have, their targets, and their splits by time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -204,3 +206,68 @@ def test_settings_that_contradict_windows_are_refused(changes, text):
 def test_the_column_of_the_split_sorts_rows_too():
     data = Data(source=None, path="x.csv", window=Window(length=2), split=Split(order="day"))
     assert data.windows.order == "day"
+
+
+def dated(*gone, count=30, start="2024-01-31", step="D"):
+    """Rows of a day or month each, without those of these numbers; y is their number."""
+    moments = np.datetime64(start, step) + np.arange(count)
+    days = [f"{moment}" for moment in moments]
+    kept = [number for number in range(count) if number not in gone]
+    day = np.array([days[number] for number in kept], object)
+    return table_of({"y": np.array(kept, float), "day": day})
+
+
+DAILY = Window(length=3, horizon=2, order="day")
+
+
+def test_no_window_spans_a_gap():
+    with pytest.warns(
+        match=r"rows should be daily, but there are 2 gaps with 3 missing rows, the "
+        r"first from 2024-02-09 to 2024-02-11; the 8 of 23 windows that would"
+    ):
+        found = as_windows(dated(10, 20, 21), DAILY, ["y"])  # fmt: skip
+    rows = np.hstack([inputs(found), targets(found)])
+    np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
+    assert len(found) == 6 + 5 + 4
+
+
+def test_gaps_may_be_ignored_or_refused():
+    window = replace(DAILY, irregular="ignore")
+    assert len(as_windows(dated(10), window, ["y"])) == 25
+    with pytest.raises(DataError, match="column 'day': rows should be daily"):
+        as_windows(dated(10), replace(DAILY, irregular="refuse"), ["y"])
+
+
+def test_rows_of_the_same_time_are_reported():
+    data = dated()
+    data.columns["day"][5] = data.columns["day"][4]
+    with pytest.warns(
+        match="1 gap with 1 missing row and 1 row with the time of the one before "
+        r"\(if the file has several series, set data.window.group\)"
+    ):
+        as_windows(data, DAILY, ["y"])  # fmt: skip
+
+
+def test_the_group_with_a_gap_is_named():
+    day = np.r_[:20, :20]
+    data = table_of(
+        {"y": day + 0.0, "day": day + (np.arange(40) > 30), "shop": ["a"] * 20 + ["b"] * 20}
+    )
+    with pytest.warns(match=r"rows should be every 1, but .* first of 'shop' 'b' from 10 to 12"):
+        as_windows(data, GROUPED, ["y"])
+
+
+def test_months_are_regular_although_they_differ_in_length():
+    ends = dated(count=24, start="2023-01", step="M")
+    found = as_windows(ends, DAILY, ["y"])
+    assert found.spacing.name == "monthly"
+    assert len(found) == 20
+
+
+def test_times_without_a_common_distance_are_reported_and_counted_as_rows():
+    data = table_of({"y": np.arange(9.0), "day": np.cumsum([1, 2, 4, 1, 7, 3, 9, 5, 6])})
+    with pytest.warns(match="column 'day' follow each other at no common distance"):
+        assert len(as_windows(data, DAILY, ["y"])) == 5
+    assert len(as_windows(data, replace(DAILY, irregular="ignore"), ["y"])) == 5
+    with pytest.raises(DataError, match="no common distance; correct them"):
+        as_windows(data, replace(DAILY, irregular="refuse"), ["y"])

@@ -15,13 +15,14 @@ from nnreg.tables.windows import Windows
 ROWS, LENGTH, HORIZON = 60, 6, 3
 LSTM = [{"type": "lstm", "units": 4}, {"type": "dense", "units": HORIZON}]
 DAYS = np.arange(ROWS)
+DATES = np.datetime_as_string(np.datetime64("2024-01-01") + DAYS).astype(object)
 SALES = np.sin(DAYS / 3) + 0.01 * DAYS
 RAIN = (DAYS % 4 == 0).astype(float)
 
 
 def csv(count=ROWS, shops=("north",)):
     lines = [
-        f"2024-{1 + day // 28:02}-{1 + day % 28:02},{shop},{float(SALES[day] + n)!r},{RAIN[day]}"
+        f"{DATES[day]},{shop},{float(SALES[day] + n)!r},{RAIN[day]}"
         for n, shop in enumerate(shops)
         for day in range(count)
     ]
@@ -86,7 +87,7 @@ def test_the_rows_are_stored_once(trained, tmp_path):
 
 def test_predictions_are_those_of_each_window_in_the_units_of_the_target(trained):
     model = trained(spec(data={"target_scaling": "standard", "scaling": "standard"}))
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     found = model.predict(rows)
     assert found.shape == (ROWS - LENGTH + 1, HORIZON)
     last = {name: values[-LENGTH:] for name, values in rows.items()}
@@ -96,7 +97,7 @@ def test_predictions_are_those_of_each_window_in_the_units_of_the_target(trained
 
 def test_evaluation_needs_the_rows_after_a_window(trained):
     model = trained(spec(metrics=["mean_absolute_error"]))
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     found = model.evaluate(rows)
     error = model.predict(rows)[:-HORIZON] - targets_of(SALES)
     np.testing.assert_allclose(found["mean_absolute_error"], np.abs(error).mean())
@@ -110,7 +111,7 @@ def test_evaluation_needs_the_rows_after_a_window(trained):
 def test_a_model_is_saved_loaded_resumed_and_pickled_with_the_same_bits(trained, tmp_path):
     (tmp_path / "sales.csv").write_text(csv())
     (tmp_path / "s.json").write_text(json.dumps(spec(data={"split": {"validation": 0.2}})))
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     model = nnreg.run("s.json", out="whole", overrides=["train.epochs=4"])
     nnreg.run("s.json", out="part")
     other = nnreg.resume("part", overrides=["train.epochs=4"])
@@ -136,10 +137,16 @@ def test_rows_may_be_in_any_order(trained):
     np.testing.assert_array_equal(model.network.vector, other.network.vector)
 
 
+def test_new_rows_have_times_as_the_training_rows(trained):
+    model = trained(spec())
+    with pytest.raises(DataError, match="column 'day' has numbers, but dates in training"):
+        model.predict({"sales": SALES, "rain": RAIN, "day": DAYS})
+
+
 def test_fit_takes_rows_and_targets(trained):
     model = trained(spec())
     before = model.network.vector.copy()
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     model.fit(rows, epochs=1, validation=(rows, None))
     assert np.any(model.network.vector != before)
     with pytest.raises(DataError, match="60 rows of inputs, but 10 of targets"):
@@ -154,7 +161,7 @@ def test_several_inputs_are_windows_of_the_same_rows(trained):
         {"type": "dense", "units": HORIZON},
     ]
     model = trained(spec(layers, data={"inputs": {"past": "sales", "weather": ["rain", "sales"]}}))
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     assert model.predict(rows).shape == (ROWS - LENGTH + 1, HORIZON)
 
 
@@ -166,7 +173,7 @@ def test_several_outputs_have_targets_of_their_own(trained):
     ]
     one = spec(layers, data={"target": {"a": "sales", "b": "rain"}})
     model = trained({**one, "loss": {"a": "mean_squared_error", "b": "mean_squared_error"}})
-    found = model.predict({"sales": SALES, "rain": RAIN, "day": DAYS})
+    found = model.predict({"sales": SALES, "rain": RAIN, "day": DATES})
     assert found["b"].shape == (ROWS - LENGTH + 1, HORIZON)
 
 
@@ -178,7 +185,7 @@ def test_the_next_class_is_predicted(trained):
     one = spec(layers, window, data=data, loss="cross_entropy", metrics=["accuracy"])
     model = trained(one, text)
     words = np.where(RAIN, "wet", "dry")
-    found = model.classify({"sales": SALES, "rain": words, "day": DAYS})
+    found = model.classify({"sales": SALES, "rain": words, "day": DATES})
     assert set(found) <= {"wet", "dry"}
     with pytest.raises(SpecError, match="'rain' is classes, of which a window"):
         trained(spec(layers, {"horizon": 3}, data=data, loss="cross_entropy"), text)
@@ -191,7 +198,7 @@ def test_indices_of_tokens_can_be_embedded(trained):
         {"type": "dense", "units": HORIZON},
     ]
     model = trained(spec(layers, data={"inputs": "rain"}))
-    rows = {"rain": RAIN, "sales": SALES, "day": DAYS}
+    rows = {"rain": RAIN, "sales": SALES, "day": DATES}
     assert model.predict(rows).shape == (ROWS - LENGTH + 1, HORIZON)
     with pytest.raises(DataError, match="column 'rain'"):
         model.predict({**rows, "rain": RAIN + 7})
@@ -200,7 +207,7 @@ def test_indices_of_tokens_can_be_embedded(trained):
 def test_quantiles_of_each_step_are_predicted(trained):
     layers = [{"type": "flatten"}, {"type": "dense", "units": 3 * HORIZON}]
     model = trained(spec(layers, loss={"type": "quantile", "quantiles": [0.1, 0.5, 0.9]}))
-    rows = {"sales": SALES, "rain": RAIN, "day": DAYS}
+    rows = {"sales": SALES, "rain": RAIN, "day": DATES}
     assert model.predict(rows).shape == (ROWS - LENGTH + 1, 3 * HORIZON)
 
 

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.data.spacing import Spacing
 from nnreg.tables.table import Table
 
 
@@ -23,7 +24,7 @@ class WindowTable(Table):
     `starts[i]` on; its targets, the `horizon` rows that begin `gap` rows after these, are a column
     for each step and each of the columns `targets` of `rows`, in this order. `groups` and `times`
     have the number of the group and the time of each row, which ascend; without a column of times,
-    they are the numbers of the rows in their group.
+    they are the numbers of the rows in their group, and there is no `spacing`.
     """
 
     rows: Table = field(default_factory=lambda: Table({}))
@@ -34,6 +35,7 @@ class WindowTable(Table):
     targets: tuple[str, ...] = ()
     groups: Array = field(default_factory=_no_rows)
     times: Array = field(default_factory=_no_rows)
+    spacing: Spacing | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
