@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def print_result(run: Run) -> None:
     comparison, base = summary.get("verdict"), summary.get("baseline")
     if comparison and base:
         values = [number(base[name]) if name in base else "" for name in names]
-        rows.append([_baseline_label(run, comparison["guess"]), *values])
+        rows.append([_baseline_label(run, comparison), *values])
     print_lines("")
     print_table(["", *names], rows, title=f"Results: {summary['name']}")
     for one in summary.get("verdicts", {"": comparison} if comparison else {}).values():
@@ -55,11 +56,14 @@ def print_result(run: Run) -> None:
         print_lines(_resume_command(run))
 
 
-def _baseline_label(run: Run, constant: str) -> str:
-    """Return the label of the constant baseline."""
+def _baseline_label(run: Run, comparison: Mapping[str, Any]) -> str:
+    """Return the label of the baseline."""
     if run.model.spec.several:
         return "baseline"
-    return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
+    guess = comparison["guess"]
+    if comparison.get("varies"):
+        return f"baseline ({guess})"
+    return f"baseline ({'mean' if run.model.classes is None else f'majority class {guess}'})"
 
 
 def print_folds(validation: CrossValidation) -> None:

@@ -46,8 +46,14 @@ class WindowTable(Table):
 
     def location(self, row: int, column: str) -> str:
         """Return the location of a target value in the file."""
-        step, number = divmod(list(self.columns).index(column), len(self.targets))
-        return self.rows.location(int(self.first_targets[row]) + step, self.targets[number])
+        step, target = self.place_of(column)
+        return self.rows.location(int(self.first_targets[row]) + step, target)
+
+    def place_of(self, column: str) -> tuple[int, str]:
+        """Return the step, from 0 on, and the column of the rows, of a column of targets."""
+        names = step_names(self.targets, self.horizon)
+        step, number = divmod(names.index(column), len(self.targets))
+        return step, self.targets[number]
 
     @property
     def first_targets(self) -> Array:
