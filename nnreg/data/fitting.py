@@ -31,7 +31,7 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import MAX_EXACT, TRUTH, number_text, parse_number
+from nnreg.tables.cells import INTEGER, MAX_EXACT, TRUTH, number_text, parse_number
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import (
     categorical,
@@ -341,7 +341,7 @@ def _class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
         numeric = [parse_number(name) for name in names]
         spelled = zip(names, numeric, strict=True)
         if all(name in (number_text(value), repr(value)) for name, value in spelled):
-            whole = all(value.is_integer() and abs(value) < MAX_EXACT for value in numeric)
+            whole = all(map(INTEGER.fullmatch, names)) and max(map(abs, numeric)) < MAX_EXACT
             return "integer" if whole else "number"
     return "text"
 
