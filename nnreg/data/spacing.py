@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from annotated_types import Interval
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Configurable, Positive
@@ -24,12 +25,14 @@ _SEASONS = {MINUTE: 60, HOUR: 24, DAY: 7, 7 * DAY: 52}
 class Spacing(Configurable):
     """The time from one row of a series to the next: every `step` units.
 
-    The unit is that of numbers if times are these, otherwise one of dates. `zoned` dates are UTC.
+    The unit is that of numbers if times are these, otherwise one of dates. `day` is the latest day
+    of the month in training: in a shorter month, its last day takes this place.
     """
 
     name: str
     unit: SpacingUnit
     step: Positive
+    day: Annotated[int, Interval(ge=1, le=31)] = 1
 
     @property
     def season(self) -> int | None:
@@ -60,6 +63,24 @@ class Spacing(Configurable):
         near = np.abs(steps - whole) <= TOLERANCE * np.maximum(np.abs(whole), 1)
         return np.where(near, whole, np.nan)
 
+    def after(self, times: Array, counts: Array) -> Array:
+        """Return the times `counts` steps after each time, `(times, counts)`."""
+        times = times[:, None]
+        if self.unit == "months":
+            months, day, length = months_and_days(times // DAY)
+            months = months + counts * int(self.step)
+            begin = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+            lengths = months_and_days(begin)[2]
+            wanted = np.where(day == length, np.maximum(day, self.day), day)
+            later: Array = (begin + np.minimum(wanted, lengths) - 1) * DAY + times % DAY
+        elif self.unit == "business days":
+            number, _ = business_days(times // DAY)
+            weeks, weekday = np.divmod(number + counts, 5)
+            later = (7 * weeks + weekday - 3) * DAY + times % DAY
+        else:
+            later = times + counts * (self.step if self.unit == "numbers" else int(self.step))
+        return later
+
     def _months(self, before: Array, after: Array) -> Array:
         """Return the months from one time to another, on the same day, or on the last of each."""
         months, day, length = months_and_days(before // DAY)
@@ -75,7 +96,10 @@ class Spacing(Configurable):
 def spacing_of(times: Array) -> Spacing | None:
     """Return the spacing of ascending times, microseconds if they are integers of dates."""
     found = infer_frequency(times)
-    return None if found is None else Spacing(found.name, found.unit, float(found.step))
+    if found is None:
+        return None
+    day = int(months_and_days(times // DAY)[1].max())
+    return Spacing(found.name, found.unit, float(found.step), day)
 
 
 def spacing_of_numbers(times: Array) -> Spacing | None:

@@ -47,9 +47,65 @@ def as_windows(
     """
     if isinstance(table, WindowTable):
         return table
+    found = _without_windows(table, window, targets, known)
+    span = window.length + (window.gap + window.horizon if with_targets else 0)
+    begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
+    breaks = np.empty(0, np.intp) if window.irregular == "ignore" else breaks_of(found)
+    whole = _starts(begins, len(found.rows), span, window.stride)
+    starts = _starts(np.union1d(begins, breaks), len(found.rows), span, window.stride)
+    if len(breaks):
+        problem = describe_breaks(found, window, breaks)
+        if window.irregular == "refuse":
+            raise DataError(f"{problem}; correct the rows, or leave out data.window.irregular")
+        if not len(starts):
+            raise DataError(f"{problem}, so that no window has {span} rows; {_HOW_TO_IGNORE}")
+        left_out = f"the {len(whole) - len(starts)} of {len(whole)} windows that would span these"
+        _warn(f"{problem}; {left_out} are left out; {_HOW_TO_IGNORE}")
+    if not len(starts):
+        longest = int(np.diff(begins, append=len(found.rows)).max(initial=0))
+        raise DataError(_too_short(table, window, span, longest))
+    found = replace(found, starts=starts)
+    return replace(found, columns=_targets(found)) if with_targets else found
+
+
+def last_windows(table: Table, window: Window, known: LearnedWindow) -> WindowTable:
+    """Return the window of the last rows of each group, without targets.
+
+    A group that has too few rows, or a gap in the last ones, is left out with a warning.
+    """
+    found = _without_windows(table, window, known.targets, known)
+    ends = np.flatnonzero(np.diff(found.groups, append=-1)) + 1
+    starts = ends - window.length
+    begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
+    whole = starts >= begins
+    if window.irregular != "ignore":
+        broken = np.zeros(len(found.rows) + 1, np.intp)
+        broken[breaks_of(found) + 1] = 1
+        before = np.cumsum(broken)
+        whole &= before[ends] == before[np.maximum(starts, 0) + 1]
+    if not whole.all():
+        row = int(ends[np.argmin(whole)]) - 1
+        group = ""
+        if window.group is not None:
+            cells = categorical(found.rows, window.group)
+            group = f" of {window.group!r} {cells.categories[cells.codes[row]]!r}"
+        text = (
+            f"the rows up to {found.rows.row_label(row)}{group} are fewer than the {window.length}"
+        )
+        text = f"{table.origin}: {text} of a window, or have a gap"
+        if not whole.any():
+            raise DataError(f"{text}; give more rows")
+        _warn(f"{text}; {np.sum(~whole)} of {len(whole)} groups have no forecast")
+    return replace(found, starts=starts[whole])
+
+
+def _without_windows(
+    table: Table, window: Window, targets: Sequence[str], known: LearnedWindow | None
+) -> WindowTable:
+    """Return the rows of a table in their order, with the windows to be chosen."""
     series = _sorted(_in_memory(table), window)
     spacing = _same_kind(series, window, known.spacing) if known else _spacing(series, window)
-    found = WindowTable(
+    return WindowTable(
         {},
         table.origin,
         missing_texts=table.missing_texts,
@@ -62,24 +118,6 @@ def as_windows(
         times=series.times,
         spacing=spacing,
     )
-    span = window.length + (window.gap + window.horizon if with_targets else 0)
-    begins = np.flatnonzero(np.diff(series.groups, prepend=-1))
-    breaks = np.empty(0, np.intp) if window.irregular == "ignore" else breaks_of(found)
-    whole = _starts(begins, len(series.groups), span, window.stride)
-    starts = _starts(np.union1d(begins, breaks), len(series.groups), span, window.stride)
-    if len(breaks):
-        problem = describe_breaks(found, window, breaks)
-        if window.irregular == "refuse":
-            raise DataError(f"{problem}; correct the rows, or leave out data.window.irregular")
-        if not len(starts):
-            raise DataError(f"{problem}, so that no window has {span} rows; {_HOW_TO_IGNORE}")
-        left_out = f"the {len(whole) - len(starts)} of {len(whole)} windows that would span these"
-        _warn(f"{problem}; {left_out} are left out; {_HOW_TO_IGNORE}")
-    if not len(starts):
-        longest = int(np.diff(begins, append=len(series.groups)).max(initial=0))
-        raise DataError(_too_short(table, window, span, longest))
-    found = replace(found, starts=starts)
-    return replace(found, columns=_targets(found)) if with_targets else found
 
 
 _HOW_TO_IGNORE = (

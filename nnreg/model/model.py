@@ -20,6 +20,7 @@ from nnreg.errors import DataError, UsageError
 from nnreg.interfaces.schedule import Schedule
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
 from nnreg.model.outputs import Output, evaluation_of, only_target, outputs_of
 from nnreg.model.raw_rows import RawRows
@@ -158,6 +159,17 @@ class Model:
         Raises `DataError` for rows that do not fit.
         """
         return self._by_output(Output.prediction, self._predicted(x))
+
+    def forecast(self, x: Any) -> dict[str, Array]:
+        """Return what comes after the last rows of each group, as columns by name.
+
+        The model was trained with `data.window`; `x` has rows with its columns. There is a row for
+        each group and each of the next steps: the column of the group and that of its time, if
+        there are any, `step` from 1 on, and those that `nnreg predict` prints.
+        """
+        table = self.raw_rows.last_windows(x)
+        found = {output.name: y for output, y, _ in self._predicted(table)}
+        return forecast_columns(table, list(self.outputs.values()), found, self.raw_rows.columns)
 
     @staticmethod
     def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:

@@ -14,7 +14,8 @@ from nnreg.data.preprocessing import columns_of as target_columns
 from nnreg.data.sequences import join_sequences
 from nnreg.data.settings import Columns, Data
 from nnreg.data.targets import NumericTarget
-from nnreg.data.windows import as_examples
+from nnreg.data.window_table import WindowTable
+from nnreg.data.windows import as_examples, last_windows
 from nnreg.errors import DataError, UsageError
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
@@ -43,6 +44,13 @@ class RawRows:
     def inputs(self, x: Any) -> Table:
         """Return the table of raw inputs."""
         return self.examples(self.table(x, self.preprocessing.names))
+
+    def last_windows(self, x: Any) -> WindowTable:
+        """Return the last window of each group of rows. Raises `UsageError` without windows."""
+        window, known = self.columns.windows, self.preprocessing.window
+        if window is None or known is None:
+            raise UsageError("the model was not trained on windows of a series; use predict")
+        return last_windows(self.table(x, self.preprocessing.names), window, known)
 
     def inputs_and_targets(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of raw inputs and of raw targets. Raises `DataError` without these."""

@@ -50,3 +50,29 @@ def test_the_spacing_of_numbers():
     tenths = spacing_of_numbers(np.arange(20) * 0.1)
     np.testing.assert_array_equal(tenths.steps(np.array([0.3]), np.array([0.4])), 1)
     assert spacing_of_numbers(np.array([1.0, 2, 5, 12, 31])) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "after"),
+    [
+        (["2023-12-31", "2024-01-31", "2024-02-29"], ["2024-03-31", "2024-04-30"]),
+        (["2024-01-10", "2024-02-10", "2024-03-10"], ["2024-04-10", "2024-05-10"]),
+        (["2022-03-01", "2023-03-01", "2024-03-01"], ["2025-03-01", "2026-03-01"]),
+        (["2024-01-04", "2024-01-05", "2024-01-08"], ["2024-01-09", "2024-01-10"]),
+        (["2024-01-03", "2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09", "2024-01-10",
+          "2024-01-11", "2024-01-12"], ["2024-01-15", "2024-01-16"]),
+        (["2024-02-27", "2024-02-28", "2024-02-29"], ["2024-03-01", "2024-03-02"]),
+        (["2023-12-31T22", "2023-12-31T23", "2024-01-01T00"], ["2024-01-01T01", "2024-01-01T02"]),
+    ],
+)  # fmt: skip
+def test_times_continue_at_their_spacing(texts, after):
+    times = moments(texts)
+    found = spacing_of(times).after(times[-1:], np.array([1, 2]))
+    np.testing.assert_array_equal(found, [moments(after)])
+
+
+def test_numbers_continue_at_their_spacing():
+    spacing = spacing_of_numbers(np.array([1950.0, 1951, 1952]))
+    np.testing.assert_array_equal(
+        spacing.after(np.array([1952.0]), np.array([1, 2])), [[1953, 1954]]
+    )
