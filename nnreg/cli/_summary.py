@@ -140,14 +140,15 @@ def suggest_lower_learning_rate(run: Run) -> str:
 
 
 def next_command(run: Run) -> str:
-    """Return a command that predicts, for the spec's data file if it still exists."""
+    """Return a command that predicts or forecasts, for the spec's data file if it still exists."""
     document = run.model.document
     data = document.spec.data
+    command = "forecast" if data and data.windows else "predict"
     path = document.directory / data.path if data else None
     if path is None or not path.exists():
-        return f"{_command(document, 'predict', str(run.directory))} DATA"
+        return f"{_command(document, command, str(run.directory))} DATA"
     data_file = min(str(path), os.path.relpath(path), key=len)
-    return _command(document, "predict", str(run.directory), data_file)
+    return _command(document, command, str(run.directory), data_file)
 
 
 def _command(document: Document, *args: str) -> str:

@@ -51,7 +51,7 @@ def describe_breaks(table: WindowTable, window: Window, breaks: Array) -> str:
         found += " (if the file has several series, set data.window.group)"
     where = table.rows.location(first, window.order or "")
     first_of = f"the first{group} from {times}"
-    return f"{where}: rows should be {spacing.name}, but there are {found}, {first_of}"
+    return f"{where}: rows should be {spacing.name}, found {found}, {first_of}"
 
 
 def time_text(time: float, spacing: Spacing | None) -> str:

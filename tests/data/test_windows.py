@@ -222,7 +222,7 @@ DAILY = Window(length=3, horizon=2, order="day")
 
 def test_no_window_spans_a_gap():
     with pytest.warns(
-        match=r"rows should be daily, but there are 2 gaps with 3 missing rows, the "
+        match=r"rows should be daily, found 2 gaps with 3 missing rows, the "
         r"first from 2024-02-09 to 2024-02-11; the 8 of 23 windows that would"
     ):
         found = as_windows(dated(10, 20, 21), DAILY, ["y"])  # fmt: skip
@@ -253,7 +253,7 @@ def test_the_group_with_a_gap_is_named():
     data = table_of(
         {"y": day + 0.0, "day": day + (np.arange(40) > 30), "shop": ["a"] * 20 + ["b"] * 20}
     )
-    with pytest.warns(match=r"rows should be every 1, but .* first of 'shop' 'b' from 10 to 12"):
+    with pytest.warns(match=r"rows should be every 1, found .* first of 'shop' 'b' from 10 to 12"):
         as_windows(data, GROUPED, ["y"])
 
 
