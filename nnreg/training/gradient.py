@@ -204,11 +204,12 @@ class Shard:
         return losses
 
     def _take(self, array: Any, rows: Array) -> Any:
-        if not isinstance(array, np.ndarray | Windows):
+        if not isinstance(array, np.ndarray):
+            if isinstance(array, Windows):
+                shape = (len(rows), *array.shape[1:])
+                return array.take(rows, self.workspace.empty(shape, array.dtype))
             return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
-        if isinstance(array, Windows):
-            return array.take(rows, buffer)
         return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice
 
     def _scaled(self, dz: Array, scale: float | Array) -> Array:
