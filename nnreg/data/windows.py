@@ -182,6 +182,19 @@ def as_examples(
     return as_windows(table, window, known.targets, with_targets=with_targets, known=known)
 
 
+def fit_together(preprocessing: Preprocessing, columns: Columns) -> bool:
+    """Return whether a preprocessing is of the windows of a spec."""
+    window, known = columns.windows, preprocessing.window
+    if window is None or known is None:
+        return window is None and known is None
+    names = preprocessing.target_names
+    if len(names) != len(known.targets) * window.horizon or len(set(names)) < len(names):
+        return False
+    return known.length == window.length and {*names} == {
+        *step_names(known.targets, window.horizon)
+    }
+
+
 class _Series(NamedTuple):
     """Rows sorted by group and time, with the number of the group and the time of each."""
 
