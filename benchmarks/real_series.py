@@ -5,7 +5,8 @@
 
 trains one kind of network on each series of these packages, with three seeds, and prints the mean
 absolute errors on the test split, which has the latest fifth of the rows. The linear model is
-fitted by least squares to the training windows that the network is trained on.
+fitted by least squares to the training windows that the network is trained on. The settings of the
+network were chosen among seven by the errors on the validation split, the same for all series.
 """
 
 from __future__ import annotations
@@ -87,9 +88,10 @@ def spec(window: dict[str, Any], seed: int) -> dict[str, Any]:
             {"type": "dense", "units": window["horizon"]},
         ]},
         "loss": "huber",
-        "optimizer": {"type": "adamw", "learning_rate": 0.002, "weight_decay": 0.01},
+        "optimizer": {"type": "adamw", "learning_rate": 0.005, "weight_decay": 0.01},
+        "schedule": "cosine",
         "metrics": ["mean_absolute_error"],
-        "train": {"epochs": 300, "early_stopping": {"patience": 30}},
+        "train": {"epochs": 100},
     }  # fmt: skip
 
 
