@@ -9,10 +9,12 @@ from nnreg import _openblas
 from nnreg._version import __version__ as __version__
 from nnreg.errors import (
     CheckpointError,
+    DataDriftWarning,
     DataError,
     DivergedError,
     MissingPluginError,
     NnregError,
+    NnregWarning,
     PluginError,
     ShapeError,
     SpecError,
@@ -108,6 +110,7 @@ __all__ = [
     "Context",
     "Count",
     "CrossValidation",
+    "DataDriftWarning",
     "DataError",
     "DivergedError",
     "Encoder",
@@ -124,6 +127,7 @@ __all__ = [
     "MissingPluginError",
     "Model",
     "NnregError",
+    "NnregWarning",
     "NonNegative",
     "Optimizer",
     "Padded",

@@ -57,6 +57,14 @@ class NnregWarning(UserWarning):
     """Information for the user that needs no fix; the command line prints it as a note."""
 
 
+class DataDriftWarning(NnregWarning):
+    """Rows that differ strongly from the training rows; given once per file or table.
+
+    Numbers are far outside the range of training, or the fraction of missing values or of other
+    categories is another.
+    """
+
+
 class SpecError(NnregError):
     """A spec that cannot be used. `problems` has everything that is wrong with it."""
 

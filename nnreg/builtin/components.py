@@ -131,7 +131,9 @@ LAYERS: Mapping[str, str] = {
     "random_rotation": "nnreg.builtin.layers.augmentation:RandomRotation",
     "random_translation": "nnreg.builtin.layers.augmentation:RandomTranslation",
     "random_zoom": "nnreg.builtin.layers.augmentation:RandomZoom",
-    "embedding": "nnreg.builtin.layers.sequence:Embedding",
+    "embedding": "nnreg.builtin.layers.embedding:Embedding",
+    "column_embedding": "nnreg.builtin.layers.embedding:ColumnEmbedding",
+    "periodic_embedding": "nnreg.builtin.layers.periodic_embedding:PeriodicEmbedding",
     "simple_rnn": "nnreg.builtin.layers.recurrent:SimpleRnn",
     "gru": "nnreg.builtin.layers.recurrent:Gru",
     "lstm": "nnreg.builtin.layers.sequence:Lstm",
@@ -283,7 +285,15 @@ SOURCES: Mapping[str, str] = {
 ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
+    "index": "nnreg.builtin.encoders.categories:Index",
+    "hashed": "nnreg.builtin.encoders.hashing:Hashed",
+    "target_mean": "nnreg.builtin.encoders.target_means:TargetMean",
     "values": "nnreg.builtin.encoders.arrays:Values",
+    "date": "nnreg.builtin.encoders.dates:Date",
+    "ordered": "nnreg.builtin.encoders.ordered:Ordered",
+    "bag_of_words": "nnreg.builtin.encoders.text:BagOfWords",
+    "tf_idf": "nnreg.builtin.encoders.text:TfIdf",
+    "tokens": "nnreg.builtin.encoders.tokens:Tokens",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

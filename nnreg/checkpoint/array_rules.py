@@ -22,7 +22,7 @@ from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.model.build import plan_network
-from nnreg.network.parameters import declared, total_size, views
+from nnreg.network.parameters import declared, of_members, total_size, views
 from nnreg.spec.sections import Spec
 
 ANY_VALUE = ("history", "history_measured", "partial/outputs")
@@ -38,7 +38,12 @@ def check_arrays(
     """
     if not fit_together(preprocessing, spec.data or Columns()):
         raise FormatError("the windows of its preprocessing are not those of its spec")
-    blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
+    blueprint = plan_network(
+        spec,
+        preprocessing.input_shape,
+        preprocessing.classes,
+        features=preprocessing.features,
+    )
     compared = {output.name for output in spec.outputs if output.target is not None}
     if compared != {*preprocessing.by_output} or not all(
         _fits(
@@ -48,7 +53,8 @@ def check_arrays(
         if output.loss is not None and output.name in compared
     ):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
-    parameters, state = declared(blueprint.plan)
+    members = spec.model.members
+    parameters, state = (of_members(params, members) for params in declared(blueprint.plan))
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
     expected |= {f"state/{name}": param.shape for name, param in state.items()}
     progress = manifest.progress
@@ -62,8 +68,9 @@ def check_arrays(
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
+        scores = blueprint.output_shape if members == 1 else (members, *blueprint.output_shape)
         if progress.partial and (spec.metrics or spec.several):
-            expected["partial/outputs"] = (progress.partial.seen, *blueprint.output_shape)
+            expected["partial/outputs"] = (progress.partial.seen, *scores)
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
     for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):

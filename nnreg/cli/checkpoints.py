@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,17 +149,29 @@ def _print_columns(preprocessing: dict[str, Any]) -> None:
 
 def _settings(column: dict[str, Any]) -> str:
     """Format what an encoder has besides its type; of a list, the first values and their number."""
-    shown = []
+    shown = list[str]()
     for key, value in column.items():
         if key in ("name", "type") or value is None or value is False:
             continue
-        if isinstance(value, list | dict) and len(value) > MAX_VALUES:
+        if key == "summary" and isinstance(value, dict):
+            shown += _of_training(value)
+        elif isinstance(value, list | dict) and len(value) > MAX_VALUES:
             shown.append(f"{key} {', '.join(map(str, list(value)[:MAX_VALUES]))}, … ({len(value)})")
         elif isinstance(value, list | dict):
             shown.append(f"{key} {', '.join(map(str, value))}")
         else:
             shown.append(f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}")
     return "; ".join(shown)
+
+
+def _of_training(summary: dict[str, Any]) -> Iterator[str]:
+    """Yield what the training rows of a column were like."""
+    least, most = summary.get("min"), summary.get("max")
+    if isinstance(least, int | float) and isinstance(most, int | float):
+        yield f"range {least:.6g} to {most:.6g}"
+    for key in ("missing", "other"):
+        if summary.get(key):
+            yield f"{key} {summary[key]} of {summary.get('rows')}"
 
 
 def _print_provenance(contents: CheckpointSummary) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -71,7 +71,7 @@ def evaluate(
     else:
         columns = (*model.preprocessing.names, *model.preprocessing.target_names)
         with _chunks(model, data, columns) as chunks:
-            results = {"data": model.evaluate_chunks(chunks)}
+            results = {"data": model.evaluate_chunks(chunk.table for chunk in chunks)}
     if as_json:
         print_json(results)
         return
@@ -92,6 +92,12 @@ def evaluate(
     is_flag=True,
     help="Put a ' before text that a spreadsheet would run as a formula.",
 )
+@click.option(
+    "--keep",
+    metavar="COLUMN",
+    multiple=True,
+    help="Copy this column of DATA to the output. Repeatable.",
+)
 @allow_changed_option
 @json_option
 def predict(
@@ -100,6 +106,7 @@ def predict(
     files: tuple[Path, ...],
     out: Path | None,
     escape_formulas: bool,
+    keep: tuple[str, ...],
     allow_changed: bool,
     as_json: bool,
 ) -> None:
@@ -109,25 +116,28 @@ def predict(
     `probability_CLASS` for each follows. With a class for each time step or pixel, a column
     `prediction_NUMBER` has it, counted from 0. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
-    file name. Predictions for the steps of a sequence are a JSON list; where each row of DATA is a
-    step, there is one row for each. For windows of a time series, there is a row for each, with its
-    group and its last time first; a column `prediction_NUMBER` has each of the steps after it, from
-    1 on, and `nnreg forecast` prints those after the last rows alone. A terminal shows control
-    characters in names as escapes; files and pipes get them unchanged, as UTF-8.
+    file name. Columns of --keep precede the prediction, as text; a missing value is empty, or null.
+    Predictions for the steps of a sequence are a JSON list; where each row of DATA is a step, there
+    is one row for each. For windows of a time series, there is a row for each, with its group and
+    its last time first; a column `prediction_NUMBER` has each of the steps after it, from 1 on, and
+    `nnreg forecast` prints those after the last rows alone. A terminal shows control characters in
+    names as escapes; files and pipes get them unchanged, as UTF-8.
 
     \b
     nnreg predict runs/penguins-001 new.csv > predictions.csv
     """
     from nnreg.checkpoint.save_load import load
-    from nnreg.cli._predicted_columns import predictions
 
     refuse_missing_directory(out)
     if escape_formulas and as_json:
         raise click.UsageError("--escape-formulas changes CSV only; leave it out with --json")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
-    with _output(out) as output, _chunks(model, data, model.preprocessing.names) as chunks:
-        found = (_with_row_names(chunk, predictions(model, chunk)) for chunk in chunks)
+    kept = tuple(dict.fromkeys(keep))
+    if kept and model.preprocessing.window is not None:
+        raise click.UsageError("--keep copies a value of each row, but a window has several rows")
+    with _output(out) as output, _chunks(model, data, model.preprocessing.names, kept) as chunks:
+        found = (_with_names(model, chunk, kept) for chunk in chunks)
         if as_json:
             _write_json(output, found)
         else:
@@ -169,7 +179,7 @@ def forecast(
     with _output(out) as output:
         with _chunks(model, data, model.preprocessing.names) as chunks:
             for chunk in chunks:
-                columns = model.forecast(chunk)
+                columns = model.forecast(chunk.read)
         rows = [list(row) for row in zip(*(one.tolist() for one in columns.values()), strict=True)]
         found = [(list(columns), rows)]
         if as_json:
@@ -266,17 +276,36 @@ def _write_json(target: IO[str], chunks: Iterable[Predictions]) -> None:
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _with_row_names(table: Table, predictions: Predictions) -> Predictions:
-    """Insert the row names as the first column, if the table has any."""
-    head, rows = predictions
+def _with_names(model: Model, chunk: _Chunk, keep: Sequence[str]) -> Predictions:
+    """Return predictions after the kept columns, and after the row names if there are any."""
+    from nnreg.cli._kept_columns import with_kept
+    from nnreg.cli._predicted_columns import predictions
+
+    head, rows = predictions(model, chunk.table)
+    if keep:
+        columns = model.spec.data
+        group = columns.sequence_columns[0] if columns and columns.grouped else None
+        head, rows = with_kept(chunk.read, keep, (head, rows), group)
+    table = chunk.table
     if table.row_names is None:
         return head, rows
     return ["name", *head], [[table.row_label(n), *row] for n, row in enumerate(rows)]
 
 
+class _Chunk(NamedTuple):
+    """Rows as they were read, and as the model reads them."""
+
+    read: Table
+    table: Table
+
+
 @contextmanager
-def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
+def _chunks(
+    model: Model, data: str, names: Sequence[str], keep: Sequence[str] = ()
+) -> Iterator[Iterator[_Chunk]]:
     """Yield these columns of a file in chunks, read with the source of the model's own data.
+
+    Those to `keep` are read as text.
 
     Rows that are grouped to sequences, or are in windows, are one chunk: those of a group may be
     anywhere in the file.
@@ -284,8 +313,9 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from nnreg.data.ignored_categories import reported_at_the_end
+    from nnreg.cli._kept_columns import as_read_for_model
     from nnreg.data.loading import read_chunks, read_table
+    from nnreg.data.observations import observed_together
     from nnreg.data.sequences import warned_of_empty
     from nnreg.data.settings import Columns
     from nnreg.tables.convert import iter_chunks
@@ -303,24 +333,30 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     shown = bar if animated(sys.stderr) else nullcontext()
 
     columns = model.spec.data or Columns()
-    names = [*names, *columns.sequence_columns]
+    names = [*names, *columns.sequence_columns, *keep]
     text = {*model.preprocessing.text, *(columns.sequence_columns if columns.grouped else ())}
     if columns.windows is not None and columns.windows.group is not None:
         text.add(columns.windows.group)
+    text.update(keep)
 
-    def read() -> Iterator[Table]:
+    def for_model(table: Table) -> Table:
+        return as_read_for_model(table, keep, model, source) if keep else table
+
+    def read() -> Iterator[_Chunk]:
         task = bar.add_task(one_line(data), total=1.0)
         if columns.grouped or columns.windows is not None:
-            yield read_table(source, file, text)
+            whole = read_table(source, file, text)
+            yield _Chunk(whole, for_model(whole))
             return
         warned = False
         for table in read_chunks(source, file, text):
-            for chunk in map(model.raw_rows.examples, iter_chunks(table, names)):
+            for part in iter_chunks(table, names):
+                chunk = model.raw_rows.examples(for_model(part))
                 warned = warned or warned_of_empty(chunk, model.preprocessing.names)
-                yield chunk
+                yield _Chunk(part, chunk)
             bar.update(task, completed=table.fraction_read)
 
-    with reported_at_the_end(), data_file(data, suffix) as file, shown:
+    with observed_together(columns), data_file(data, suffix) as file, shown:
         yield read()
 
 

@@ -10,7 +10,7 @@ from nnreg.data.settings import Window
 from nnreg.data.spacing import Spacing
 from nnreg.data.window_table import WindowTable
 from nnreg.tables.columns import categorical
-from nnreg.tables.dates import DAY
+from nnreg.tables.date_forms import DAY
 
 
 def breaks_of(table: WindowTable) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,16 +15,18 @@ from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
+from nnreg.builtin.encoders.scaling import Scaling, learn_scale, with_bounds
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import LearnedWindow, Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
-from nnreg.data.settings import Columns, NumericClasses
+from nnreg.data.settings import Columns, Missing, NumericClasses
 from nnreg.data.targets import (
     ClassKind,
     ClassTarget,
     NumericTarget,
     Target,
     numeric_targets,
+    require_logarithms,
 )
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
@@ -32,13 +34,16 @@ from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import INTEGER, MAX_EXACT, TRUTH, number_text, parse_number
-from nnreg.tables.column_types import refuse_misread
+from nnreg.tables.column_types import refuse_misread, warn_of_texts
 from nnreg.tables.columns import (
     categorical,
     column,
+    common_unit,
     is_numeric,
     is_text,
 )
+from nnreg.tables.dates import refuse_dates, times
+from nnreg.tables.number_texts import NumberTexts
 from nnreg.tables.table import Table
 
 
@@ -83,7 +88,10 @@ def fit_preprocessing(
             parts = table.steps(group), train.steps(group)
             inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
         else:
-            inputs += _fit_inputs(table, train, group, columns, integer, of_rows)
+            fitted = _fit_inputs(table, train, group, columns, integer, of_rows)
+            if fitted[0].encoder.makes_sequences:
+                steps[key] = _longest_made(fitted[0], train)
+            inputs += fitted
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
     window = None
@@ -121,6 +129,12 @@ def _fit_inputs(
 
     `of_steps` is for an input of sequences, whose steps are the rows of the tables.
     """
+    for name in names if of_steps else ():
+        if name in columns.columns and columns.columns[name].makes_sequences:
+            raise DataError(
+                f"{table.origin}: column {name!r} holds sequences, and its encoder would make one "
+                "of each step; choose another one in data.columns, or join the texts of a row"
+            )
     by_step = of_steps and len(names) == 1
     encoders = [_encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
     fitted = [
@@ -130,9 +144,9 @@ def _fit_inputs(
     alone = [one for one in fitted if one.alone]
     if alone and len(fitted) > 1:
         raise DataError(
-            f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
-            f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
-            f"input with a name (inputs: {', '.join(names)})"
+            f"{table.origin}: column {alone[0].name!r} becomes arrays or sequences and must be "
+            "the only input; list it alone in 'inputs', or the others in 'exclude', or give each "
+            f"an input with a name (inputs: {', '.join(names)})"
         )
     if not sum(math.prod(one.shape) for one in fitted):
         raise DataError(
@@ -140,6 +154,17 @@ def _fit_inputs(
             "choose other inputs"
         )
     return fitted
+
+
+def _longest_made(column: InputColumn, train: Table) -> int:
+    """Return the length of the longest sequence that the training values of a column become."""
+    longest = int(column.encode_sequences(train)[1].max(initial=0))
+    if not longest:
+        raise DataError(
+            f"{train.origin}: all sequences that column {column.name!r} becomes are empty; choose "
+            "another encoder in data.columns"
+        )
+    return longest
 
 
 def _fit_input(
@@ -155,8 +180,11 @@ def _fit_input(
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
-    impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
-    found = learn_column(encoder, column, impute=impute, indicate=indicate)
+    missing = columns.missing
+    if isinstance(encoder, Number) and encoder.add_indicator is not None:
+        without: Missing | None = "impute" if missing == "indicate" else missing
+        missing = "indicate" if encoder.add_indicator else without
+    found = learn_column(encoder, column, missing, integer=integer)
     _require_memory(table, found)
     if found.encoder.integer and not integer:
         problem = (
@@ -175,7 +203,7 @@ def _encoder_of(
     `by_step` is for the only column of an input of sequences, whose steps are the rows.
     """
     encoder = columns.columns.get(name)
-    scaling: Literal["standard", "none"] = "none" if integer else columns.scaling
+    scaling: Scaling = "none" if integer else columns.scaling
     several = table.columns[name].ndim > 1
     if several and (encoder is None or isinstance(encoder, Number | Category)):
         return Values(scaling, integer=integer)
@@ -186,6 +214,10 @@ def _encoder_of(
         )
     if encoder is None:
         encoder = Category() if _is_categorical(table, name, columns) else Number()
+        if isinstance(encoder, Category) and not several:
+            warn_of_texts(table, name, categorical(table, name))
+    if getattr(encoder, "unseen", "") is None:
+        encoder = replace(cast(Any, encoder), unseen=columns.unseen)
     match encoder:
         case Number() if by_step and integer:
             return Values("none", integer=True)  # a step has no axis
@@ -201,7 +233,7 @@ def _encoder_of(
             )
         case Category():
             kept = encoder.max_categories or columns.max_categories
-            return replace(encoder, max_categories=kept, unseen=encoder.unseen or columns.unseen)
+            return replace(encoder, max_categories=kept)
     return encoder
 
 
@@ -223,10 +255,11 @@ def _require_memory(table: Table, column: InputColumn) -> None:
     width = math.prod(column.shape)
     size = len(table) * width * np.float32().itemsize
     if column.encoder.takes == "text" and exceeds_memory(size, 1 / 2):
+        option = "data.max_categories" if isinstance(column.encoder, Category) else "max_words"
         raise DataError(
             f"{table.origin}: column {column.name!r} becomes {width:,} numbers in each of "
             f"{len(table):,} rows, which take {byte_size(size)}; list it in 'exclude', or set "
-            "data.max_categories"
+            f"{option}"
         )
 
 
@@ -234,10 +267,13 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
     for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
-        if columns.columns.get(name) not in (None, Number(), Category()):
+        encoder = columns.columns.get(name)
+        if isinstance(encoder, Number):
+            encoder = replace(encoder, format=None)
+        if encoder not in (None, Number(), Category()):
             problem = (
                 f'{name!r} is a target, which has no other encoder than "number" or '
-                '"category", without options; choose one of them'
+                '"category", without options but the "format" of numbers; choose one of them'
             )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
@@ -250,6 +286,16 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     return _numeric_target(train, targets, columns, single=single)
+
+
+def times_of(table: Table, name: str, columns: Columns) -> Array:
+    """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    if name not in columns.columns:
+        return times(table, name)
+    from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
+
+    encoder = columns.columns[name]
+    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
 
 
 def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
@@ -271,19 +317,49 @@ def _class_target(table: Table, train: Table, name: str, *, single: bool) -> Cla
 def _numeric_target(
     train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
 ) -> NumericTarget:
-    raw = numeric_targets(train, names)
+    texts = _number_texts(train, names, columns)
+    raw = numeric_targets(train, names, texts)
     if not math.prod(raw.shape[1:]):
         raise DataError(
             f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
             "have no values; choose another target"
         )
     flat = raw.reshape(-1, raw.shape[-1])
-    width = flat.shape[1]
-    if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
-    mean, deviation = mean_and_deviation(flat)
-    scale = scale_of(mean, deviation)
-    return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    width, scaling = flat.shape[1], columns.target_scaling
+    target = NumericTarget(
+        names,
+        (0.0,) * width,
+        (1.0,) * width,
+        single=single,
+        formats=tuple(texts[name].written if name in texts else None for name in names if texts),
+        units=tuple(texts[name].unit if name in texts else None for name in names if texts),
+    )
+    if scaling == "none" or not len(flat):
+        return target
+    if scaling == "standard":  # all columns at once
+        mean, deviation = mean_and_deviation(flat)
+        scale = scale_of(mean, deviation)
+        return replace(target, mean=tuple(mean.tolist()), std=tuple(scale.tolist()))
+    if scaling == "log":
+        require_logarithms(train, names, raw)
+    scales = [with_bounds(learn_scale(one, scaling), one) for one in flat.T]
+    return replace(
+        target,
+        mean=tuple(one.mean for one in scales),
+        std=tuple(one.std for one in scales),
+        curves=tuple(one.curve for one in scales if one.curve),
+    )
+
+
+def _number_texts(train: Table, names: Sequence[str], columns: Columns) -> dict[str, NumberTexts]:
+    """Return how the numbers of the targets are written, of those whose encoder has a format."""
+    found = {}
+    for name in names:
+        encoder = columns.columns.get(name)
+        if encoder is not None and encoder.number_texts is not None:
+            unit = common_unit(train, name, encoder.number_texts)
+            found[name] = replace(encoder.number_texts, unit=unit)
+    return found
 
 
 def one_class_ahead(target: str) -> SpecError:
@@ -325,7 +401,9 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
-    refuse_misread(table, name, categorical(table, name).categories)
+    categories = categorical(table, name).categories
+    refuse_dates(table, name, categories)
+    refuse_misread(table, name, categories)
     return True
 
 

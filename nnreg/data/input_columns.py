@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +13,15 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.encoders.categories import category_counts, most_frequent
+from nnreg.data.column_summary import ColumnSummary, summarize
+from nnreg.data.observations import Learned, observe
+from nnreg.data.settings import Missing
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
+from nnreg.tables.cells import positions
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged, of_rows
 from nnreg.tables.table import Table
 
 
@@ -26,6 +32,7 @@ class ColumnKeys(Configurable):
     name: str
     fill: float | str | None = None
     indicator: bool = False
+    summary: ColumnSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -33,19 +40,21 @@ class InputColumn(Configurable):
     """A column, and its encoder with what it learned from the training rows.
 
     A missing value becomes `fill`, if given. With `indicator`, one more number is 1 where the value
-    is missing, and 0 elsewhere. In JSON, the keys of the encoder are beside these.
+    is missing, and 0 elsewhere. New rows are compared with the `summary` of the training rows, if
+    there is one. In JSON, the keys of the encoder are beside these.
     """
 
     name: str
     encoder: Encoder
     fill: float | str | None = None
     indicator: bool = False
+    summary: ColumnSummary | None = None
 
     def __post_init__(self) -> None:
         if self.fill is not None and isinstance(self.fill, str) != (self.encoder.takes == "text"):
             raise ValueError(f"fill: must be what the encoder takes, found {self.fill!r}")
         known = self.encoder.known_texts
-        if isinstance(self.fill, str) and known and self.fill not in known:
+        if isinstance(self.fill, str) and known and positions((self.fill,), tuple(known))[0] < 0:
             raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
         if self.indicator and (len(self.encoder.shape) != 1 or self.encoder.integer):
             raise ValueError("indicator: must be false for integers and arrays")
@@ -71,32 +80,64 @@ class InputColumn(Configurable):
         Raises `DataError` for values that cannot be encoded, `PluginError` for an encoder that
         returns something else.
         """
-        column = self.raw(table)
-        missing = column.missing
+        column, missing = self._complete(table)
+        return self._with_indicator(checked_encode(self.encoder, column), missing)
+
+    @property
+    def encodes_training(self) -> bool:
+        """Whether the training rows are encoded in another way than later ones."""
+        return type(self.encoder).encode_training is not Encoder.encode_training
+
+    def encode_training(self, table: Table, target: Array | None) -> Array:
+        """Return the encoded values of the training rows, for an encoder that needs their target.
+
+        A row whose value is missing has no part in what the others become.
+        """
+        column, missing = self._complete(table)
+        known = np.flatnonzero(~missing)
+        of_known = replace(self.raw(table), target=target).take(known)
+        encoded = checked_encode(self.encoder, column)
+        encoded[known] = checked_encode(self.encoder, of_known, "encode_training")
+        return self._with_indicator(encoded, missing)
+
+    def encode_sequences(self, table: Table) -> tuple[Array, Array]:
+        """Return the sequences that the values become, as `checked_sequences` does."""
+        return checked_sequences(self.encoder, self._complete(table)[0])
+
+    def _with_indicator(self, encoded: Array, missing: Array) -> Array:
+        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+
+    def _complete(self, table: Table) -> tuple[RawColumn, Array]:
+        """Return the column as its encoder gets it, and which values are missing.
+
+        Raises `DataError` for a missing value that nothing replaces.
+        """
+        column = raw = self.raw(table)
+        missing = raw.missing
         if missing.any() and not (self.indicator and self.encoder.takes_missing):
             if self.fill is None:
                 column.require_complete()
             else:
                 column = column.filled(self.fill)
-        encoded = checked_encode(self.encoder, column)
-        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+        observe(raw, missing, Learned(self.encoder, self.fill, self.summary))
+        return column, missing
 
 
 def raw_column(table: Table, name: str, encoder: Encoder) -> RawColumn:
     """Return a column of a table as an encoder reads it."""
-    return RawColumn(name, table, encoder.takes, encoder.known_texts)
+    return RawColumn(name, table, encoder.takes, encoder.known_texts, encoder.number_texts)
 
 
 def _caller(encoder: Encoder, column: RawColumn) -> Caller:
     return Caller(encoder, f"encoder of {column.name!r}")
 
 
-def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
-    """Return what an encoder returns, as `(rows, *shape)`."""
+def checked_encode(encoder: Encoder, column: RawColumn, method: str = "encode") -> Array:
+    """Return what a method of an encoder returns, as `(rows, *shape)`."""
     caller, shape = _caller(encoder, column), (len(column), *encoder.shape)
     if not len(column):
         return np.zeros(shape, np.intp if encoder.integer else np.float64)
-    encoded = caller.call("encode", column)
+    encoded = caller.call(method, column)
     kinds = "iu" if encoder.integer and encoder.takes != "arrays" else "biuf"
     if isinstance(encoded, np.ndarray) and encoded.dtype.kind in kinds:
         if encoded.shape == shape:
@@ -106,7 +147,25 @@ def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
     hint = "; add a return statement" if encoded is None else ""
     what = "integers" if kinds == "iu" else "numbers"
     expected = f"an array of {what} of shape {shape}"
-    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}{hint}")
+    raise caller.error(method, f"returned {describe(encoded)}; expected {expected}{hint}")
+
+
+def checked_sequences(encoder: Encoder, column: RawColumn) -> tuple[Array, Array]:
+    """Return the steps that an encoder returns, of all rows in order, and the length of each row.
+
+    Raises `PluginError` for something else than sequences of integers.
+    """
+    if not len(column):
+        return np.zeros((0, *encoder.shape), np.intp), np.zeros(0, np.intp)
+    caller = _caller(encoder, column)
+    encoded = caller.call("encode", column)
+    found = of_rows(encoded.values, encoded.lengths) if isinstance(encoded, Padded) else encoded
+    if isinstance(found, Ragged) and len(found) == len(column) and found.dtype.kind in "iu":
+        steps = found.steps
+        if isinstance(steps, np.ndarray) and steps.shape[1:] == encoder.shape:
+            return steps, found.lengths
+    expected = f"{len(column)} sequences of integers, each step of shape {encoder.shape}"
+    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}")
 
 
 def checked_learn(encoder: Encoder, column: RawColumn) -> Encoder:
@@ -149,28 +208,52 @@ def _is_json(value: Any) -> bool:
 
 
 def learn_column(
-    encoder: Encoder, column: RawColumn, *, impute: bool, indicate: bool
+    encoder: Encoder, column: RawColumn, missing: Missing | None, *, integer: bool = False
 ) -> InputColumn:
     """Return the input column that an encoder learns from training rows.
 
-    With `impute`, a missing value becomes the mean or the most frequent text; with `indicate`,
-    there is an indicator if one is missing.
+    `missing` is the setting of the spec. With `indicate`, there is an indicator if a value is
+    missing. `integer` is for a network that takes integers.
+
+    Raises `DataError` for a missing value that the setting does not allow in training rows.
     """
     if column.in_file:  # one that must be complete is checked as it is read
         return InputColumn(column.name, checked_learn(encoder, column))
-    missing = column.missing
-    some = bool(missing.any())
-    known = column.take(np.flatnonzero(~missing)) if some else column
-    fill = _replacement(known) if impute else None
+    if missing in (None, "refuse"):
+        column.require_complete()
+    absent = column.missing
+    some = bool(absent.any())
+    known = column.take(np.flatnonzero(~absent)) if some else column
     found = checked_learn(encoder, known)
-    indicator = indicate and some and len(found.shape) == 1 and not found.integer
-    return InputColumn(column.name, found, fill, indicator)
+    fill = None if missing == "refuse" else _replacement(encoder, known)
+    if missing is None and not _is_typical(fill, known, found, integer):
+        fill = None
+    indicator = missing == "indicate" and some and len(found.shape) == 1 and not found.integer
+    summary = summarize(known, found, int(absent.sum()))
+    return InputColumn(column.name, found, fill, indicator, summary)
 
 
-def _replacement(known: RawColumn) -> float | str | None:
+def _replacement(encoder: Encoder, known: RawColumn) -> float | str | None:
     """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
+    if encoder.replacement is not None:
+        return encoder.replacement
     if not len(known) or known.takes == "arrays":
         return None
     if known.takes == "text":
         return most_frequent(category_counts(known.categories))[0]
     return float(mean_and_deviation(known.values)[0])
+
+
+def _is_typical(
+    fill: float | str | None, known: RawColumn, encoder: Encoder, integer: bool
+) -> bool:
+    """Return whether a replacement can stand for a value without being asked for.
+
+    A mean is no integer; and of texts that are all different, such as reviews, none is typical
+    unless they are the categories, or the encoder has one.
+    """
+    if encoder.replacement is not None:
+        return True
+    if not isinstance(fill, str):
+        return not (integer or encoder.integer)
+    return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)

@@ -15,7 +15,7 @@ import numpy as np
 
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
-from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
+from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target, times_of
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
@@ -46,7 +46,6 @@ from nnreg.tables.columns import (
     groups,
 )
 from nnreg.tables.concat import concat_chunks
-from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
 
@@ -199,7 +198,7 @@ def read_splits(
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
-    text = {name for name, encoder in data.columns.items() if encoder.takes == "text"}
+    text = {name for name, encoder in data.columns.items() if encoder.reads_text}
     for target in targets:
         if target.numeric_classes != "none":
             text.update(target.columns)
@@ -379,7 +378,7 @@ def _rows(
             problem = f"the target has {labels.shape[1:]} classes per row; stratify needs one"
             raise SpecError([Problem("$.data.split.stratify", problem)])
     if isinstance(split.order, str):
-        return Rows(len(table), times=times(table, split.order))
+        return Rows(len(table), times=times_of(table, split.order, columns))
     return Rows(
         len(table),
         labels=labels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NoReturn, TypeAlias
 
@@ -17,13 +17,13 @@ from pydantic import Discriminator, FailFast, Tag
 from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
-from nnreg.data.ignored_categories import report_ignored
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.spacing import Spacing
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
+from nnreg.interfaces.features import Features
 from nnreg.interfaces.graph import INPUT, unsuitable
 from nnreg.tables.columns import column
 from nnreg.tables.lazy import BLOCK
@@ -66,7 +66,8 @@ class Preprocessing(Configurable):
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
-    sequences too. With a `window`, each example is several rows, which are encoded row by row.
+    sequences too. A column may hold sequences, or become sequences by its encoder, as text does.
+    With a `window`, each example is several rows, which are encoded row by row.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -88,6 +89,9 @@ class Preprocessing(Configurable):
                 raise ValueError(f"groups: the name {name!r} {why}")
         for name in self.steps.keys() - (self.groups or {INPUT: 1}).keys():
             raise ValueError(f"steps: there is no input {name!r}")
+        for name, part in (self.parts or {INPUT: self}).items():
+            if part.inputs[0].encoder.makes_sequences and name not in self.steps:
+                raise ValueError(f"steps: column {part.names[0]!r} becomes sequences, but has none")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
         if self.window is not None and (self.steps or self.targets_per_step):
@@ -125,10 +129,29 @@ class Preprocessing(Configurable):
         return self._shape
 
     @property
-    def sequence_columns(self) -> frozenset[str]:
-        """The columns, input or target, that are sequences."""
+    def features(self) -> dict[str, Features]:
+        """What the features of each input are, by its name, which is "input" for the only one."""
         parts = self.parts or {INPUT: self}
-        inputs = (name for key, part in parts.items() if key in self.steps for name in part.names)
+        return {name: part._features for name, part in parts.items()}
+
+    @property
+    def _features(self) -> Features:
+        numbers, indices, columns, start = list[int](), dict[int, int](), dict[int, str](), 0
+        for one in self.inputs:
+            width = math.prod(one.encoder.shape[-1:])
+            if one.encoder.numeric:
+                numbers += range(start, start + width)
+            if one.encoder.index_count is not None:
+                indices[start], columns[start] = one.encoder.index_count, one.name
+            start += math.prod(one.shape[-1:])
+        return Features(tuple(numbers), indices, columns)
+
+    @property
+    def sequence_columns(self) -> frozenset[str]:
+        """The columns, input or target, that hold sequences."""
+        parts = self.parts or {INPUT: self}
+        of_steps = [column for key in self.steps for column in parts[key].inputs]
+        inputs = (column.name for column in of_steps if not column.encoder.makes_sequences)
         targets = (n for one in self.targets_per_step for n in columns_of(self.by_output[one]))
         return frozenset((*inputs, *targets))
 
@@ -136,11 +159,10 @@ class Preprocessing(Configurable):
     def _shape(self) -> Shape:
         if self.window is not None:
             return (self.window.length, *replace(self, window=None)._shape)
-        if INPUT in self.steps:
-            return (self.steps[INPUT], *replace(self, steps={})._shape)
+        steps = (self.steps[INPUT],) if INPUT in self.steps else ()
         if len(self.inputs) == 1:
-            return self.inputs[0].shape
-        return (sum(column.shape[0] for column in self.inputs),)
+            return (*steps, *self.inputs[0].shape)
+        return (*steps, sum(column.shape[0] for column in self.inputs))
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -169,8 +191,10 @@ class Preprocessing(Configurable):
         """The columns, input or target, that are read as text, so that "007" is not 7."""
         targets = self.by_output.values()
         classes = (target.name for target in targets if isinstance(target, ClassTarget))
-        text = (column.name for column in self.inputs if column.encoder.takes == "text")
-        return frozenset([*text, *classes])
+        numbers = (one for one in targets if isinstance(one, NumericTarget))
+        written = (name for target in numbers if target.formats for name in target.names)
+        text = (column.name for column in self.inputs if column.encoder.reads_text)
+        return frozenset([*text, *classes, *written])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
@@ -183,12 +207,43 @@ class Preprocessing(Configurable):
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
 
-    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array | Padded | Windows:
+    def target_of_rows(self, table: Table) -> Array | None:
+        """Return the target of a table for encoders that need it; None if none does.
+
+        There is then one for each row; see `fit_preprocessing`.
+        """
+        encoders = [column.encoder for column in self.inputs if column.encodes_training]
+        if not any(encoder.takes_target for encoder in encoders):
+            return None
+        per_row = {
+            name: t for name, t in self.by_output.items() if name not in self.targets_per_step
+        }
+        (target,) = [target for target in per_row.values() if columns_of(target)]
+        return target.encode(table)
+
+    def encode_training(self, table: Table, target: Array | None) -> dict[str, Array]:
+        """Return the columns whose training rows are encoded in a way of their own, by name.
+
+        `target` is that of the rows. Sequences and windows are encoded as later ones are.
+        """
+        if INPUT in self.steps or self.window is not None:
+            return {}
+        self.require_columns(table)
+        own = [column for column in self.inputs if column.encodes_training]
+        return {column.name: column.encode_training(table, target) for column in own}
+
+    def encode(
+        self,
+        table: Table,
+        dtype: npt.DTypeLike | None = None,
+        training: Mapping[str, Array] | None = None,
+    ) -> Array | Padded | Windows:
         """Return the columns of one input as an array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
         Raises `DataError` for a fraction if `dtype` is one of integers. Columns of sequences become
-        `Padded`, a table of windows `Windows`.
+        `Padded`, a table of windows `Windows`. Columns in `training` are those that
+        `encode_training` returned for these rows.
         """
         if isinstance(table, WindowTable):
             used, starts = table.inputs()
@@ -196,6 +251,10 @@ class Preprocessing(Configurable):
             assert isinstance(values, np.ndarray)  # rows have one value each
             return Windows(values, starts, table.length)
         self.require_columns(table)
+        if self.inputs[0].encoder.makes_sequences:
+            points, lengths = self.inputs[0].encode_sequences(table)
+            return padded(points.astype(dtype or points.dtype), lengths, table.origin)
+        known = training or {}
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)
         for name in self.names:
@@ -204,18 +263,20 @@ class Preprocessing(Configurable):
                     f"{table.origin}: the rows of column {name!r} differ in length; the model was "
                     "trained on others, give all the same length"
                 )
-        report_ignored(self.inputs, table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
         if count <= size:
-            return self._encode(table, dtype)
+            return self._encode(table, dtype, known)
         used = replace(table, columns={name: column(table, name) for name in self.names})
-        chunk = self._encode(used.slice_rows(slice(size)), dtype)
-        encoded = np.empty((count, *chunk.shape[1:]), chunk.dtype)
-        encoded[:size] = chunk
-        for start in range(size, count, size):
+        encoded: Array | None = None
+        for start in range(0, count, size):
             rows = slice(start, start + size)
-            encoded[rows] = self._encode(used.slice_rows(rows), dtype)
+            given = {name: values[rows] for name, values in known.items()}
+            chunk = self._encode(used.slice_rows(rows), dtype, given)
+            if encoded is None:
+                encoded = np.empty((count, *chunk.shape[1:]), chunk.dtype)
+            encoded[rows] = chunk
+        assert encoded is not None  # there are more rows than in a chunk
         return encoded
 
     def _encode_steps(self, table: Table, dtype: npt.DTypeLike | None) -> Padded:
@@ -230,8 +291,13 @@ class Preprocessing(Configurable):
         assert isinstance(points, np.ndarray)  # the steps are rows
         return padded(points, first.lengths, table.origin)
 
-    def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
-        parts = [column.encode(table) for column in self.inputs]
+    def _encode(
+        self, table: Table, dtype: npt.DTypeLike | None, known: Mapping[str, Array]
+    ) -> Array:
+        parts = [
+            known[column.name] if column.name in known else column.encode(table)
+            for column in self.inputs
+        ]
         encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if dtype is not None and np.dtype(dtype).kind == "i":
             return self._integers(encoded, table)

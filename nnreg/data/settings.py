@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from annotated_types import Ge, Interval, Len
 from pydantic import Discriminator, Tag
 
+from nnreg.builtin.encoders.scaling import Scaling, TargetScaling
 from nnreg.interfaces.component import Configurable, Count, NonNegative
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
@@ -18,6 +19,8 @@ Text: TypeAlias = Annotated[str, Len(1)]
 Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
 INPUTS: Final = "inputs"
 """The target of an autoencoder: all input columns, unless the file has a column of that name."""
+Missing: TypeAlias = Literal["refuse", "impute", "indicate"]
+"""What becomes of missing values of the inputs."""
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -30,9 +33,10 @@ class Split(Configurable):
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
     proportions of the target, the first with classes if there are several. `group` names a column:
     rows with the same value in it, such as those of a patient, stay in the same split. `order`
-    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
-    `true` the first rows of the file; validation follows, then test. The columns of `group` and
-    `order` are not inputs unless `inputs` has them.
+    draws nothing: training has the earliest rows by a numeric column or one of dates, which are
+    ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
+    validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
+    has them.
     """
 
     validation: Fraction | Text | None = None
@@ -139,13 +143,21 @@ class Columns(Configurable):
     the network several inputs, each of one or more columns, which its layers read by name; all of
     them are in memory. `columns` gives the encoder of a column, such as `number` or `category`,
     instead of inferring it from the values.
-    `missing` values are refused, or imputed with the mean or the most frequent category; with
-    `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
-    is missing, in columns with missing values in the training split. Rows with a `missing_target`
+    By default, `missing` values are refused in the training split, and imputed in other rows, with
+    a warning: they are replaced by the mean or the most frequent category of the training split.
+    `refuse` refuses them everywhere, `impute` imputes them everywhere; with `indicate`, missing is
+    a category of its own, and a number has a second input that is 1 where it is missing, in columns
+    with missing values in the training split. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
     refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
-    training split; all others, unseen ones too, are one more category. `standard` scaling subtracts
-    the mean and divides by the standard deviation, both of the training split.
+    training split; all others, unseen ones too, are one more category.
+
+    `scaling` is that of numbers whose encoder has none of its own, one of those of the encoder
+    `number`; `standard` subtracts the mean and divides by the standard deviation, both of the
+    training split. `target_scaling` is that of targets that are numbers. The loss is that of scaled
+    targets; predictions and metrics are in the target's own units. With `log`, `power` and
+    `quantile`, a prediction is within the range of the training split, or as far again beyond it
+    with the first two; they are for losses whose outputs are values of the target.
 
     In training, all examples have the same weight unless weights are given. `sample_weights` names
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
@@ -162,12 +174,12 @@ class Columns(Configurable):
     inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
     columns: dict[str, Encoder] = field(default_factory=dict)
-    missing: Literal["refuse", "impute", "indicate"] = "refuse"
+    missing: Missing | None = None
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
     max_categories: Annotated[int, Ge(1)] | None = None
-    scaling: Literal["standard", "none"] = "standard"
-    target_scaling: Literal["standard", "none"] = "none"
+    scaling: Scaling = "standard"
+    target_scaling: TargetScaling = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
     sequences: SequencesOf | None = None

@@ -11,7 +11,8 @@ from annotated_types import Interval
 from nnreg._types import Array
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import number_text
-from nnreg.tables.dates import DAY, HOUR, MINUTE, business_days, infer_frequency, months_and_days
+from nnreg.tables.date_forms import DAY, HOUR, MINUTE
+from nnreg.tables.dates import business_days, infer_frequency, months_and_days
 
 SpacingUnit: TypeAlias = Literal["microseconds", "months", "business days", "numbers"]
 

@@ -6,7 +6,7 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
@@ -18,11 +18,13 @@ from nnreg._utils.memory import require_memory
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.encoders.categories import require_distinct
+from nnreg.builtin.encoders.scaling import Curve
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
 from nnreg.tables.columns import categorical, first_marked, is_text, numbers
 from nnreg.tables.lazy import LazyArray
+from nnreg.tables.number_texts import NumberFormat, NumberTexts
 from nnreg.tables.table import Table
 
 ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
@@ -83,7 +85,7 @@ class ClassTarget(Configurable):
 
 @dataclass(frozen=True)
 class NumericTarget(Configurable):
-    """A numeric target of columns, each scaled as (value - mean) / std.
+    """A numeric target of columns, each scaled as (curve(value) - mean) / std, if it has a curve.
 
     There is no column if the loss takes no target. With `single`, the target has one value per row,
     and so has a prediction.
@@ -94,8 +96,15 @@ class NumericTarget(Configurable):
     std: tuple[Positive, ...]
     type: Literal["numbers"] = "numbers"
     single: bool = False
+    curves: tuple[Curve, ...] = ()
+    formats: tuple[NumberFormat | None, ...] = ()
+    units: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.curves) not in (0, len(self.mean)):
+            raise ValueError(f"{len(self.mean)} means and {len(self.curves)} curves do not fit")
+        if self.formats and {len(self.formats), len(self.units)} != {len(self.names)}:
+            raise ValueError("formats and units: must be as many as the columns")
         widths = [len(self.mean), len(self.std)]
         if len(self.names) != 1 or self.single:
             widths.append(len(self.names))
@@ -107,28 +116,48 @@ class NumericTarget(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""
-        return numeric_targets(table, self.names)
+        values = numeric_targets(table, self.names, self.texts)
+        if any(curve.type == "log" for curve in self.curves):
+            require_logarithms(table, self.names, values)
+        return values
+
+    @property
+    def texts(self) -> dict[str, NumberTexts]:
+        """How the numbers of a column are written in text, of those with a format."""
+        known = zip(self.names, self.formats, self.units, strict=False)
+        return {name: NumberTexts(one, unit) for name, one, unit in known if one is not None}
 
     def scale(self, values: Array) -> Array:
         """Convert values in the target's own units to the scale of the network's outputs."""
-        return standardize(values.astype(np.float64), self.mean, self.std)
+        x = self._each_column(Curve.apply, values.astype(np.float64))
+        return standardize(x, self.mean, self.std)
 
     def unscale(self, y: Array) -> Array:
         """Convert the network's outputs to the target's own units."""
-        return unstandardize(y.astype(np.float64), self.mean, self.std)
+        x = unstandardize(y.astype(np.float64), self.mean, self.std)
+        return self._each_column(Curve.invert, x)
+
+    def _each_column(self, function: Callable[[Curve, Array], Array], x: Array) -> Array:
+        if not self.curves:
+            return x
+        columns = [function(curve, x[..., n]) for n, curve in enumerate(self.curves)]
+        return np.stack(columns, axis=-1)
 
 
 Target: TypeAlias = ClassTarget | NumericTarget
 
 
-def numeric_targets(table: Table, names: Sequence[str]) -> Array:
-    """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
+def numeric_targets(table: Table, names: Sequence[str], texts: Mapping[str, NumberTexts]) -> Array:
+    """Return `(rows, columns)`, or the only column unchanged if it holds arrays.
+
+    `texts` says how the numbers of a column are written.
+    """
     if not names:
         return np.empty((len(table), 0))
     stored = [one for name in names if isinstance(one := table.columns.get(name), LazyArray)]
     size = sum(math.prod(one.shape) for one in stored) * np.dtype(np.float64).itemsize
     require_memory(size, f"{table.origin}: the target", "use fewer rows")
-    columns = [complete_column(table, name) for name in names]
+    columns = [complete_column(table, name, texts.get(name)) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
     for name, values in zip(names, columns, strict=True):
@@ -140,9 +169,20 @@ def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     return np.stack(columns, axis=1)
 
 
-def complete_column(table: Table, name: str) -> Array:
+def require_logarithms(table: Table, names: Sequence[str], values: Array) -> None:
+    """Raise `DataError` for the first negative value of `(rows, columns, ...)`."""
+    if (values < 0).any():
+        row, *others = map(int, np.argwhere(values < 0)[0])
+        name = names[others[0]] if len(names) > 1 else names[0]
+        raise DataError(
+            f"{table.location(row, name)}: found {values[row, *others]:.6g}, expected a number "
+            '>= 0, as data.target_scaling is "log"; correct it, or set it to "power"'
+        )
+
+
+def complete_column(table: Table, name: str, texts: NumberTexts | None = None) -> Array:
     """Return a numeric column of a target. Raises `DataError` if a value is missing."""
-    values = numbers(table, name)
+    values = numbers(table, name, texts)
     missing = np.isnan(values)
     if missing.any():
         _refuse_missing(table, name, missing)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import tree_sum
+from nnreg.interfaces.features import Features
 from nnreg.interfaces.kernels import Kernels
 
 
@@ -138,7 +139,8 @@ class Context:
     """The arrays and state of one layer during one pass; the arrays are views of its own only.
 
     `node` has the connections of an entry of a graph; it is None in a chain. `mask_names` are the
-    masks of the layer's inputs, see `LayerBuilder.masks`.
+    masks of the layer's inputs, see `LayerBuilder.masks`, and `features` says what the features of
+    the first are, None if unknown.
     """
 
     params: Mapping[str, Array]
@@ -150,6 +152,7 @@ class Context:
     needs_input_gradient: bool = True
     node: Node | None = None
     mask_names: tuple[str | None, ...] = ()
+    features: Features | None = None
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, valid until the next pass."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nnreg._types import Shape
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.features import Features
 from nnreg.interfaces.graph import Wire
 from nnreg.interfaces.initializer import Initializer
 
@@ -35,6 +36,8 @@ class Declarations:
     `outputs` are their shapes by name, and `output` is that of the first.
     `masks` has for each input the name of the network's input whose lengths hold for its steps,
     None if it has no mask, and `output_mask` that for the output, once it is built.
+    `features` says what those of the first input are, None if unknown; a layer that keeps some of
+    them sets `output_features`.
     A layer with many intermediate values per example may set `activation_count` to their number,
     and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
     them, and by `products`, the multiplications for one example in each matrix product with
@@ -60,6 +63,8 @@ class Declarations:
     integer: bool | None = None
     masks: tuple[str | None, ...] = ()
     output_mask: str | None = None
+    features: Features | None = None
+    output_features: Features | None = None
     wire: Wire | None = None
     owner: str | None = None
     params: dict[str, Param] = field(default_factory=dict)

@@ -19,6 +19,9 @@ from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, column, numbers, single
 from nnreg.tables.convert import iter_chunks, table_of
 from nnreg.tables.lazy import LazyArray
+from nnreg.tables.number_texts import NumberTexts
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
 T = TypeVar("T")
@@ -26,7 +29,7 @@ T = TypeVar("T")
 Takes: TypeAlias = Literal["numbers", "text", "arrays"]
 """What an encoder reads: a number, a text, or an array of numbers per row."""
 
-COLUMN_KEYS = ("name", "fill", "indicator")
+COLUMN_KEYS = ("name", "fill", "indicator", "summary")
 """The keys of an input column in a checkpoint besides those of its encoder."""
 
 
@@ -66,18 +69,49 @@ class Encoder(Component):
     replacements: NaN or None."""
     takes_target: ClassVar[bool] = False
     """Whether `learn` needs the target, as `column.target`."""
+    makes_sequences: ClassVar[bool] = False
+    """Whether a value becomes a sequence of integers, of its own length, instead of one shape."""
+    replacement: ClassVar[str | None] = None
+    """The text that replaces a missing one, which must be a known one; None for the most frequent
+    text in training."""
+    numeric: ClassVar[bool] = False
+    """Whether the encoded values are scaled numbers, for layers that treat only these in some way,
+    such as `periodic_embedding`."""
     integer: bool = False
     """Whether the encoded values are integers, such as token indices."""
 
     @property
     def shape(self) -> Shape:
-        """The shape of one encoded value."""
+        """The shape of one encoded value, or of one step of a sequence."""
         return (1,)
+
+    @property
+    def number_texts(self) -> NumberTexts | None:
+        """How the numbers that it takes are written in a column of text; None if plainly."""
+        return None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a column is read as text from a file, even if all of it is plain numbers."""
+        return self.takes == "text" or self.number_texts is not None
+
+    @property
+    def index_count(self) -> int | None:
+        """The number of categories, if the encoded value is the position of one, 0 to count - 1.
+
+        A network then begins with a layer that takes them, such as `column_embedding`.
+        """
+        return None
 
     @property
     def known_texts(self) -> Sequence[str]:
         """The texts that are values even if they mark missing ones, such as "NA"."""
         return ()
+
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether a text that is not among `known_texts` is encoded as none, which is reported."""
+        return False
 
     def learn(self, column: RawColumn) -> Self:
         """Return this encoder with what it learns, by `dataclasses.replace(self, mean=…)`.
@@ -86,11 +120,22 @@ class Encoder(Component):
         """
         return self
 
-    def encode(self, column: RawColumn) -> Array:
+    def encode(self, column: RawColumn) -> Array | Ragged | Padded:
         """Return one encoded value per row, `(rows, *shape)`; or `(rows,)` for the shape (1,).
 
+        Where `makes_sequences`, return one sequence per row instead, as a `Padded` or a `Ragged`.
         Each row must depend on its own value and on what was learned alone. Raises `DataError`,
         as by `column.require`, for a value that cannot be encoded.
+        """
+        raise NotImplementedError
+
+    def encode_training(self, column: RawColumn) -> Array:
+        """Return the encoded values of the training rows, if they differ from those of `encode`.
+
+        For an encoder that takes the target: what a training row becomes must not depend on its own
+        target. `column` has all training rows whose value is known, and their `target`; the result
+        must be the same each time. A column that stays in its file is encoded by `encode`, and so
+        are training rows if this method is not overridden.
         """
         raise NotImplementedError
 
@@ -103,9 +148,10 @@ class RawColumn:
     table: Table
     takes: Takes = "numbers"
     known_texts: Sequence[str] = ()
+    number_texts: NumberTexts | None = None
     target: Array | None = None
-    """For `learn`, class numbers `(rows,)` or numbers `(rows, targets)`; None where it is not
-    needed."""
+    """For `learn` and `encode_training`, class numbers `(rows,)` or numbers `(rows, targets)`; None
+    where it is not needed."""
 
     @classmethod
     def of(
@@ -136,7 +182,7 @@ class RawColumn:
         """
         if self.takes == "text":
             return self.categories.text()
-        found = numbers(self.table, self.name)
+        found = numbers(self.table, self.name, self.number_texts)
         return single(found, self.table, self.name) if self.takes == "numbers" else found
 
     @functools.cached_property

@@ -18,6 +18,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.errors import Problem, SpecError, shape_text
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.context import Read
+from nnreg.interfaces.features import Features
 
 INPUT: Final = "input"
 """The name of the input of a list."""
@@ -242,6 +243,7 @@ class Value:
 
     `mask` is the name of the network's input whose lengths hold for its steps, if any. Of the
     inputs of a network, `integers` are the names of those that are, `masked` of those with a mask.
+    `features` says what its features are, or those of the inputs of a network by name.
     """
 
     name: str
@@ -250,12 +252,19 @@ class Value:
     integers: Collection[str] = ()
     mask: str | None = None
     masked: Collection[str] = ()
+    features: Features | Mapping[str, Features] | None = None
 
     def mask_of(self, part: str | None) -> str | None:
         """Return the mask of the value or of a part of it."""
         if self.name == INPUT and part:
             return part if part in self.masked else None
         return self.mask
+
+    def features_of(self, part: str | None) -> Features | None:
+        """Return what the features of the value or of a part of it are; None if unknown."""
+        if isinstance(self.features, Mapping):
+            return self.features.get(part or INPUT)
+        return self.features
 
     def is_integer(self, part: str | None) -> bool | None:
         """Return whether the value or a part of it is integers; None if unknown."""

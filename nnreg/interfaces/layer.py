@@ -12,6 +12,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Read
 from nnreg.interfaces.declarations import Declarations, Param
+from nnreg.interfaces.features import Features, refuse_indices
 from nnreg.interfaces.formula import layer_forward
 from nnreg.interfaces.graph import (
     ENTRY_KEYS,
@@ -41,6 +42,9 @@ class Layer(Component):
     keeps_integers: ClassVar[bool | None] = None
     """Whether the output is integers if the input is, such as that of a reshape; None if unknown,
     which a layer that takes integers accepts."""
+    takes_indices: ClassVar[bool] = False
+    """Whether the input may have positions of categories, see `LayerBuilder.features`, which other
+    layers would take for numbers."""
     joins: ClassVar[bool] = False
     """Whether the layer reads several inputs; see `Join`."""
     takes_one_input: ClassVar[bool] = False
@@ -127,6 +131,15 @@ class Layer(Component):
         """
         return layer_forward(self, x, context)
 
+    def forward_members(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
+        """Do the same for all members of an ensemble at once.
+
+        All arrays have an axis more in front: `x` is `(members, batch, ...)`, and so are the output
+        and each parameter, buffer and gradient. A layer that does not override it computes one
+        member after the other.
+        """
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class LayerEntry(Layer):
@@ -159,6 +172,11 @@ class LayerEntry(Layer):
         assert self.layer is not None  # an entry that uses another is run as part of a graph
         return self.layer.forward(x, context)
 
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Run the layer for all members of an ensemble."""
+        assert self.layer is not None
+        return self.layer.forward_members(x, context)
+
 
 @dataclass
 class LayerBuilder(Declarations):
@@ -166,13 +184,15 @@ class LayerBuilder(Declarations):
 
     For the list of a network with several inputs, `integers` are the names of those that are
     integers. For the list of a network, `masked` are the names of the inputs that are sequences of
-    different lengths. Of a network with several outputs, `output_reads` are the values that they
-    are, and `classes_of` the classes of their targets.
+    different lengths, and `input_features` says what the features of each input are, by its name,
+    "input" for the only one. Of a network with several outputs, `output_reads` are the values that
+    they are, and `classes_of` the classes of their targets.
     """
 
     classes_of: Mapping[str, int | None] = field(default_factory=dict)
     integers: Collection[str] = ()
     masked: Collection[str] = ()
+    input_features: Mapping[str, Features] = field(default_factory=dict)
     output_reads: Mapping[str, Read] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
 
@@ -230,7 +250,8 @@ class LayerBuilder(Declarations):
         layers = tuple(layers)
         inputs = () if isinstance(shape, tuple) else shape
         wires, self.output_reads = connect_layers(layers, self.path, inputs, outputs)
-        own = Value(INPUT, shape, self.integer, self.integers, self._mask(OWN_MASK), self.masked)
+        mask, known = self._mask(OWN_MASK), self.input_features or self.features
+        own = Value(INPUT, shape, self.integer, self.integers, mask, self.masked, known)
         values, names = [own], list[str]()
         graph = bool(outputs) or not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
@@ -240,13 +261,17 @@ class LayerBuilder(Declarations):
             sources = [(values[read.value], read) for read in wire.inputs]
             plan.integer = _common([value.is_integer(read.part) for value, read in sources])
             plan.masks = tuple(value.mask_of(read.part) for value, read in sources)
+            features = [value.features_of(read.part) for value, read in sources]
+            plan.features = features[0]
             layer = self._layer_of(entry, plan)
+            refuse_indices(layer, plan, features)
             shapes = [value.shape_of(read, f"{plan.path}.inputs") for value, read in sources]
             name = _name(entry) or str(index)
             names.append(f"layers/{name}")
             shape = self._build(names[-1], layer, shapes, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
-            values.append(Value(name, shape, integer, mask=plan.output_mask))
+            kept = plan.output_features
+            values.append(Value(name, shape, integer, mask=plan.output_mask, features=kept))
         if outputs is None:
             return shape
         return {

@@ -49,6 +49,11 @@ class Loss(Component):
     """Whether outputs predict the target, so that metrics and reports compare them; False for
     outputs such as embeddings."""
 
+    predicts_values: ClassVar[bool] = False
+    """Of a loss with an `in_units` of its own: whether each output is a value of the target at its
+    place, as a quantile is and a variance is not. `data.target_scaling` may then be "log", "power"
+    or "quantile", which no mean and deviation convert back."""
+
     scores_are_probabilities: ClassVar[bool] = True
     """Whether `class_scores` are probabilities; False for losses with a margin, for example."""
 
@@ -102,9 +107,18 @@ class Loss(Component):
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         """Return outputs `y` (float64) in the units of a target scaled as (value - mean) / std.
 
-        Both have a number for each value of the target's last axis. May overwrite `y`.
+        Both have a number for each value of the target's last axis. May overwrite `y`. Not called
+        where the target is scaled by a curve; see `predicts_values`.
         """
         return unstandardize(y, mean, std) if self.predicts_target else y
+
+    def average(self, y: Array) -> Array:
+        """Return the outputs of an ensemble for those of its members, `(batch, members, ...)`.
+
+        Outputs are after the output activation: those of classes are probabilities.
+        """
+        found: Array = np.mean(y, axis=1)
+        return found
 
     def formula(self, y: Array, t: Array) -> float:
         """Return the loss of outputs `y` for targets `t`, computed with NumPy's functions.

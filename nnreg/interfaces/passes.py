@@ -20,6 +20,21 @@ class HasForward(Protocol):
         """Return the output, and the backward function."""
 
 
+class OfMembers:
+    """A layer whose `forward` is that of all members of an ensemble."""
+
+    def __init__(self, layer: Any) -> None:
+        self.forward = layer.forward_members
+
+
+def use_members_below(context: Context) -> None:
+    """Let the entries of graphs in a layer compute all members of an ensemble."""
+    for child in context.children.values():
+        if child.node is not None:
+            child.node.layer = OfMembers(child.node.layer)
+        use_members_below(child)
+
+
 def chain(steps: Iterable[tuple[HasForward, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Run the layers of a list; the returned function runs their backward functions in reverse.
 

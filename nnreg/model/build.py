@@ -14,6 +14,7 @@ from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.features import Features
 from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.join import one_shape
@@ -24,6 +25,7 @@ from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.trainable_activation import TrainableActivation, trainable_options
+from nnreg.network.ensemble import Average, Ensemble
 from nnreg.network.network import NamedOutput, Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, nested, total_size
 from nnreg.registry.registry import Registry
@@ -57,19 +59,24 @@ Classes: TypeAlias = int | Mapping[str, int | None] | None
 
 
 def plan_network(
-    spec: Spec, input_shape: Shapes, classes: Classes, masked: Collection[str] = ()
+    spec: Spec,
+    input_shape: Shapes,
+    classes: Classes,
+    masked: Collection[str] = (),
+    features: Mapping[str, Features] | None = None,
 ) -> Blueprint:
     """Return the structure of the network that a spec describes, with the shapes of all arrays.
 
     `input_shape` is the shape of one example, or those of several inputs by name, `classes` the
     number of classes or None. `masked` are the names of the inputs that are sequences of different
-    lengths, "input" for the only one. Raises `SpecError` with the path of a layer that does not
-    support its input.
+    lengths, "input" for the only one; `features` says what the features of each are. Raises
+    `SpecError` with the path of a layer that does not support its input.
     """
     layers, activations = _fuse_loss_activations(spec)
     inputs = () if isinstance(input_shape, tuple) else input_shape
     integers = integer_inputs(layers, inputs, spec.several)
     plan = LayerBuilder("$.model", integer=INPUT in integers, integers=integers)
+    plan.input_features = features or {}
     plan.masked, plan.masks = masked, (INPUT if INPUT in masked else None,)
     if isinstance(classes, Mapping):
         known = [count for count in classes.values() if count is not None]
@@ -95,10 +102,17 @@ def build_network(
     kernels: Kernels,
     *,
     masked: Collection[str],
+    features: Mapping[str, Features],
+    averages: Mapping[str, Average] | None = None,
 ) -> Network:
-    """Return the network that a spec describes, not yet initialized; see `plan_network`."""
-    plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
-    _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
+    """Return the network that a spec describes, not yet initialized; see `plan_network`.
+
+    `averages` are those of the outputs of an ensemble, by the name of each.
+    """
+    plan, shape, output_activation, named = plan_network(
+        spec, input_shape, classes, masked, features
+    )
+    _check_memory(plan, np.dtype(spec.model.dtype).itemsize * spec.model.members)
     network = Network(
         plan,
         input_shape,
@@ -111,6 +125,8 @@ def build_network(
         threads=spec.train.threads,
     )
     asked, batch = spec.train.reproducible, spec.train.batch_size
+    if spec.model.members > 1:
+        network = Ensemble(network, spec.model.members, averages or {})
     network.reproducible = mostly_large(network, batch) if asked is None else asked
     return network
 

@@ -45,6 +45,7 @@ def refuse_incompatible(
             for problem in _loss_of_other_classes(output, network, classes.get(output.name) or ())
         ),
         *(problem for output in spec.outputs for problem in _divided_batches(spec, output)),
+        *(problem for output in spec.outputs for problem in _rows_of_members(spec, output)),
     ]
     if problems:
         raise SpecError(problems)
@@ -150,3 +151,13 @@ def _divided_batches(spec: Spec, output: OutputSpec) -> Iterator[Problem]:
             f'larger one; set "batch_size" to {spec.train.step_size} instead'
         )
         yield Problem("$.train.accumulate", problem)
+
+
+def _rows_of_members(spec: Spec, output: OutputSpec) -> Iterator[Problem]:
+    """Yield a problem for an ensemble whose loss would compare examples of several members."""
+    if spec.model.members > 1 and output.loss is not None and not output.loss.independent:
+        problem = (
+            "compares the examples of a batch, which the members of an ensemble cannot share; "
+            'remove "members" from model, or use another loss'
+        )
+        yield Problem(output.loss_path, problem)

@@ -14,7 +14,7 @@ from nnreg.data.window_table import WindowTable
 from nnreg.errors import UsageError
 from nnreg.model.outputs import Output
 from nnreg.tables.columns import categorical
-from nnreg.tables.dates import DAY
+from nnreg.tables.date_forms import DAY
 
 _ZONE = re.compile(r"(?<=\d)(Z|UTC|GMT|[-+]\d\d(:?\d\d)?)$")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.memory import require_memory
+from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
+from nnreg.interfaces.graph import INPUT
 from nnreg.model.outputs import Output
 from nnreg.model.sequences import fit_padding, targets_per_step
 from nnreg.network.network import Network
@@ -30,26 +32,44 @@ CHECKED_WINDOWS = 1024
 
 
 def prepare_inputs(
-    table: Table, preprocessing: Preprocessing, network: Network, spec: Spec
+    table: Table,
+    preprocessing: Preprocessing,
+    network: Network,
+    spec: Spec,
+    training: Table | None = None,
 ) -> Inputs:
     """Return the input of a network of this spec for raw rows, or several by name.
 
     A single column that stays in its file is encoded as it is read; several inputs are in memory.
+    `training` has the targets of training rows, which some encoders encode in another way.
     """
-    x = _encoded(table, preprocessing, network)
+    parts = preprocessing.parts or {INPUT: preprocessing}
+    with observed_together(spec.data):
+        own = {
+            name: part.encode_training(table, part.target_of_rows(training))
+            for name, part in parts.items()
+            if training is not None
+        }
+        x = _encoded(table, preprocessing, network, own)
     return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
 
 
-def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
+def _encoded(
+    table: Table,
+    preprocessing: Preprocessing,
+    network: Network,
+    training: Mapping[str, Mapping[str, Array]],
+) -> Inputs:
     if isinstance(table, WindowTable):
         return _windows(table, preprocessing, network)
     if preprocessing.groups:
-        return _several(table, preprocessing, network)
+        return _several(table, preprocessing, network, training)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded = _contiguous(preprocessing.encode(table, dtype))
+        found = preprocessing.encode(table, dtype, training.get(INPUT))
+        encoded = _contiguous(found)
         _check(encoded, table, preprocessing.names, network)
         return encoded
 
@@ -85,7 +105,12 @@ def _contiguous(encoded: Inputs) -> Inputs:
     return np.ascontiguousarray(encoded) if isinstance(encoded, np.ndarray) else encoded
 
 
-def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
+def _several(
+    table: Table,
+    preprocessing: Preprocessing,
+    network: Network,
+    training: Mapping[str, Mapping[str, Array]],
+) -> NamedArrays:
     preprocessing.require_columns(table)
     columns = {name: table.columns[name] for name in preprocessing.names}
     lazy = [column for column in columns.values() if isinstance(column, LazyArray)]
@@ -96,7 +121,7 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     table = replace(table, columns=read)
     encoded = NamedArrays(
         {
-            name: _contiguous(part.encode(table, network.input_dtype(name)))
+            name: _contiguous(part.encode(table, network.input_dtype(name), training.get(name)))
             for name, part in preprocessing.parts.items()
         }
     )

@@ -22,7 +22,7 @@ from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.outputs import Output, evaluation_of, only_target, outputs_of
+from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
 from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
     check_steps,
@@ -81,6 +81,8 @@ class Model:
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
                 masked=preprocessing.steps,
+                averages=averages_of(self.spec, preprocessing),
+                features=preprocessing.features,
             )
             if check:
                 names = {
@@ -161,15 +163,20 @@ class Model:
         return self._by_output(Output.prediction, self._predicted(x))
 
     def forecast(self, x: Any) -> dict[str, Array]:
-        """Return what comes after the last rows of each group, as columns by name.
-
-        The model was trained with `data.window`; `x` has rows with its columns. There is a row for
-        each group and each of the next steps: the column of the group and that of its time, if
-        there are any, `step` from 1 on, and those that `nnreg predict` prints.
-        """
-        table = self.raw_rows.last_windows(x)
+        """Return what follows the last rows of each group, as columns of `nnreg forecast`."""
+        rows, table = self.raw_rows, self.raw_rows.last_windows(x)
         found = {output.name: y for output, y, _ in self._predicted(table)}
-        return forecast_columns(table, list(self.outputs.values()), found, self.raw_rows.columns)
+        return forecast_columns(table, [*self.outputs.values()], found, rows.columns)
+
+    def predict_members(self, x: Any) -> list[Any]:
+        """Return what each member of an ensemble predicts, as `predict` returns their mean.
+
+        Their spread is large where the training had few rows like these. A model that is no
+        ensemble has one member.
+        """
+        network, table = self.inference_network, self.raw_rows.inputs(x)
+        members = map(network.member, range(network.members))
+        return [self._by_output(Output.prediction, self._predicted(table, one)) for one in members]
 
     @staticmethod
     def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
@@ -179,8 +186,10 @@ class Model:
             raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
-    def _predicted(self, x: Any) -> Iterator[_Found]:
+    def _predicted(self, x: Any, network: Network | None = None) -> Iterator[_Found]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
+
+        The network is by default that for predictions.
 
         Raises `DataError` if one is not finite.
         """
@@ -188,7 +197,7 @@ class Model:
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
         masks = self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            y = self.inference_network.predict(inputs)
+            y = (network or self.inference_network).predict(inputs)
             found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])
@@ -242,7 +251,8 @@ class Model:
     def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
-        The gradients of frozen layers are 0.
+        The gradients of frozen layers are 0. Of an ensemble, the loss is the mean of those of the
+        members, and the gradients of each are those of its own.
         """
         x, y, _ = self.raw_rows.without_dropped(x, y)
         examples = self.examples(x, y)
@@ -281,7 +291,7 @@ class Model:
         x, y, rows = self.raw_rows.without_dropped(x, y)
         if rows is not None and weights is not None:
             weights = np.asarray(weights)[rows]
-        train = self.with_sample_weights(self.examples(x, y), x, weights)
+        train = self.with_sample_weights(self.examples(x, y, training=True), x, weights)
         held_out = None
         if validation is not None:
             held_out = self.examples(*self.raw_rows.without_dropped(*validation)[:2])
@@ -311,7 +321,8 @@ class Model:
             located, registry = [*components_of(self.spec, self.network)], self.document.registry
             require_derivatives(located)
             if check:
-                check_components(located, registry, self.network, self.evaluation, train)
+                evaluation = self.evaluation.of_member
+                check_components(located, registry, self.network.member(0), evaluation, train)
             self._checked = check
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)
@@ -346,10 +357,16 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any = None) -> Examples:
-        """Return examples for the network from raw rows and targets."""
+    def examples(self, x: Any, y: Any = None, *, training: bool = False) -> Examples:
+        """Return examples for the network from raw rows and targets.
+
+        Those for `training` may differ: an encoder may encode them without their own target.
+        """
         inputs_table, table = self.raw_rows.inputs_and_targets(x, y)
-        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets_of = table if training else None
+        inputs = prepare_inputs(
+            inputs_table, self.preprocessing, self.network, self.spec, targets_of
+        )
         targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +19,13 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES, LabelMetric
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
+from nnreg.network.ensemble import Average
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
+from nnreg.training.ensemble import EnsembleEvaluation
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 
@@ -67,7 +72,10 @@ class Output(NamedTuple):
         target, loss = self.target, self.spec.loss
         if loss is None or not isinstance(target, NumericTarget):
             return y
-        return loss.in_units(y.astype(np.float64), target.mean, target.std)
+        if not target.curves or not loss.predicts_target:
+            return loss.in_units(y.astype(np.float64), target.mean, target.std)
+        blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target
+        return target.unscale(blocks).reshape(y.shape)
 
     def prediction(self, y: Array) -> Array:
         """Return outputs as they are predicted: one value per row if the target has one."""
@@ -168,6 +176,7 @@ def outputs_of(
         target, name = targets.get(given.name), given.name
         classes = target.names if isinstance(target, ClassTarget) else None
         given = _for_classes(given, classes)
+        _require_values(given, target)
         shape, activation = network.named_outputs.get(
             name, (network.output_shape, network.output_activation)
         )
@@ -187,6 +196,25 @@ def outputs_of(
     return found
 
 
+def averages_of(spec: Spec, preprocessing: Preprocessing) -> dict[str, Average]:
+    """Return the function that averages the outputs of an ensemble, for each output by its name."""
+    targets = preprocessing.by_output
+    return {
+        output.name: functools.partial(_average, output.loss or Loss(), targets.get(output.name))
+        for output in spec.outputs
+    }
+
+
+def _average(loss: Loss, target: Target | None, y: Array) -> Array:
+    """Return the mean outputs of members `(rows, members, ...)`; numbers in the target's units."""
+    own = type(loss).average is not Loss.average
+    if own or not (isinstance(target, NumericTarget) and loss.predicts_target):
+        return loss.average(y)
+    blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target
+    mean = target.scale(np.mean(target.unscale(blocks), axis=1))
+    return mean.astype(y.dtype).reshape(len(y), *y.shape[2:])
+
+
 def _for_classes(given: OutputSpec, classes: Sequence[str] | None) -> OutputSpec:
     """Return an output whose loss knows the classes of its target, if there are any."""
     if given.loss is None or classes is None:
@@ -195,6 +223,20 @@ def _for_classes(given: OutputSpec, classes: Sequence[str] | None) -> OutputSpec
         return given._replace(loss=given.loss.for_classes(classes))
     except ValueError as error:
         raise SpecError([Problem(given.loss_path, str(error))]) from None
+
+
+def _require_values(given: OutputSpec, target: Target | None) -> None:
+    """Raise `SpecError` if outputs are no values of a target that is scaled by a curve."""
+    loss = given.loss
+    if loss is None or not isinstance(target, NumericTarget) or not target.curves:
+        return
+    if loss.predicts_target and type(loss).in_units != Loss.in_units and not loss.predicts_values:
+        problem = (
+            f"of {target.curves[0].type!r}, the outputs of the loss cannot be converted to the "
+            'units of the target, as a variance cannot; set it to "standard", or choose a loss '
+            'whose outputs are values of the target, such as "quantile"'
+        )
+        raise SpecError([Problem("$.data.target_scaling", problem)])
 
 
 def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:
@@ -226,8 +268,22 @@ def evaluation_of(spec: Spec, outputs: Sequence[Output]) -> Evaluation:
             }
         )
         _refuse_same_names(outputs)
+    if spec.model.members > 1:
+        first = EnsembleEvaluation(first, _of_mean(first), spec.model.members)
     check_monitored(spec, first.names)
     return first
+
+
+def _of_mean(evaluation: Evaluation) -> Evaluation:
+    """Return the same evaluation of outputs that are after the output activation."""
+    found = copy(evaluation)
+    found.logits = False
+    if isinstance(found, SeveralEvaluation):
+        found.outputs = {
+            name: replace(one, evaluation=one.evaluation and _of_mean(one.evaluation))
+            for name, one in found.outputs.items()
+        }
+    return found
 
 
 def _refuse_same_names(outputs: Sequence[Output]) -> None:

@@ -87,7 +87,7 @@ def _refusal(
             for name, shape in known.input_shape.items()
         }
     try:
-        plan = plan_network(spec, shapes, known.classes, known.steps).plan
+        plan = plan_network(spec, shapes, known.classes, known.steps, known.features).plan
     except SpecError as error:
         return f"the network does not take them ({error})"
     for own, now in zip((network.params, network.state_params), declared(plan), strict=True):

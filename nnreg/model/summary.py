@@ -15,10 +15,13 @@ LayerRow = tuple[str, str, str, int]
 
 
 def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
-    """Return a row for each layer, with the kind as the registry names it."""
-    result = []
+    """Return a row for each layer, with the kind as the registry names it.
+
+    Those of an ensemble are the layers of one member.
+    """
+    result, params = [], network.member(0).parameters
     for name, (layer, plan) in network.plan.children.items():
-        own = [p for key, p in network.parameters.items() if key.startswith(f"{name}/")]
+        own = [p for key, p in params.items() if key.startswith(f"{name}/")]
         shapes = plan.outputs or {"": plan.output}
         shape = ", ".join(f"{key} {_with_batch(one)}".lstrip() for key, one in shapes.items())
         entry = registry.entry_of_class(type(layer))
@@ -50,6 +53,7 @@ def summary(network: Network, table: Sequence[LayerRow]) -> str:
     shapes = {"input": shape} if isinstance(shape, tuple) else shape
     inputs = ", ".join(f"{name} {_with_batch(one)}" for name, one in shapes.items())
     total = f"{inputs if 'input' in shapes else f'inputs {inputs}'}, "
+    total += f"{network.members} members, " if network.members > 1 else ""
     total += f"{network.vector.size:,} parameters"
     total += f", {frozen:,} of them frozen" if frozen else ""
     return "\n".join([*lines, total])

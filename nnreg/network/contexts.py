@@ -12,14 +12,14 @@ from nnreg.interfaces.context import Context, Node, Workspace
 from nnreg.interfaces.graph import Wire
 from nnreg.interfaces.layer import LayerBuilder
 
-_Arrays: TypeAlias = tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]
+Arrays: TypeAlias = tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]
 """Parameters, gradients and buffers, by their full names."""
 
 
 def contexts(
     plan: LayerBuilder,
     prefix: str,
-    arrays: _Arrays,
+    arrays: Arrays,
     workspace: Workspace,
     frozen: Collection[str] | None,
 ) -> Context:
@@ -33,6 +33,7 @@ def contexts(
         workspace=workspace,
         training=frozen is not None,
         mask_names=plan.masks if any(plan.masks) else (),
+        features=plan.features,
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():
@@ -54,8 +55,8 @@ def contexts(
 
 
 def _arrays_of_use(
-    wire: Wire, layer: str, arrays: _Arrays
-) -> tuple[_Arrays, list[tuple[Array, Array]]]:
+    wire: Wire, layer: str, arrays: Arrays
+) -> tuple[Arrays, list[tuple[Array, Array]]]:
     """Return the arrays of a further use of a layer, and its gradients in pairs with the layer's.
 
     Its gradients are arrays of their own, as every backward function writes them in full.

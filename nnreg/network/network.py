@@ -25,7 +25,7 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
-from nnreg.network.contexts import contexts
+from nnreg.network.contexts import Arrays, contexts
 from nnreg.network.parameters import (
     _params,
     _walk,
@@ -66,6 +66,9 @@ class Network:
     get no gradient. If it is `reproducible`, predictions do not depend on the number of threads, of
     which at most `threads` are used.
     """
+
+    members = 1
+    """The number of networks of this plan, more in an ensemble."""
 
     def __init__(
         self,
@@ -121,6 +124,27 @@ class Network:
         """Return the type of the input, or of one of several."""
         integer = self.integer_input if name is None else name in self.plan.integers
         return np.int64 if integer else self.dtype
+
+    @property
+    def scores_shape(self) -> Shape:
+        """The shape of what `forward` returns for an example."""
+        return self.output_shape
+
+    def member(self, index: int) -> Network:
+        """Return a member of an ensemble, over the same values: of a single network, itself."""
+        return self
+
+    def stack(self, vector: Array) -> Mapping[str, Array]:
+        """Return the arrays of a vector of parameters; of an ensemble, those of all members."""
+        return views(vector, self.params)
+
+    def names_of(self, name: str) -> list[str]:
+        """Return the names in all members of what has this name in one."""
+        return [name]
+
+    def parts(self, context: Context) -> list[tuple[str, Network, Context]]:
+        """Return each member with the prefix of its names and its context: here the network."""
+        return [("", self, context)]
 
     def check_input(self, x: Array | Padded | NamedArrays) -> None:
         """Raise `DataError` for values that the first layer does not accept.
@@ -247,8 +271,14 @@ class Network:
             {name: wrap(view) for name, view in group.items()} if wrap else group
             for group in (self.parameters, gradients, self.state)
         ]
+        return self.root((arrays[0], arrays[1], arrays[2]), workspace, training, input_gradient)
+
+    def root(
+        self, arrays: Arrays, workspace: Workspace, training: bool, input_gradient: bool
+    ) -> Context:
+        """Return the context of passes with these arrays."""
         frozen = self._frozen_layers if training else None
-        root = contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
+        root = contexts(self.plan, "", arrays, workspace, frozen)
         needed = [input_gradient]
         for index, (name, child) in enumerate(root.children.items()):
             read = (Read(index),) if child.node is None else child.node.inputs
@@ -311,7 +341,7 @@ class Network:
         with closing(iter_chunks(x, rows)) as chunks:
             first = next(chunks)
             if len(first) < len(x):
-                y = np.empty((len(x), *self.output_shape), self.dtype)
+                y = np.empty((len(x), *self.scores_shape), self.dtype)
                 pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
                 passes = [self._reused_pass() for _ in range(pool.count)]
                 with pool.open():

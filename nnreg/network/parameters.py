@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nnreg._types import Array
+from nnreg._utils.statistics import norm
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.context import Read
 from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.graph import labels
 from nnreg.interfaces.layer import Layer, LayerBuilder
 
+MEMBERS = "members/"
+"""The begin of the names of all arrays of an ensemble."""
+
 
 def declared(plan: LayerBuilder) -> tuple[dict[str, Param], dict[str, Param]]:
     """Return the parameters and the buffers that a plan and its nested plans declare, by name."""
     return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
+
+
+def of_members(params: Mapping[str, Param], members: int) -> dict[str, Param]:
+    """Return the arrays of all members of an ensemble, `members/0/layers/0/weight`, …"""
+    if members == 1:
+        return dict(params)
+    return {
+        f"{MEMBERS}{index}/{name}": param
+        for index in range(members)
+        for name, param in params.items()
+    }
+
+
+def within_member(name: str) -> str:
+    """Return the name that an array has in its member of an ensemble: `layers/0/weight`."""
+    return name.split("/", 2)[2] if name.startswith(MEMBERS) else name
 
 
 class Views(dict[str, Array]):
@@ -58,6 +79,14 @@ def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
         end += math.prod(param.shape)
         bounds[layer] = (bounds.get(layer, (start, end))[0], end)
     return {layer: vector[start:end] for layer, (start, end) in bounds.items()}
+
+
+def norms_by_layer(gradients: Mapping[str, Array]) -> dict[str, float]:
+    """Return the norm of each layer, of that in all members of an ensemble."""
+    found = defaultdict[str, list[float]](list)
+    for layer, gradient in gradients.items():
+        found[within_member(layer)].append(norm(gradient))
+    return {layer: math.hypot(*norms) for layer, norms in found.items()}
 
 
 def total_size(params: Mapping[str, Param]) -> int:

@@ -110,7 +110,11 @@ def boxes_of(model: Model) -> tuple[Box, ...]:
     ):
         given = entry.layer if isinstance(entry, LayerEntry) else entry
         boxes.append(_box(given or layer, plan, name, "", model))
-    return _compressed(boxes)
+    layers, members = _compressed(boxes), model.network.members
+    if members == 1:
+        return layers
+    size, last = sum(box.size * box.times for box in layers), layers[-1]
+    return (Box("members", "", last.shape, size, layers, members, key=last.key),)
 
 
 def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Model) -> Box:
@@ -135,7 +139,7 @@ def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Mode
         plan.output,
         total_size(params),
         inside,
-        frozen=bool(own) and own <= model.network.frozen,
+        frozen=bool(own) and own <= model.network.member(0).frozen,
         reads=_reads(index, plan),
         key=index + 1,
     )

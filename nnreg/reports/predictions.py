@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.builtin.encoders import Category, Number, Values
+from nnreg.builtin.encoders import Category, Index, Number, Values
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
 from nnreg.model.outputs import Output
@@ -129,7 +129,7 @@ class SplitPredictions(HeldOut):
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0].encoder
         if isinstance(first, Values):
-            shown = values[0].astype(np.float64) * first.std + first.mean
+            shown = first.scale.invert(values[0])
             if not is_image(shown.shape):
                 return None
             return pixels(shown, float(shown.min()), float(shown.max()))
@@ -213,8 +213,11 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
         elif isinstance(encoder, Category):
             names = [*encoder.categories, *["(other)"] * encoder.other]
             found[column.name] = names[int(encoded.argmax())] if encoded.any() else "(unknown)"
+        elif isinstance(encoder, Index):
+            names = [*encoder.categories, "(other)", "(missing)"]
+            found[column.name] = names[int(encoded[0])]
         elif isinstance(encoder, Number):
-            found[column.name] = f"{float(encoded[0]) * encoder.std + encoder.mean:.6g}"
+            found[column.name] = f"{float(encoder.scale.invert(encoded[0])):.6g}"
         elif not isinstance(encoder, Values):
             found[column.name] = _encoded_text(encoded)
     return found

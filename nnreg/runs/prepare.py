@@ -119,7 +119,8 @@ def check_data(model: Model, reader: DataReader | None = None) -> None:
 
 def attach_data(model: Model, splits: Splits) -> PreparedRun:
     """Convert tables to examples for the model's network."""
-    train = _examples(model, splits.train, read=not model.network.integer_input)
+    read = not model.network.integer_input
+    train = _examples(model, splits.train, read=read, training=True)
     train = model.with_sample_weights(train, splits.train)
     validation, test = (
         None if table is None else _examples(model, table)
@@ -130,12 +131,14 @@ def attach_data(model: Model, splits: Splits) -> PreparedRun:
     return PreparedRun(model, train, validation, test, bare)
 
 
-def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
+def _examples(
+    model: Model, table: Table, *, read: bool = False, training: bool = False
+) -> Examples:
     """Return a table's examples. Inputs that stay in their file are read once, unless `read`.
 
     So an invalid value is reported before anything is written.
     """
-    examples = model.examples(table, table)
+    examples = model.examples(table, table, training=training)
     if not read and isinstance(examples.x, LazyArray):
         for _ in iter_chunks(examples.x, len(examples)):
             pass

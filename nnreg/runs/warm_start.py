@@ -10,7 +10,7 @@ from pathlib import Path
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.secret_text import reveal_path
-from nnreg.builtin.encoders import Category
+from nnreg.builtin.encoders import Category, Index
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.manifest import read_preprocessing
@@ -21,7 +21,7 @@ from nnreg.data.targets import ClassTarget
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
-from nnreg.network.parameters import belongs_to, layer_names
+from nnreg.network.parameters import belongs_to, layer_names, within_member
 
 MAX_SHOWN = 8
 """The most mismatched arrays in an error message."""
@@ -46,20 +46,28 @@ def take_weights(model: Model) -> None:
         f"{group}/{name}": array
         for group, arrays in (("parameters", model.parameters), ("state", model.state))
         for name, array in arrays.items()
-        if belongs_to(name, layers)
+        if belongs_to(within_member(name), layers)
     }
     try:
         file = _file(model)
         summary = read_summary(file)
         saved, before = (
-            summary.arrays,
+            _of_members(summary.arrays, wanted),
             read_preprocessing(summary.manifest, model.document.registry),
         )
     except (CheckpointError, SpecError) as error:
         raise SpecError([Problem(PATH, str(error))]) from error
+    saved = {**saved, **_rows_by_category(model, before, saved)}
     mismatches = {
         name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
     }
+    whole = len(wanted) == len(model.parameters) + len(model.state)
+    if whole and not mismatches and wanted.keys().isdisjoint(summary.arrays):
+        problem = (
+            "all members of the ensemble would start from the same weights, and stay alike; name "
+            'the "layers" to copy, without the last one'
+        )
+        raise SpecError([Problem(PATH, problem)])
     if mismatches:
         named = [name for name in model.network.layers if name in layers]
         raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
@@ -67,6 +75,37 @@ def take_weights(model: Model) -> None:
     for name, array in wanted.items():
         array[...] = saved[name]
     model.started_from = {option.checkpoint: _digest(file)}
+
+
+def _rows_by_category(
+    model: Model, before: Preprocessing, saved: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the vectors of the categories of columns, in the order of those of a new model.
+
+    A category that the checkpoint does not have keeps its initial values.
+    """
+    found = dict[str, Array]()
+    known = {one.name: one.encoder for one in before.inputs}
+    own = {one.name: one.encoder for one in model.preprocessing.inputs}
+    places = {
+        column: number
+        for features in before.features.values()
+        for number, column in enumerate(features.columns.values())
+    }
+    for name, (_, plan) in model.network.plan.children.items():
+        for number, column in enumerate(plan.features.columns.values() if plan.features else ()):
+            path, old, new = f"{name}/columns/{number}/weight", known.get(column), own[column]
+            saved_rows = saved.get(f"parameters/{name}/columns/{places.get(column)}/weight")
+            if saved_rows is None or path not in model.parameters:
+                continue
+            if not isinstance(old, Index) or not isinstance(new, Index):
+                continue
+            rows = model.parameters[path].copy()
+            if rows.shape[1:] == saved_rows.shape[1:] and len(saved_rows) == old.index_count:
+                now, then = new.places_of(old)
+                rows[now] = saved_rows[then]
+                found[f"parameters/{path}"] = rows
+    return found
 
 
 def check_start(model: Model) -> None:
@@ -101,6 +140,16 @@ def _mismatch(array: Array, saved: Mapping[str, Array], name: str) -> str:
         return "is missing"
     shape = saved[name].shape
     return "" if shape == array.shape else f"has the shape {shape}, not {array.shape}"
+
+
+def _of_members(saved: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, Array]:
+    """Return the arrays of a file, with those of a single network for each member."""
+    found = dict(saved)
+    for name in wanted:
+        group, own = name.split("/", 1)
+        if name not in saved and (one := f"{group}/{within_member(own)}") in saved:
+            found[name] = saved[one]
+    return found
 
 
 def _compare_meaning(

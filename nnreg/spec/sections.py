@@ -26,10 +26,15 @@ class Model(Configurable):
     """The layers, from the input to the output, and the precision of their arithmetic.
 
     `outputs` are names of entries that are predicted without a loss.
+
+    `members` is the number of networks of these layers in an ensemble, which are trained on the
+    same batches, each from initial weights of its own. The ensemble predicts the mean of what they
+    predict: of probabilities, or of numbers. Lakshminarayanan et al. 2017.
     """
 
     layers: Annotated[tuple[Layer, ...], Len(1)]
     outputs: tuple[Text, ...] = ()
+    members: Count = 1
     dtype: Literal["float32", "float64"] = "float32"
 
 

@@ -175,7 +175,7 @@ class Reader:
         encoder = self._component("encoder", others, with_learned=True)
         keys = self._fields(ColumnKeys, given)
         try:
-            return InputColumn(keys.name, encoder, keys.fill, keys.indicator)
+            return InputColumn(keys.name, encoder, keys.fill, keys.indicator, keys.summary)
         except ValueError as error:
             raise problem(str(error)) from error
 
@@ -306,7 +306,9 @@ def to_json(value: Any, registry: Registry, *, with_learned: bool = False) -> An
     """Return the JSON that describes a component or a section, with every option filled in."""
     if isinstance(value, InputColumn):
         encoder = to_json(value.encoder, registry, with_learned=True)
-        keys = {key: getattr(value, key) for key in COLUMN_KEYS}
+        keys = {key: to_json(getattr(value, key), registry) for key in COLUMN_KEYS}
+        if value.summary is None:  # as in older files
+            del keys["summary"]
         options = {} if isinstance(encoder, str) else encoder
         return {**options, "type": _encoder_name(value.encoder, registry), **keys}
     if isinstance(value, LayerEntry):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.tables.cells import parse_number
-from nnreg.tables.column_types import COMMA, DATE
+from nnreg.tables.column_types import COMMA, DATE, are_texts
 from nnreg.tables.columns import categorical, column, is_text, numbers
 from nnreg.tables.lists import is_lists
+from nnreg.tables.number_texts import NumberFormat, NumberTexts, number_formats
 from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
@@ -42,7 +43,7 @@ MIN_FREQUENT_ROWS = 0.1
 """A column with more categories is an input if those with at least `MIN_CATEGORY_ROWS` rows have at
 least the fraction `MIN_FREQUENT_ROWS` of the rows."""
 
-Kind = Literal["arrays", "sequences", "numbers", "categories", "mixed", "empty"]
+Kind = Literal["arrays", "sequences", "numbers", "categories", "texts", "mixed", "empty"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class ColumnFacts:
     `frequent` is the number of rows with one of the `MAX_CATEGORIES` most frequent categories that
     have `MIN_CATEGORY_ROWS`;
     `integers` is True if all are integers. `comma` is set if numbers have one, and whether it is a
-    decimal comma. For arrays, only the `shape` of one is known.
+    decimal comma; `format` is how numbers with a currency or a unit are written. For arrays, only
+    the `shape` of one is known.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ColumnFacts:
     dates: bool = False
     comma: Literal["", "decimal", "unclear"] = ""
     markers: tuple[str, ...] = ()
+    format: NumberFormat | None = None
     shape: Shape = ()
 
     @property
@@ -82,7 +85,7 @@ class ColumnFacts:
         if self.kind == "sequences":
             return "holds lists, the steps of sequences, for which a spec is written by hand"
         if self.dates:
-            return "holds dates or times; derive numeric columns from it, such as the month"
+            return 'holds dates or times, which the encoder "date" in data.columns reads'
         if self.comma:
             return "has numbers with a comma; remove it, or write a decimal point"
         if self.kind == "mixed":
@@ -117,8 +120,8 @@ class ColumnFacts:
     @property
     def why_not_target(self) -> str:
         """Why the column cannot be a target; empty if it can."""
-        if self.kind == "arrays":
-            return "holds arrays"
+        if self.kind in ("arrays", "texts"):
+            return f"holds {self.kind}"
         if self.kind == "categories" and self.distinct == 1:
             return "has only one class"
         if self.kind == "categories" and 2 < self.distinct * 2 <= self.rows - self.missing:
@@ -173,6 +176,13 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
     mixed = len(not_numbers) < len(present)
     if present and not not_numbers:
         return _numeric_facts(name, numbers(table, name))
+    dates = bool(present) and all(map(DATE.fullmatch, present))
+    if not mixed and not dates and are_texts(list(present), len(known)):
+        return ColumnFacts(name, "texts", len(values), len(values) - len(known), len(present))
+    comma = _comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS])
+    if not comma and len(formats := number_formats(present)) == 1:
+        facts = _numeric_facts(name, numbers(table, name, NumberTexts(formats[0])))
+        return replace(facts, format=formats[0])
     return ColumnFacts(
         name,
         "mixed" if mixed else "categories" if present else "empty",
@@ -181,8 +191,8 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
         len(present),
         min(present.values(), default=0),
         sum(n for n in sorted(present.values())[-MAX_CATEGORIES:] if n >= MIN_CATEGORY_ROWS),
-        dates=bool(present) and all(map(DATE.fullmatch, present)),
-        comma=_comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS]),
+        dates=dates,
+        comma=comma,
         markers=not_numbers if mixed else (),
     )
 

@@ -53,7 +53,11 @@ class SpecDraft:
         """The shape of an example, as the network receives it."""
         if self.inputs[0].kind == "arrays":
             return self.inputs[0].shape
-        return (sum(one.width for one in self.inputs),)
+        return (sum(one.width for one in self.inputs if one.kind != "texts"),)
+
+    @property
+    def _texts(self) -> list[str]:
+        return [one.name for one in self.inputs if one.kind == "texts"]
 
     @property
     def images(self) -> bool:
@@ -102,9 +106,17 @@ class SpecDraft:
             data["unseen"] = "ignore"
         if any(one.many_categories for one in self.inputs):
             data["max_categories"] = MAX_CATEGORIES
+        if encoders := self._encoders():
+            data["columns"] = encoders
         if not self.target.classification:
             data["target_scaling"] = "standard"
         return {**data, "split": dict(split)} if split else data
+
+    def _encoders(self) -> dict[str, Any]:
+        """Return the encoders of columns that are not inferred."""
+        written = {one.name: one.format for one in (*self.inputs, self.target) if one.format}
+        numbers = {name: {"type": "number", "format": one} for name, one in written.items()}
+        return {**dict.fromkeys(self._texts, "tf_idf"), **numbers}
 
     def _hidden(self) -> list[dict[str, Any]]:
         """Return the layers before the last one: the more rows, the larger the network."""
@@ -147,12 +159,12 @@ class SpecDraft:
         else:
             kind = f"Numeric, {target.distinct:,} distinct values"
         missing = sum(one.missing for one in self.inputs)
-        categorical = any(one.kind == "categories" for one in self.inputs)
         found = {
             "$.data.source": _source_comment(data["source"]),
             "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
+            "$.data.columns": _encoders_comment((*self.inputs, target)),
             "$.data.missing": f"{counted(missing, 'missing value')}: a category of its own; a "
             "number is imputed with the mean, and a second input says that it was missing.",
             "$.data.max_categories": _many(self.inputs),
@@ -160,8 +172,7 @@ class SpecDraft:
             "$.data.target_scaling": "The target is standardized for training; predictions are "
             "in its own units.",
             "$.data.split": self._describe_split(data.get("split", {})),
-            "$.model": f"An example is {_shape_text(self.shape)}"
-            f"{', with categories one-hot encoded' if categorical else ''}.",
+            "$.model": self._describe_example(),
             "$.metrics": "Some classes are rare: f1 weights each class equally, accuracy each row. "
             'To weight classes equally in training: "class_weights": "balanced" in data.',
             "$.train": "Stops when the validation loss has not fallen for `patience` epochs.",
@@ -170,6 +181,14 @@ class SpecDraft:
         present |= {"$.metrics"} if "f1" in tree["metrics"] else set()
         present |= {"$.train"} if "early_stopping" in tree["train"] else set()
         return {path: text for path, text in found.items() if path in present and text}
+
+    def _describe_example(self) -> str:
+        parts = [f"the frequencies of words in {name}" for name in self._texts]
+        if len(parts) < len(self.inputs):
+            parts.append(_shape_text(self.shape))
+        if any(one.kind == "categories" for one in self.inputs):
+            parts[-1] += ", with categories one-hot encoded"
+        return f"An example is {' and '.join(parts)}."
 
     def _describe_split(self, split: Mapping[str, Any]) -> str:
         text = "Validation decides when to stop; the test split is evaluated once, at the end."
@@ -182,6 +201,18 @@ class SpecDraft:
             name = json_text.dumps(self.time_column, ensure_ascii=False)
             text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
         return text
+
+
+def _encoders_comment(inputs: Iterable[ColumnFacts]) -> str:
+    """Return why columns have the encoders that they have."""
+    lines = []
+    if any(one.kind == "texts" for one in inputs):
+        lines.append(
+            "Texts become the frequencies of their most frequent words, rare words weighted more."
+        )
+    if any(one.format for one in inputs):
+        lines.append("Numbers in text, with a currency or a unit, or separated thousands.")
+    return "\n".join(lines)
 
 
 def _source_comment(source: Any) -> str:

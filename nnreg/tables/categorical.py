@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from nnreg._types import Array, Shape
 class Categorical:
     """A categorical column: row i has `categories[codes[i]]`, or is missing if its code is -1.
 
-    `codes` is an array of integers `(rows, ...)`; the categories are distinct.
+    `codes` is an array of integers `(rows, ...)`; the categories are distinct. They are `ordered`
+    if they are known to be in an order from low to high.
     """
 
     categories: tuple[str, ...]
     codes: Array
+    ordered: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -40,16 +42,16 @@ class Categorical:
         return len(self.codes)
 
     def __getitem__(self, rows: Any) -> Categorical:
-        return Categorical(self.categories, self.codes[rows])
+        return replace(self, codes=self.codes[rows])
 
     def without(self, marked: Collection[str]) -> Categorical:
         """Return the column with the `marked` categories missing."""
-        if set(marked).isdisjoint(self.categories):
+        if not marked or set(marked).isdisjoint(self.categories):
             return self
         kept = tuple(category for category in self.categories if category not in marked)
         number_of = {category: number for number, category in enumerate(kept)}
         codes = self.each([number_of.get(c, -1) for c in self.categories], -1, np.int32)
-        return Categorical(kept, codes)
+        return replace(self, categories=kept, codes=codes)
 
     def each(self, values: Iterable[Any], missing: Any, dtype: Any) -> Array:
         """Return for each row the item of `values` for its category, or `missing`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -11,8 +12,10 @@ from itertools import pairwise
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import DataError
+from nnreg.errors import DataError, NnregWarning
+from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import cell_text, date_text, parse_number
+from nnreg.tables.number_texts import advice, number_formats
 from nnreg.tables.table import Table
 
 
@@ -63,22 +66,53 @@ COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 def refuse_misread(table: Table, name: str, categories: Sequence[str]) -> None:
-    """Raise `DataError` if all categories are dates, or numbers with a decimal comma.
+    """Raise `DataError` if all categories are numbers that are not plain.
 
     Each would otherwise become a category of its own.
     """
     some = categories[:SAMPLE]
-    if all(map(DATE.fullmatch, some)):
-        raise DataError(
-            f"{table.origin}: column {name!r} holds dates or times, such as {some[0]!r}; derive "
-            "numeric columns from it, such as year, month or weekday, and list it in 'exclude', "
-            'or set it to "category" in data.columns'
-        )
-    if all(map(COMMA.fullmatch, some)):
+    if all(map(COMMA.fullmatch, some)) and len(number_formats(some)) < 2:
         raise DataError(
             f"{table.origin}: column {name!r} has numbers with a decimal comma, such as "
             f'{some[0]!r}; write them with a point, or set "decimal": "," in the source, as in '
             '{"type": "csv", "decimal": ","}, or set it to "category" in data.columns'
+        )
+    if number_formats(some) and (formats := number_formats(categories)):
+        raise DataError(
+            f"{table.origin}: column {name!r} has numbers as text, such as {some[0]!r}; "
+            f'{advice(name, formats)}, or set it to "category"'
+        )
+
+
+MIN_TEXTS = 20
+"""With fewer texts, they may be categories that happen to differ."""
+MIN_WORDS = 5
+"""Names of people and of things have fewer."""
+
+
+def are_texts(texts: Sequence[str], rows: int) -> bool:
+    """Return True for the distinct values of a column of sentences, not of categories.
+
+    More than half of them differ in its rows, and half of them have `MIN_WORDS` or more.
+    """
+    if len(texts) < MIN_TEXTS or len(texts) * 2 <= rows:
+        return False
+    some = texts[:SAMPLE]
+    return 2 * sum(len(text.split()) >= MIN_WORDS for text in some) >= len(some)
+
+
+def warn_of_texts(table: Table, name: str, cells: Categorical) -> None:
+    """Warn of a column of texts whose encoder is not chosen: each would become a category."""
+    used = [cells.categories[code] for code in np.unique(cells.codes).tolist() if code >= 0]
+    rows = int(np.sum(cells.codes >= 0))
+    if are_texts(used, rows):
+        warnings.warn(
+            f"{table.origin}: column {name!r} holds {len(used):,} different texts in {rows:,} "
+            "rows, and each becomes a category, which says nothing about other texts; set it to "
+            '{"type": "tf_idf"} in data.columns, or list it in \'exclude\', or set it to '
+            '"category" if that is meant',
+            NnregWarning,
+            stacklevel=2,
         )
 
 

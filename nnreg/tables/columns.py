@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.cells import TRUTH, number_text, parse_number
 from nnreg.tables.column_types import COMMA
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
+from nnreg.tables.number_texts import NumberTexts, advice, number_and_unit, number_formats
 from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
@@ -71,8 +73,11 @@ def categories_of(values: Array) -> Categorical:
     return Categorical(categories, np.where(codes < len(categories), codes, -1))
 
 
-def numbers(table: Table, name: str) -> Array:
-    """Return a column as float64, NaN where missing. Raises `DataError` if it is not numeric."""
+def numbers(table: Table, name: str, texts: NumberTexts | None = None) -> Array:
+    """Return a column as float64, NaN where missing. Raises `DataError` if it is not numeric.
+
+    Numbers in text are written as `texts` says, or plainly.
+    """
     values = per_row(table, name)
     if not is_text(values):
         result = materialize(values).astype(np.float64)
@@ -81,13 +86,37 @@ def numbers(table: Table, name: str) -> Array:
             raise DataError(f"{table.location(row, name)}: an infinite value; expected a number")
         return result
     cells = categorical(table, name)
-    if set(cells.categories) <= set(TRUTH):
+    if texts is None and set(cells.categories) <= set(TRUTH):
         return cells.each(map(TRUTH.index, cells.categories), np.nan, np.float64)
-    read = [parse_number(category) for category in cells.categories]
+    read = list(map(texts.parse if texts else parse_number, cells.categories))
     where, found = first_marked(table, name, cells, np.isnan(read))
     if found is not None:
-        raise DataError(f"{where}: found {found!r}, expected a number")
+        expected = texts.expected if texts else "a number"
+        raise DataError(f"{where}: found {found!r}, expected {expected}")
     return cells.each(read, np.nan, np.float64)
+
+
+def common_unit(table: Table, name: str, texts: NumberTexts) -> str | None:
+    """Return the unit of the numbers in a column of text; None if there is no text.
+
+    Raises `DataError` for a number in another unit than that of the first row.
+    """
+    if not is_text(per_row(table, name)):
+        return None
+    cells = categorical(table, name)
+    read = [number_and_unit(text, texts.written) for text in cells.categories]
+    units = [None if one is None else one[1] for one in read]
+    _, first = first_marked(table, name, cells, np.array([unit is not None for unit in units]))
+    if first is None:
+        return None
+    unit = units[cells.categories.index(first)]
+    where, other = first_marked(table, name, cells, np.array([one != unit for one in units]))
+    if other is not None:
+        raise DataError(
+            f"{where}: found {other!r}, expected {replace(texts, unit=unit).expected} as in "
+            f'{first!r}; write it so, or set {name!r} to "category" in data.columns'
+        )
+    return unit
 
 
 def first_marked(
@@ -129,6 +158,8 @@ def is_numeric(table: Table, name: str) -> bool:
         where, found = first_marked(table, name, cells, not_number)
         comma = COMMA.fullmatch(found or "") is not None
         fix = 'set "decimal": "," in the source' if comma else "fix the value"
+        if formats := number_formats(cells.categories):
+            fix = advice(name, formats)
         raise DataError(
             f"{where}: found {found!r} among numbers; {fix}, or set {name!r} to "
             '"category" in data.columns'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def column_of(series: Any, name: str) -> AnyColumn:
         categories = array_of(series.cat.categories, name)
         codes = np.asarray(series.cat.codes)
         if categories.dtype == object:
-            return _coded(categories, codes)
+            return replace(_coded(categories, codes), ordered=bool(series.cat.ordered))
         if (codes >= 0).all():
             return array_of(categories[codes], name)
         if categories.dtype == bool:
@@ -145,6 +146,8 @@ def column_of(series: Any, name: str) -> AnyColumn:
         if kind == "b" or beyond_float(series.dropna().to_numpy(dtype=kind + "8")):
             return array_of(series.to_numpy(dtype=object, na_value=None), name)
         return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)
+    if getattr(dtype, "time_zone", None):  # polars' zones, which its arrays do not have
+        return array_of(_objects(series.to_list()), name)
     polars_gaps = hasattr(series, "drop_nulls") and series.null_count()
     if polars_gaps and beyond_float(np.asarray(series.drop_nulls())):
         return array_of(_objects(series.to_list()), name)

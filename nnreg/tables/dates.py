@@ -1,12 +1,9 @@
-"""Dates and times: text and Unix time read as microseconds, and how often sorted times come."""
+"""Columns of dates and times, read as microseconds, and how often sorted times come."""
 
 from __future__ import annotations
 
-import calendar
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -15,69 +12,21 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import INTEGER, parse_number
+from nnreg.tables.column_types import DATE, SAMPLE
 from nnreg.tables.columns import categorical, first_marked, is_numeric, numbers, require_all, single
+from nnreg.tables.date_forms import DAY, HOUR, MINUTE, SECOND, Form, expected, formats_of, read
 from nnreg.tables.table import Table
-
-UnixUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
-
-SECOND = 1_000_000
-"""Microseconds in a second."""
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
-
-_EPOCH = datetime(1970, 1, 1)
-_FIRST, _LAST = (
-    (moment - _EPOCH) // timedelta(microseconds=1) for moment in (datetime.min, datetime.max)
-)
-_PER_UNIT = {"s": SECOND, "ms": 1000, "us": 1, "ns": 1 / 1000}
-
-_DATE = (
-    r"(?P<year>\d{4})(?:"
-    r"(?P<sep>[-/.])(?P<month>\d{1,2})(?:(?P=sep)(?P<day>\d{1,2}))?|(?P<monthday>\d{4})"
-    r"|-?(?P<ordinal>\d{3})|-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?|-?Q(?P<quarter>[1-4]))?"
-)
-_CLOCK = (
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
-    r"|(?P<basic>\d{4}|\d{6})(?:[.,](?P<basic_fraction>\d+))?"
-)
-_ZONE = r" ?(?P<zone>Z|UTC|GMT|(?P<sign>[-+])(?P<east>\d{2})(?::?(?P<minutes>\d{2}))?)"
-_MOMENT = re.compile(f"{_DATE}(?:[T ](?:{_CLOCK})(?:{_ZONE})?)?")
-_TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
-_DAY_OR_MONTH = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](\d{4}|\d{2})(?!\d)(.*)")
-
-
-@dataclass(frozen=True)
-class Form:
-    """How dates are written: by default any ISO 8601 form, a date with / or ., or a time of day.
-
-    Otherwise by a `format` of strptime, or as the Unix time in a `unit`.
-    """
-
-    format: str | None = None
-    unit: UnixUnit | None = None
-
-    def __post_init__(self) -> None:
-        if self.format is not None and self.unit is not None:
-            raise ValueError("'format' is of text and 'unit' of Unix time; remove one of them")
-        if self.format is not None:
-            _check_format(self.format)
 
 
 class Moments(NamedTuple):
-    """The moment of each category: microseconds since 1970, in UTC if `zoned`.
+    """The moment of each row: microseconds since 1970, in UTC if `zoned`; 0 where it is missing.
 
     A time `of_day` has no date; its microseconds are since midnight.
     """
 
     times: Array
-    zoned: bool = False
-    of_day: bool = False
-
-
-class _Moment(NamedTuple):
-    time: int
-    zoned: bool = False
-    of_day: bool = False
+    zoned: bool
+    of_day: bool
 
 
 def times(table: Table, name: str, form: Form | None = None) -> Array:
@@ -94,26 +43,23 @@ def times(table: Table, name: str, form: Form | None = None) -> Array:
             f"{table.location(0, name)}: found {cells.categories[cells.codes[0]]!r}, a time "
             "without a date, which does not order rows of several days; give a column with both"
         )
-    return cells.each(found.times.tolist(), 0, np.int64)
+    return found.times
 
 
 def moments(table: Table, name: str, cells: Categorical, form: Form) -> Moments:
-    """Return the moment of each category of a column of dates, 0 of one that no row has.
+    """Return the moment of each row of a column of dates.
 
     Raises `DataError` with the location of a cell that is not a date, or that differs from others
     in having a time zone or a date.
     """
-    read = _read_all(cells.categories, form)
-    where, wrong = first_marked(table, name, cells, np.array([one is None for one in read], bool))
+    found = _read_all(cells.categories, form)
+    where, wrong = first_marked(table, name, cells, found["wrong"])
     if wrong is not None:
-        raise DataError(f"{where}: found {wrong!r}, expected {_expected(wrong, form)}")
-    some = [one or _Moment(0) for one in read]
-    dated = np.array([not one.of_day for one in some], bool)
-    zoned = np.array([one.zoned for one in some], bool)
+        raise DataError(f"{where}: found {wrong!r}, expected {expected(wrong, form)}")
     return Moments(
-        np.array([one.time for one in some], np.int64),
-        zoned=_same_in_all(table, name, cells, zoned, "time zone"),
-        of_day=not _same_in_all(table, name, cells, dated, "date"),
+        np.append(found["time"], 0)[cells.codes],
+        zoned=_same_in_all(table, name, cells, found["zoned"], "time zone"),
+        of_day=not _same_in_all(table, name, cells, ~found["of_day"], "date"),
     )
 
 
@@ -138,143 +84,33 @@ def _same_in_all(table: Table, name: str, cells: Categorical, has: Array, what: 
     return first
 
 
-def _expected(text: str, form: Form) -> str:
-    """Return what is expected instead of a text, and the option that would read it."""
-    if form.unit is not None:
-        return f"a Unix time in {form.unit!r} between the years 1 and 9999"
-    if form.format is not None:
-        return f"a date of the format {form.format!r}"
-    what = "a number or an ISO date such as 2024-07-31 or 2024-07-31T08:30"
-    if match := _DAY_OR_MONTH.fullmatch(text):
-        first, mark, second, year, _ = match.groups()
-        end = f"{mark}%Y" if len(year) == 4 else f"{mark}%y"
-        both = [f'"%d{mark}%m{end}"', f'"%m{mark}%d{end}"']
-        known = both[:1] if int(first) > 12 else both[1:] if int(second) > 12 else both
-        return f'{what}; for this form set "format", as in {" or ".join(known)}'
-    if INTEGER.fullmatch(text):
-        return f'{what}; for Unix time set "unit", as in "s" or "ms"'
-    if ":60" in text:
-        return f"{what}; a leap second is not read, write second 59"
-    return f'{what}; for another form set "format", as in "%d %b %Y"'
+_READ = np.dtype([("time", np.int64), ("zoned", bool), ("of_day", bool), ("wrong", bool)])
 
 
 @lru_cache(maxsize=16)  # a table is encoded in chunks, which have the same categories
-def _read_all(categories: Sequence[str], form: Form) -> tuple[_Moment | None, ...]:
-    return tuple(_read(text, form) for text in categories)
+def _read_all(categories: Sequence[str], form: Form) -> Array:
+    """Return the moment of each category, and whether it is `wrong`."""
+    found = (read(text, form) for text in categories)
+    rows = [(0, False, False, True) if one is None else (*one, False) for one in found]
+    return np.array(rows, _READ)
 
 
-def _read(text: str, form: Form) -> _Moment | None:
-    """Return the moment of a text, or None if it is none."""
-    try:
-        if form.unit is not None:
-            return _of_unix(text, form.unit)
-        if form.format is not None:
-            return _of_format(text, form.format)
-        if text[10:11] in ("", "T", " ") and len(text) > 8:  # much faster than by its parts
-            return _of_datetime(datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
-        if form != Form():
-            return None
-    try:
-        return _of_parts(text)
-    except ValueError:
-        return None
+def refuse_dates(table: Table, name: str, categories: Sequence[str]) -> None:
+    """Raise `DataError` if all categories are dates, with the encoder that reads them.
 
-
-def _of_unix(text: str, unit: UnixUnit) -> _Moment | None:
-    scale = _PER_UNIT[unit]
-    if unit == "ns":
-        time = int(text) // 1000 if INTEGER.fullmatch(text) else round(float(text) / 1000)
-    else:
-        exact = INTEGER.fullmatch(text) is not None
-        time = round((int(text) if exact else parse_number(text)) * scale)
-    return _Moment(time, zoned=True) if _FIRST <= time <= _LAST else None
-
-
-def _of_format(text: str, form: str) -> _Moment:
-    moment = datetime.strptime(text, form)
-    if _has_date(form):
-        return _of_datetime(moment)
-    return _Moment((moment - datetime(1900, 1, 1)) // timedelta(microseconds=1), of_day=True)
-
-
-def _of_datetime(moment: datetime) -> _Moment:
-    """Return the moment of a datetime, exactly, also beyond the years 1 to 9999 in UTC."""
-    local = (moment.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
-    east = moment.utcoffset()
-    if east is None:
-        return _Moment(local)
-    return _Moment(local - east // timedelta(microseconds=1), zoned=True)
-
-
-def _of_parts(text: str) -> _Moment | None:
-    """Return the moment of a text by its parts. Raises ValueError for a part out of range."""
-    of_day = _TIME_OF_DAY.fullmatch(text) is not None
-    match = _MOMENT.fullmatch(f"1970-01-01 {text.removeprefix('T')}" if of_day else text)
-    if match is None:
-        return None
-    day, clock = _day(match), _clock(match)
-    if of_day and clock == DAY:
-        return None  # 24:00 of no day
-    east = 0
-    if match["sign"]:
-        minutes = int(match["minutes"] or 0)
-        if minutes > 59 or int(match["east"]) > 23:
-            return None
-        east = int(f"{match['sign']}1") * (int(match["east"]) * HOUR + minutes * MINUTE)
-    days = day.toordinal() - _EPOCH.toordinal()
-    return _Moment(days * DAY + clock - east, bool(match["zone"]), of_day)
-
-
-def _day(match: re.Match[str]) -> date:
-    year = int(match["year"])
-    if match["week"]:
-        return date.fromisocalendar(year, int(match["week"]), int(match["weekday"] or 1))
-    if match["ordinal"]:
-        day = int(match["ordinal"])
-        if not 1 <= day <= 365 + calendar.isleap(year):
-            raise ValueError(f"no day {day} in {year}")
-        return date(year, 1, 1) + timedelta(days=day - 1)
-    if match["quarter"]:
-        return date(year, 3 * int(match["quarter"]) - 2, 1)
-    if match["monthday"]:
-        return date(year, int(match["monthday"][:2]), int(match["monthday"][2:]))
-    return date(year, int(match["month"] or 1), int(match["day"] or 1))
-
-
-def _clock(match: re.Match[str]) -> int:
-    """Return the microseconds since midnight; those of 24:00 are a whole day."""
-    parts = [match["hour"], match["minute"], match["second"]]
-    fraction = match["fraction"] or match["basic_fraction"]
-    if basic := match["basic"]:
-        parts = [basic[:2], basic[2:4], basic[4:]]
-    hour, minute, second = (int(part or 0) for part in parts)
-    micro = int((fraction or "0")[:6].ljust(6, "0"))
-    time = hour * HOUR + minute * MINUTE + second * SECOND + micro
-    if minute > 59 or second > 59 or time > DAY or (fraction and not parts[2]):
-        raise ValueError(f"no time {hour}:{minute}:{second}")
-    return time
-
-
-_YEARS = ("%Y", "%y", "%G", "%c", "%x")
-_DAYS = (*_YEARS, "%d", "%m", "%b", "%B", "%j", "%U", "%W", "%V", "%u", "%w", "%a", "%A")
-
-
-def _has_date(form: str) -> bool:
-    return any(part in form.replace("%%", "") for part in _DAYS)
-
-
-def _check_format(form: str) -> None:
-    """Raise ValueError for a format that strptime does not know, or whose dates have no year."""
-    plain = form.replace("%%", "")
-    if "%Z" in plain:
-        raise ValueError('format: "%Z" does not say how far a zone is from UTC; use "%z"')
-    if _has_date(form) and not any(part in plain for part in _YEARS):
-        raise ValueError(f'format: {form!r} has no year, such as "%Y"; add it, or exclude the day')
-    try:
-        datetime.strptime(datetime(2024, 7, 31, tzinfo=UTC).strftime(form), form)
-    except ValueError as error:
-        raise ValueError(f"format: {form!r} is not one of strptime: {error}") from error
+    Each would otherwise become a category of its own.
+    """
+    some = categories[:SAMPLE]
+    if not all(map(DATE.fullmatch, some)):
+        return
+    entry = '{"type": "date"}'
+    if any(read(text, Form()) is None for text in some) and (formats := formats_of(some)):
+        entries = (f'{{"type": "date", "format": "{form}"}}' for form in formats)
+        entry = f"{' or '.join(entries)}, whichever is right" if formats[1:] else next(entries)
+    raise DataError(
+        f"{table.origin}: column {name!r} holds dates or times, such as {some[0]!r}; set it to "
+        f"{entry} in data.columns, or to \"category\", or list it in 'exclude'"
+    )
 
 
 Unit: TypeAlias = Literal["microseconds", "months", "business days"]

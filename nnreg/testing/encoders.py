@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.data.input_columns import InputColumn, checked_encode, checked_learn
+from nnreg._types import Array
+from nnreg.data.input_columns import (
+    InputColumn,
+    checked_encode,
+    checked_learn,
+    checked_sequences,
+)
 from nnreg.errors import DataError
 from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.registry.registry import installed
@@ -41,8 +47,8 @@ class EncoderCase:
 
 def returns(case: EncoderCase) -> None:
     """It learns what JSON can represent, and returns finite numbers of its shape."""
-    encoded = checked_encode(case.learned(), case.column)
-    if not np.isfinite(encoded).all():
+    encoded = encoded_rows(case.learned(), case.column)
+    if not all(np.isfinite(row).all() for row in encoded):
         raise AssertionError(f"{case}: an encoded value is not finite")
 
 
@@ -70,18 +76,29 @@ def repeatable(case: EncoderCase) -> None:
     learned = case.learned()
     if learned != case.learned():
         raise AssertionError(f"{case}: it learned something else from the same rows")
-    first = checked_encode(learned, case.column)
-    same(case, "the encoded column", checked_encode(learned, case.column), first)
+    again = encoded_rows(learned, case.column)
+    for row, first in enumerate(encoded_rows(learned, case.column)):
+        same(case, f"row {row} encoded again", again[row], first)
+    same(case, "the raw column", case.column.values, before)
+
+
+def training_rows(case: EncoderCase) -> None:
+    """`encode_training` returns finite numbers of the encoder's shape, the same each time."""
+    learned, before = case.learned(), case.column.values.copy()
+    first = checked_encode(learned, case.column, "encode_training")
+    if not np.isfinite(first).all():
+        raise AssertionError(f"{case}: an encoded value of a training row is not finite")
+    again = checked_encode(learned, case.column, "encode_training")
+    same(case, "the training rows encoded again", again, first)
     same(case, "the raw column", case.column.values, before)
 
 
 def rows_alone(case: EncoderCase) -> None:
     """A row is encoded the same alone as among others."""
     learned = case.learned()
-    encoded = checked_encode(learned, case.column)
-    for row in range(len(case.column)):
-        alone = checked_encode(learned, case.column.take(np.array([row])))
-        same(case, f"row {row} encoded alone", alone, encoded[row : row + 1])
+    for row, among_others in enumerate(encoded_rows(learned, case.column)):
+        (alone,) = encoded_rows(learned, case.column.take(np.array([row])))
+        same(case, f"row {row} encoded alone", alone, among_others)
 
 
 def other_rows(case: EncoderCase) -> None:
@@ -90,7 +107,7 @@ def other_rows(case: EncoderCase) -> None:
     for values in _values(case.encoder):
         column = RawColumn.of(values, case.encoder.takes, name="other")
         try:
-            checked_encode(learned, column)
+            encoded_rows(learned, column)
         except DataError as error:
             if "'other'" not in str(error):
                 raise AssertionError(
@@ -98,7 +115,15 @@ def other_rows(case: EncoderCase) -> None:
                 ) from error
 
 
-CHECKS = (returns, checkpoint, learns_again, repeatable, rows_alone, other_rows)
+CHECKS = (returns, checkpoint, learns_again, repeatable, training_rows, rows_alone, other_rows)
+
+
+def encoded_rows(encoder: Encoder, column: RawColumn) -> list[Array]:
+    """Return the encoded value of each row."""
+    if not encoder.makes_sequences:
+        return list(checked_encode(encoder, column))
+    steps, lengths = checked_sequences(encoder, column)
+    return np.split(steps, np.cumsum(lengths)[:-1])
 
 
 def checks_of(cls: type[Encoder]) -> Sequence[Any]:

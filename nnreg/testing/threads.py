@@ -76,7 +76,14 @@ class Training:
         if own_kernels is not None:
             known = model.preprocessing
             shape, classes, steps = known.input_shape, known.classes, known.steps
-            model.network = build_network(model.spec, shape, classes, own_kernels, masked=steps)
+            model.network = build_network(
+                model.spec,
+                shape,
+                classes,
+                own_kernels,
+                masked=steps,
+                features=known.features,
+            )
             model.network.initialize(model.spec.seed)
         return model
 

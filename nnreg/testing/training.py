@@ -13,7 +13,6 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.checkpoint.save_load import load
-from nnreg.data.input_columns import checked_encode
 from nnreg.errors import DivergedError, NnregError, NnregWarning
 from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
@@ -164,8 +163,11 @@ def _layers_after(case: encoders.EncoderCase) -> list[Any]:
     learned = case.learned()
     first: list[Any] = []
     if learned.integer:
-        tokens = int(checked_encode(learned, case.column).max(initial=0)) + 1
+        encoded = encoders.encoded_rows(learned, case.column)
+        tokens = 1 + max(int(row.max(initial=0)) for row in encoded)
         first = [{"type": "embedding", "vocabulary": tokens, "units": 2}]
+    if learned.makes_sequences:
+        return [*first, "global_average_pool"]
     return [*first, *(["flatten"] if len(learned.shape) + len(first) > 1 else [])]
 
 

@@ -45,7 +45,7 @@ class Steps:
         self._augmentations, self._seed = settings.augmentations, seed
         self._classes, self._dtype = (network.output_shape or (1,))[-1], network.dtype
         if self._augmentations:
-            _check(settings, network, evaluation, examples)
+            _check(settings, network, evaluation.of_member, examples)
 
     def of_epoch(
         self, epoch: int, first: int, order: Array
@@ -124,6 +124,8 @@ def _reasons(network: Network, evaluation: Evaluation, examples: Examples) -> It
         yield "the network has several outputs, and augmentations take one; remove this"
     if network.integer_input:
         yield "the inputs are integers, which stand for something and cannot be mixed; remove this"
+    if any(one.indices for one in network.plan.input_features.values()):
+        yield "the inputs have positions of categories, which cannot be mixed; remove this"
     if examples.weights is not None:
         yield "the rows have weights, which the mixture of two has not; remove either"
     if not evaluation.independent:

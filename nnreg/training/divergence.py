@@ -32,10 +32,14 @@ def explain(
 
     `context` is that of the non-finite pass, and `x` its inputs.
     """
-    pairs = zip(network.layers.items(), context.children.values(), strict=True)
-    steps = [(name, layer, own) for (name, layer), own in pairs]
-    culprit = _non_finite_gradient(steps)
-    culprit = culprit or _non_finite_output(steps, x, network, context) or "the loss itself"
+    culprit = "the loss itself"
+    for prefix, one, root in network.parts(context):
+        pairs = zip(one.layers.items(), root.children.values(), strict=True)
+        steps = [(f"{prefix}{name}", layer, own) for (name, layer), own in pairs]
+        found = _non_finite_gradient(steps) or _non_finite_output(steps, x, one, root)
+        if found:
+            culprit = found
+            break
     raise DivergedError(
         f"epoch {epoch}, batch {batch}: {what} is not finite; first non-finite value in {culprit}. "
         "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "

@@ -89,6 +89,11 @@ class Evaluation:
         self.masked = masked
 
     @property
+    def of_member(self) -> Evaluation:
+        """The evaluation of a single network, for the members of an ensemble."""
+        return self
+
+    @property
     def names(self) -> list[str]:
         """The names of the metrics that `evaluate` returns."""
         return ["loss", *self.named_metrics]

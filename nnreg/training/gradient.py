@@ -159,7 +159,7 @@ class Shard:
 
     def _empty_scores(self, rows: int) -> Array:
         self._scores.rewind()
-        return self._scores.empty((rows, *self._network.output_shape))
+        return self._scores.empty((rows, *self._network.scores_shape))
 
     def _pass(self, examples: Batch, rows: Array, scale: Any, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""

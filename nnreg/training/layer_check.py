@@ -45,6 +45,7 @@ class OneLayer:
         self._x = x if layer.integer_input else x.astype(dtype)
         self._shapes = plan.inputs
         self._mask_names = plan.masks if any(plan.masks) else ()
+        self._features = plan.features
         self._masks = {
             name: mask_of(np.linspace(0, shape[0], len(x)).astype(np.intp), shape[0])
             for name, shape in zip(plan.masks, plan.inputs, strict=False)
@@ -138,6 +139,7 @@ class OneLayer:
         root = network.context(workspace, self._gradient, training=training, input_gradient=wanted)
         context = root.children["layers/0"]
         context.mask_names = self._mask_names
+        context.features = self._features
         return one_output(self._layer.forward(x.copy(), context))
 
     def _views(self, vector: Array) -> dict[str, Array]:

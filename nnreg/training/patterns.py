@@ -15,6 +15,7 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
+from nnreg.network.parameters import within_member
 from nnreg.training.settings import Train
 
 T = TypeVar("T")
@@ -31,10 +32,15 @@ def by_parameter(patterns: Mapping[str, T], names: Iterable[str]) -> dict[str, T
     found = {}
     for name in names:
         for pattern in reversed(list(patterns)):
-            if fnmatchcase(name, pattern):
+            if _matches(name, pattern):
                 found[name] = patterns[pattern]
                 break
     return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return whether a pattern matches a name, or the name within each member of an ensemble."""
+    return fnmatchcase(name, pattern) or fnmatchcase(within_member(name), pattern)
 
 
 def check_patterns(network: Network, settings: Train, optimizer: Optimizer) -> None:
@@ -55,7 +61,7 @@ def _unmatched(key: str, patterns: Mapping[str, object], network: Network) -> It
     """Yield a problem for each pattern that matches no parameter."""
     names = list(network.params)
     for pattern in patterns:
-        if any(fnmatchcase(name, pattern) for name in names):
+        if any(_matches(name, pattern) for name in names):
             continue
         meant = did_you_mean(closest(pattern, names))
         more = ", …" if len(names) > MAX_SHOWN else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,8 @@ class L1L2Penalty:
 
     def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
         self._l1, self._l2 = l1, l2
-        gradients = views(gradient, network.params)
-        self._weights = [
-            (network.parameters[name], gradients[name])
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
-        ]
+        weights, gradients = network.stack(network.vector), network.stack(gradient)
+        self._weights = [(weights[name], gradients[name]) for name in _weights_of(network)]
 
     def add(self) -> None:
         """Change the gradient in place."""
@@ -88,13 +85,27 @@ class WeightDecay:
     """
 
     def __init__(self, network: Network, decay: float, rates: Mapping[str, float]) -> None:
+        weights = network.stack(network.vector)
         self._weights = [
-            (network.parameters[name], decay * rates.get(name, 1.0))
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
+            (weights[name], decay * _rate(network, name, rates)) for name in _weights_of(network)
         ]
 
     def apply(self, learning_rate: float) -> None:
         """Change the weights in place."""
         for weight, decay in self._weights:
             np.multiply(weight, 1 - learning_rate * decay, out=weight)
+
+
+def _weights_of(network: Network) -> list[str]:
+    """Return the names of the weights that are trained, in one member of an ensemble."""
+    one = network.member(0)
+    return [n for n, param in one.params.items() if param.regularized and n not in one.frozen]
+
+
+def _rate(network: Network, name: str, rates: Mapping[str, float]) -> Any:
+    """Return the factor of the learning rate of a weight, or an array with that of each member."""
+    found = [rates.get(one, 1.0) for one in network.names_of(name)]
+    if len(set(found)) == 1:
+        return found[0]
+    axes = [1] * len(network.member(0).params[name].shape)
+    return np.array(found, network.dtype).reshape(-1, *axes)

@@ -37,7 +37,10 @@ class Replay:
         self._examples = None
 
     def run(self) -> float:
-        """Write the gradient again, and return the loss; if it is not finite, stop there."""
+        """Write the gradient again, and return the loss that has it: the sum of those of members.
+
+        If a loss is not finite, stop there.
+        """
         assert self._examples is not None  # `begin` precedes every update
         examples, rows = self._examples
         after, total, all_shards = self._streams(), 0.0, list[ShardResult]()
@@ -48,7 +51,8 @@ class Replay:
             if not math.isfinite(total):
                 break
         self._restore(*after)
-        return total / len(rows) if examples.points is None else mean_loss(all_shards)
+        loss = total / len(rows) if examples.points is None else mean_loss(all_shards)
+        return loss * self._network.members
 
     def _streams(self) -> tuple[list[Any], Array]:
         """Return the states of the shards' random generators, and a copy of the buffers."""

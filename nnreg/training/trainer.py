@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import all_finite, norm
+from nnreg._utils.statistics import all_finite
 from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, NnregWarning
@@ -24,7 +24,7 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
-from nnreg.network.parameters import by_layer
+from nnreg.network.parameters import by_layer, norms_by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
@@ -178,9 +178,12 @@ class Trainer:
         return blas_threads(1 if self.reproducible else self.threads)
 
     def gradient_norms(self) -> dict[str, float]:
-        """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
+        """Return the norm of each layer's gradient in the last step, as the optimizer got it.
+
+        That of an ensemble is of the gradients of all members.
+        """
         with self.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-            return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
+            return norms_by_layer(self._gradients)
 
     def memory(self) -> dict[str, int]:
         """Return the bytes in use throughout training, by purpose.
@@ -331,7 +334,7 @@ class Trainer:
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)
-        shape = (count, *self.network.output_shape)
+        shape = (count, *self.network.scores_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype), self._points)
 
     def _unfinished_epoch(self, count: int) -> EpochState:

@@ -197,6 +197,7 @@ class TestCommands:
         assert '"optimizer": {"type": "adam", "learning_rate": 0.02}' in out
         assert "\nresults: bit-identical on any number of threads\n" in out
         assert re.search(r"nnreg 0\.1\.0 +0\.1\.0", out)
+        assert "range 0.8 to 4.4" in " ".join(out.split())
         assert re.search(r"parameters/layers/0/weight +float32 +4 x 8 +[\d.]+ +[\d.]+", out)
         assert max(len(line) for line in out.splitlines() if not line.startswith("data ")) <= 80
 

@@ -221,5 +221,8 @@ def test_a_loss_that_is_not_finite_is_reported(directory, nnreg):
     assert json.loads(out)["data"]["loss"] == "NaN"
     assert err.count("loss is nan; look for extreme values in the data and in the weights") == 1
     rows = {"a": [3e38, 1], "b": [-3e38, 1], "code": ["7", "7"]}
-    with pytest.warns(NnregWarning, match="loss is nan"):
+    with (
+        pytest.warns(NnregWarning, match="loss is nan"),
+        pytest.warns(library.DataDriftWarning, match=r"column 'a': 1 of 2 rows is far outside"),
+    ):
         model.evaluate(rows, ["+", "-"])

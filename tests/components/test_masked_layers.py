@@ -16,6 +16,7 @@ from nnreg.builtin.layers import (
     depthwise_convolution,
     dot_product_attention,
     einsum_dense,
+    embedding,
     gating,
     global_pooling,
     group_normalization,
@@ -23,6 +24,7 @@ from nnreg.builtin.layers import (
     maxout,
     noise,
     normalization,
+    periodic_embedding,
     pooling,
     positions,
     recurrent,
@@ -99,6 +101,8 @@ LAYERS = {
         wrappers.Bidirectional(sequence.Lstm(3, sequences=True), "multiply"),
         (5, 4),
     ),
+    "column_embedding": (embedding.ColumnEmbedding(), (5, 4)),
+    "periodic_embedding": (periodic_embedding.PeriodicEmbedding(3, activation=Tanh()), (5, 4)),
     "time_distributed": (wrappers.TimeDistributed(convolution.Conv2d(2, 2)), (5, 3, 2, 2)),
     "add_position": (positions.AddPosition(), (5, 4)),
     "fixed add_position": (positions.AddPosition(learned=False), (5, 4)),
@@ -226,7 +230,7 @@ def case(layer, shape):
 def test_every_built_in_layer_supports_masks_or_is_known_not_to():
     own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
     tried = {type(layer) for layer, _ in (*LAYERS.values(), *UNSUPPORTED.values())}
-    assert {e.cls for e in own} == tried | {sequence.Embedding}
+    assert {e.cls for e in own} == tried | {embedding.Embedding}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -307,7 +311,7 @@ def test_a_layer_over_the_axis_of_the_steps_is_refused(name):
 
 def test_an_embedding_and_dropout_take_a_single_axis_of_steps():
     index = np.array([[1, 2, 3, 0, 1], [3, 3, 0, 0, 0]])
-    tried = MaskedPass(LayerCase(sequence.Embedding(4, 3), index), {"0": np.array([5, 2])})
+    tried = MaskedPass(LayerCase(embedding.Embedding(4, 3), index), {"0": np.array([5, 2])})
     tried.run()
     once = tried.gradient.copy()
     tried.x[1, 2:] = 2

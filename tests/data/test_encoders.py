@@ -87,7 +87,7 @@ class TargetMean(Encoder):
         return np.array([self.means.get(text, 0.0) for text in column.values])
 
 
-ENCODERS = {"log": Log, "tokens": Tokens, "target_mean": TargetMean}
+ENCODERS = {"log": Log, "three_tokens": Tokens, "plain_target_mean": TargetMean}
 
 
 def registry(named=ENCODERS, version="1.0"):
@@ -173,7 +173,7 @@ def test_a_value_that_it_refuses_is_located(directory):
 
 def test_tokens_are_integers_for_an_embedding(directory):
     (directory / "data.csv").write_text("text,y\n" + "a b,0\nb c,1\na,0\n007 b,1\n" * 4)
-    data = {"source": "csv", "path": "data.csv", "target": "y", "columns": {"text": "tokens"}}
+    data = {"source": "csv", "path": "data.csv", "target": "y", "columns": {"text": "three_tokens"}}
     layers = [{"type": "embedding", "vocabulary": 9, "units": 2}, "flatten",
               {"type": "dense", "units": 1}]  # fmt: skip
     spec = regressor(data=data, model={"layers": layers})
@@ -190,7 +190,7 @@ def test_tokens_are_integers_for_an_embedding(directory):
 
 
 def test_it_can_learn_from_the_target(directory):
-    model = nnreg.run(document({"island": "target_mean"}, exclude=["depth"]), out="run")
+    model = nnreg.run(document({"island": "plain_target_mean"}, exclude=["depth"]), out="run")
     assert model.preprocessing.inputs[0].encoder.means == {
         "north": pytest.approx(2 / 4), "south": pytest.approx(2 / 3)
     }  # fmt: skip
@@ -206,7 +206,7 @@ def test_what_it_learned_cannot_be_set_in_a_spec(directory):
 
 def test_an_encoder_of_a_target_is_refused(directory):
     with pytest.raises(SpecError, match=r"columns\.species: 'species' is a target, which has"):
-        nnreg.build(document({"species": "target_mean"}))
+        nnreg.build(document({"species": "plain_target_mean"}))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ class TestWrongEncoders:
         with pytest.raises(DataError, match=r"line 2, column 'length': its encoder returned NaN"):
             nnreg.run(document({"length": "log"}))
 
-    @pytest.mark.parametrize("name", ["name", "fill", "indicator", "learn"])
+    @pytest.mark.parametrize("name", ["name", "fill", "indicator", "summary", "learn"])
     def test_an_option_with_the_name_of_a_key_of_a_column_is_refused(self, name):
         cls = dataclass(frozen=True)(
             type("Own", (Encoder,), {"__annotations__": {name: int}, name: 1})

@@ -58,7 +58,8 @@ def test_columns_without_a_missing_value_in_training_have_no_indicator(prepared)
     whole = [row for row in ROWS if None not in row] + [("blue", 5.0, "no")]
     model = prepared(whole, missing="indicate").model
     assert model.preprocessing.input_shape == (3,)
-    found = model.preprocessing.encode(model.raw_rows.table({"colour": [None], "size": [None]}, ()))
+    table = model.raw_rows.table({"colour": [None], "size": [None]}, ())
+    found = model.preprocessing.encode(table)
     assert found.tolist() == [[0, 1, 3]]  # as with "impute": the most frequent one and the mean
 
 

@@ -1,5 +1,7 @@
 """Sources and preprocessing: from raw rows to arrays."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def test_numeric_columns_are_standardized_and_categorical_ones_one_hot_encoded(d
     run = prepared(classifier(data=csv_data()))
     island, length, depth = run.model.preprocessing.inputs
     encoder = Category(unseen="refuse", categories=("north", "south"))
-    assert island == InputColumn("island", encoder, "north")
+    assert replace(island, summary=None) == InputColumn("island", encoder, "north")
     assert isinstance(length.encoder, Number)
     assert length.encoder.mean == pytest.approx(2.525)
     x = run.train.x
@@ -296,7 +298,7 @@ def test_the_categories_that_are_not_the_most_frequent_are_one_more(directory):
     model = prepared(regressor(data={**data, "max_categories": 2})).model
     (column,) = model.preprocessing.inputs
     encoder = Category(2, "refuse", ("b", "c"), other=True)
-    assert column == InputColumn("name", encoder, "c")
+    assert replace(column, summary=None) == InputColumn("name", encoder, "c")
     expected = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     table = table_of({"name": ["b", "c", "a", "never seen", None]})
     np.testing.assert_array_equal(column.encode(table), expected)

@@ -8,7 +8,7 @@ import pytest
 
 import nnreg
 from nnreg import DataError, Layer, SpecError
-from nnreg.builtin.layers.sequence import Embedding
+from nnreg.builtin.layers.embedding import Embedding
 from nnreg.interfaces.passes import chain
 from tests.helpers.specs import regressor
 

@@ -6,8 +6,8 @@ import pytest
 from nnreg.builtin.activations import Gelu, Identity, LeakyRelu, Relu, Softmax, Tanh
 from nnreg.builtin.layers import dense, gating, joins, positions, sampling
 from nnreg.builtin.layers.composition import Residual, Stack
+from nnreg.builtin.layers.embedding import Embedding
 from nnreg.builtin.layers.normalization import BatchNorm, LayerNorm
-from nnreg.builtin.layers.sequence import Embedding
 from nnreg.testing.layer_pass import LayerCase, Pass
 from tests.parity.comparison import compare, peer, require_all
 from tests.parity.layers import compare_layer
@@ -173,10 +173,12 @@ CASES = {
 }  # fmt: skip
 
 FAMILIES = (
-    "composition", "dense", "gating", "joins", "normalization", "positions", "sampling",
-    "sequence",
+    "composition", "dense", "embedding", "gating", "joins", "normalization", "positions",
+    "periodic_embedding", "sampling", "sequence",
 )  # fmt: skip
-ELSEWHERE = {"rrelu", "batch_norm", "lstm", "rotary_positions"}
+ELSEWHERE = {
+    "rrelu", "batch_norm", "lstm", "rotary_positions", "column_embedding", "periodic_embedding",
+}  # fmt: skip
 """Those that have a test of their own below or are compared with other families."""
 
 

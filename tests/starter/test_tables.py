@@ -63,6 +63,21 @@ class TestUnusualTables:
         assert many.tree["loss"] == "mean_squared_error"
         assert many.tree["data"]["target_scaling"] == "standard"
 
+    def test_numbers_in_text_are_read_in_their_format(self, table):
+        x = rng().integers(800, 2500, 60)
+        columns = {
+            "weight": [f"{value} kg" for value in x],
+            "part": [f"{value},5 %" for value in x],
+            "unclear": [f"1,{value % 900 + 100}" for value in x],
+            "price": [f"${value * 12:,}.00" for value in x],
+        }
+        data = table(columns).tree["data"]
+        assert data["target"] == "price"
+        assert {name: one["format"] for name, one in data["columns"].items()} == {
+            "weight": "1,234.5", "part": "1.234,5", "price": "1,234.5"
+        }  # fmt: skip
+        assert data["exclude"] == ["unclear"]
+
     def test_unusable_columns_are_excluded_with_the_reason(self, table):
         proposal = table(
             {

@@ -10,8 +10,15 @@ from typing import Annotated, Self
 from annotated_types import Ge
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean_and_deviation_of_chunks, scale_of, standardize
-from nnreg.builtin.encoders.numbers import Scaling, moments
+from nnreg._utils.statistics import mean_and_deviation_of_chunks, scale_of
+from nnreg.builtin.encoders.scaling import (
+    Scale,
+    Scaling,
+    learn_scale,
+    require_ascending,
+    require_in_domain,
+    scale_of_encoder,
+)
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
@@ -19,39 +26,58 @@ from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 
 @dataclass(frozen=True)
 class Values(Encoder):
-    """An array of numbers, such as an image, scaled by one mean and deviation for all of them.
+    """An array of numbers, such as an image, of which all are scaled alike.
 
-    y = (x - mean) / std
+    y = (curve(x) - mean) / std
 
     It is the only column of its input.
 
     Options:
-        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
-            and 1; null for `data.scaling`.
+        scaling: One of those of `number`, or null for `data.scaling`. Arrays that stay in their
+            file are scaled by "standard" or "none".
 
     Learned:
         mean: Subtracted.
         std: Divided by.
         shape: The shape of an array.
         integer: Whether the values are integers, for a layer that takes these.
+        power: That of the scaling "power".
+        quantiles: Those of the scaling "quantile".
     """
 
     takes = "arrays"
+    numeric = True
 
     scaling: Scaling | None = None
     shape: tuple[Annotated[int, Ge(0)], ...] = learned(())
     mean: float = learned(0.0)
     std: Positive = learned(1.0)
     integer: bool = learned(False, required=False)
+    power: float | None = learned(None, required=False)
+    quantiles: tuple[float, ...] | None = learned(None, required=False)
+
+    def __post_init__(self) -> None:
+        require_ascending("quantiles", self.quantiles or ())
+
+    @property
+    def scale(self) -> Scale:
+        """The scaling, with what it learned."""
+        return scale_of_encoder(self)
 
     def learn(self, column: RawColumn) -> Self:
-        """Return the encoder with the shape, the mean and the standard deviation."""
+        """Return the encoder with the shape, and what its scaling learns."""
         known = replace(self, shape=tuple(column.shape[1:]))
         if self.integer:
             return known
         if not column.in_file:
-            mean, std = moments(column.values, self.scaling)
-            return replace(known, mean=mean, std=std)
+            require_in_domain(column, self.scaling)
+            return replace(known, **learn_scale(column.values, self.scaling or "standard").learned)
+        if self.scaling not in (None, "standard", "none"):
+            raise DataError(
+                f"{column.table.origin}: column {column.name!r} stays in its file, so that its "
+                f'scaling cannot be "{self.scaling}"; set it to "standard" or "none" in '
+                "data.columns"
+            )
         with closing(column.chunks()) as chunks:
             values = (_complete(chunk).reshape(-1) for chunk in chunks)
             if not math.prod(column.shape):
@@ -69,8 +95,10 @@ class Values(Encoder):
                 f"{column.table.origin}: column {column.name!r} has examples of shape "
                 f"{shape}; the model expects {self.shape}"
             )
-        values = column.values
-        return values if self.integer else standardize(values, self.mean, self.std)
+        if self.integer:
+            return column.values
+        require_in_domain(column, self.scaling)
+        return self.scale.apply(column.values)
 
 
 def _complete(column: RawColumn) -> Array:

@@ -24,11 +24,17 @@ class Category(Encoder):
 
     y[k] = 1 for the k-th category, 0 for the others
 
+    Categories that are not kept are one more, to which those belong that are not in the training
+    rows. If all are kept, `unseen` decides what becomes of these. A missing value is refused, or
+    becomes the most frequent category, or is 0 everywhere beside an indicator, as `data.missing`
+    says.
+
     Options:
         max_categories: How many of the most frequent categories are kept; all others are one more.
             null for `data.max_categories`.
         unseen: Whether to "refuse" or "ignore" a category that is not in the training rows; null
             for `data.unseen`. An ignored one is 0 everywhere.
+        min_rows: How many training rows a category must have to be kept; null for one.
 
     Learned:
         categories: The categories that are kept, sorted.
@@ -44,6 +50,7 @@ class Category(Encoder):
     categories: tuple[str, ...] = learned(())
     ignore_unseen: bool = learned(False)
     other: bool = learned(False, required=False)
+    min_rows: Count | None = None
 
     def __post_init__(self) -> None:
         require_distinct("categories", self.categories, self.categories)
@@ -58,10 +65,15 @@ class Category(Encoder):
         """The categories."""
         return self.categories
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether they are 0 everywhere, and not one more category."""
+        return self.ignore_unseen and not self.other
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories."""
         counts = category_counts(column.categories)
-        kept = most_frequent(counts)[: self.max_categories]
+        kept = frequent(counts, self.max_categories, self.min_rows)
         return replace(
             self,
             categories=tuple(sorted(kept)),
@@ -85,6 +97,73 @@ class Category(Encoder):
             )
         chosen = cells.each(known, -1, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Index(Encoder):
+    """A category as its position, for a trained vector of each.
+
+    y = k for the k-th category
+
+    The network begins with `column_embedding`, which replaces positions by vectors and leaves
+    numbers and one-hot encoded categories of the same input as they are. After the positions of the
+    categories there is one for all that are rare or not in the training rows, and one for missing
+    values where `data.missing` is "indicate".
+
+    Options:
+        max_categories: How many of the most frequent categories have a position of their own; null
+            for all.
+        min_rows: How many training rows a category must have for a position of its own; null for
+            one.
+
+    Learned:
+        categories: The categories with a position of their own, sorted.
+    """
+
+    takes = "text"
+    takes_missing = True
+
+    max_categories: Count | None = None
+    min_rows: Count | None = None
+    categories: tuple[str, ...] = learned(())
+
+    def __post_init__(self) -> None:
+        require_distinct("categories", self.categories, self.categories)
+
+    @property
+    def index_count(self) -> int:
+        """One position per category, one for others, one for missing values."""
+        return len(self.categories) + 2
+
+    @property
+    def known_texts(self) -> Sequence[str]:
+        """The categories."""
+        return self.categories
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return the encoder with the categories."""
+        kept = frequent(category_counts(column.categories), self.max_categories, self.min_rows)
+        return replace(self, categories=tuple(sorted(kept)))
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return the positions."""
+        cells, count = column.categories, len(self.categories)
+        found = positions(cells.categories, self.categories)
+        places = tuple(count if place < 0 else place for place in found)
+        return cells.each(places, count + 1, np.float64)
+
+    def places_of(self, other: Index) -> tuple[list[int], list[int]]:
+        """Return the positions of what both have, here and in the other encoder."""
+        its = len(other.categories)
+        found = [*positions(self.categories, other.categories), its, its + 1]
+        both = [(here, there) for here, there in enumerate(found) if there >= 0]
+        return [here for here, _ in both], [there for _, there in both]
+
+
+def frequent(counts: dict[str, int], max_categories: int | None, min_rows: int | None) -> list[str]:
+    """Return the most frequent categories, without those of fewer rows."""
+    kept = most_frequent(counts)[:max_categories]
+    return [name for name in kept if counts[name] >= (min_rows or 1)]
 
 
 def category_counts(cells: Categorical) -> dict[str, int]:

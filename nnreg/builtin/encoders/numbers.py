@@ -3,52 +3,95 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self
-
-import numpy as np
+from typing import Self
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
+from nnreg.builtin.encoders.scaling import (
+    Scale,
+    Scaling,
+    learn_scale,
+    require_ascending,
+    require_in_domain,
+    scale_of_encoder,
+)
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
-
-Scaling = Literal["standard", "none"]
+from nnreg.tables.columns import common_unit
+from nnreg.tables.number_texts import NumberFormat, NumberTexts
 
 
 @dataclass(frozen=True)
 class Number(Encoder):
     """A number, scaled.
 
-    y = (x - mean) / std
+    y = (curve(x) - mean) / std
+
+    The curve changes nothing, except for the scalings "log", "power" and "quantile". Of a constant
+    column, `std` is 1.
 
     Options:
-        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
-            and 1; null for `data.scaling`.
+        scaling: null for `data.scaling`, or one of these, of the training rows.
+            "standard": mean and standard deviation.
+            "robust": median and interquartile range, which outliers do not change.
+            "robust_clipped": as robust, with half of the range where the interquartile range is 0;
+            then y = z / sqrt(1 + (z / 3)²), which is between -3 and 3. Holzmüller et al. 2024.
+            "min_max": smallest number and range, so that y is between 0 and 1.
+            "quantile": y has a normal distribution, by up to 1000 quantiles, between which it is
+            interpolated; the smallest and the largest number, and all beyond, are -5.2 and 5.2.
+            "log": log(1 + x) of numbers >= 0, then standard.
+            "power": ((1 + x)^power - 1) / power, of negative numbers -((1 - x)^(2 - power) - 1) /
+            (2 - power), with the power that makes y most normal, then standard. Yeo and Johnson
+            2000.
+            "none": 0 and 1.
+        format: How numbers are written in a column of text: "1,234.5" with a decimal point, where
+            commas, spaces or apostrophes may separate thousands, or "1.234,5" with a decimal comma.
+            There may be a currency before or after the number, a percent sign or another unit
+            after it, the same for all; parentheses make it negative. null for plain numbers.
+        add_indicator: true for a second number that is 1 where the value is missing, as by
+            `data.missing` "indicate" for all columns; false for none; null as in `data.missing`.
 
     Learned:
         mean: Subtracted.
         std: Divided by, 1 for a constant column.
+        power: That of the scaling "power".
+        quantiles: Those of the scaling "quantile".
+        unit: The currency or unit that all numbers have with `format`.
     """
+
+    numeric = True
 
     scaling: Scaling | None = None
     mean: float = learned(0.0)
     std: Positive = learned(1.0)
+    power: float | None = learned(None, required=False)
+    quantiles: tuple[float, ...] | None = learned(None, required=False)
+    add_indicator: bool | None = None
+    format: NumberFormat | None = None
+    unit: str | None = learned(None, required=False)
+
+    def __post_init__(self) -> None:
+        require_ascending("quantiles", self.quantiles or ())
+
+    @property
+    def scale(self) -> Scale:
+        """The scaling, with what it learned."""
+        return scale_of_encoder(self)
+
+    @property
+    def number_texts(self) -> NumberTexts | None:
+        """How numbers are written in text."""
+        return None if self.format is None else NumberTexts(self.format, self.unit)
 
     def learn(self, column: RawColumn) -> Self:
-        """Return the encoder with the mean and standard deviation."""
-        mean, std = moments(column.values, self.scaling)
-        return replace(self, mean=mean, std=std)
+        """Return the encoder with what its scaling learns, and the unit."""
+        unit = None
+        if self.format is not None:
+            unit = common_unit(column.table, column.name, NumberTexts(self.format))
+        require_in_domain(column, self.scaling)
+        found = learn_scale(column.values, self.scaling or "standard")
+        return replace(self, unit=unit, **found.learned)
 
     def encode(self, column: RawColumn) -> Array:
         """Return the scaled numbers."""
-        return standardize(column.values, self.mean, self.std)[:, None]
-
-
-def moments(values: Array, scaling: Scaling | None) -> tuple[float, float]:
-    """Return the mean, and the number to divide by; or 0 and 1 if values are not scaled."""
-    missing = np.isnan(values)
-    known = values[~missing] if missing.any() else values.reshape(-1)  # a view if possible
-    if scaling == "none" or not known.size:
-        return 0.0, 1.0
-    mean, deviation = mean_and_deviation(known)
-    return float(mean), float(scale_of(mean, deviation))
+        require_in_domain(column, self.scaling)
+        return self.scale.apply(column.values)[:, None]

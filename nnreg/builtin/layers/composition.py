@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import chain
+from nnreg.interfaces.passes import HasForward, OfMembers, chain
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,15 @@ class Residual(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        y, backward_fn = chain(zip(self.layers, context.children.values(), strict=True), x)
+        return self._around(x, context, self.layers)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        return self._around(x, context, map(OfMembers, self.layers))
+
+    def _around(
+        self, x: Array, context: Context, layers: Iterable[HasForward]
+    ) -> tuple[Array, LayerBackward]:
+        y, backward_fn = chain(zip(layers, context.children.values(), strict=True), x)
 
         def backward(dy: Array) -> Array:
             dx = backward_fn(dy)
@@ -83,5 +92,11 @@ class Stack(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        layers = self.layers if self.times == 1 else [replace(self, times=1)] * self.times
-        return chain(zip(layers, context.children.values(), strict=True), x)
+        return chain(zip(self._steps(), context.children.values(), strict=True), x)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        steps = map(OfMembers, self._steps())
+        return chain(zip(steps, context.children.values(), strict=True), x)
+
+    def _steps(self) -> Sequence[Layer]:
+        return self.layers if self.times == 1 else [replace(self, times=1)] * self.times

@@ -144,6 +144,30 @@ class Dense(WeightedLayer):
 
         return y if x.ndim == 2 else y.reshape((*x.shape[:-1], units)), backward
 
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        weight, bias = context.params["weight"], context.params.get("bias")
+        members, features, units = weight.shape
+        rows = x if x.ndim == 3 else x.reshape(members, -1, features)
+        shape = (*rows.shape[:2], units)
+        z = np.matmul(rows, weight, out=context.empty(shape))
+        if bias is not None:
+            np.add(z, bias[:, None], out=z)
+        flat = z.reshape(-1, units)
+        y, backward_fn = self.activation.forward_bias_inplace(flat, None, context)
+
+        def backward(dy: Array) -> Array | None:
+            dz = backward_fn(dy.reshape(flat.shape), None).reshape(shape)
+            if bias is not None:
+                ones = context.workspace.ones(shape[1])
+                np.matmul(ones, dz, out=context.gradients["bias"])
+            np.matmul(rows.swapaxes(1, 2), dz, out=context.gradients["weight"])
+            if not context.needs_input_gradient:
+                return None
+            dx = np.matmul(dz, weight.swapaxes(1, 2), out=context.empty(rows.shape))
+            return dx.reshape(x.shape)
+
+        return y.reshape(*x.shape[:-1], units), backward
+
 
 @dataclass(frozen=True)
 class ActivationLayer(ActivatedLayer):
@@ -169,6 +193,8 @@ class ActivationLayer(ActivatedLayer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return activated(self.activation, x, context)
+
+    forward_members = forward
 
 
 @dataclass(frozen=True)
@@ -197,6 +223,8 @@ class Dropout(Layer):
         y = np.multiply(x, scale, out=context.empty(x.shape))
         return y, lambda dy: np.multiply(dy, scale, out=context.empty(x.shape))
 
+    forward_members = forward
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):
@@ -216,4 +244,8 @@ class Flatten(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         y = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+        return y, lambda dy: dy.reshape(x.shape)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        y = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
         return y, lambda dy: dy.reshape(x.shape)

@@ -29,6 +29,9 @@ class _Elementwise(Join):
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         return _common_shape(shapes)
 
+    def forward_members(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
+        return self.forward(xs, context)
+
 
 def _common_shape(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes:
@@ -183,7 +186,14 @@ class Concat(Join):
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
-        axis = self.axis + 1 if self.axis >= 0 else self.axis
+        return self._joined(xs, context, self.axis + 1 if self.axis >= 0 else self.axis)
+
+    def forward_members(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
+        return self._joined(xs, context, self.axis + 2 if self.axis >= 0 else self.axis)
+
+    def _joined(
+        self, xs: Sequence[Array], context: Context, axis: int
+    ) -> tuple[Array, JoinBackward]:
         ends = list(itertools.accumulate(x.shape[axis] for x in xs))
         shape = list(xs[0].shape)
         shape[axis] = ends[-1]

@@ -1,75 +1,19 @@
-"""Layers for sequences: `(batch, time, features)`, or `(batch, time)` of integers."""
+"""Recurrent layers for sequences `(batch, time, features)`: long short-term memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.initializers import GlorotUniform, Uniform
-from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.initializers import GlorotUniform
 from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
-from nnreg.errors import DataError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-
-
-@dataclass(frozen=True)
-class Embedding(Layer):
-    """A trained vector for each integer.
-
-    y = weight[x]
-
-    Input of any shape, integers from 0 to vocabulary - 1; output `(..., units)`.
-
-    Options:
-        vocabulary: number of different integers
-        units: length of the vectors
-        initializer: first values of weight
-
-    Parameters:
-        weight: (vocabulary, units)
-    """
-
-    vocabulary: Count
-    units: Count
-    initializer: Initializer = Uniform()
-    integer_input = True
-    independent = True
-    keeps_integers = False
-    keeps_mask = True
-    output_range = (-math.inf, math.inf)
-
-    def transposed(self, params: Mapping[str, Param]) -> Layer:
-        return Dense(self.vocabulary, bias=False)
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
-        builder.products = ()
-        return (*shape, self.units)
-
-    def check_input(self, x: Array) -> None:
-        if not np.all((x >= 0) & (x < self.vocabulary) & (x == np.floor(x))):
-            raise DataError(
-                f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
-                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
-            )
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        index = x.astype(np.intp)
-
-        def backward(dy: Array) -> None:
-            rows = dy.reshape(-1, self.units)
-            gradient = context.gradients["weight"]
-            context.kernels.sum_by_index(rows, index.reshape(-1), gradient)
-
-        return np.take(context.params["weight"], index, axis=0), backward
+from nnreg.interfaces.layer import LayerBuilder
 
 
 @dataclass(frozen=True)

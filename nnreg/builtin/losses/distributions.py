@@ -25,8 +25,8 @@ class Quantile(Loss):
     loss = mean(max(q (t - y), (q - 1) (t - y)))
 
     The network has an output for each quantile q: for several targets, first those of all targets
-    for the first quantile. Metrics compare the quantile that is closest to the median. Koenker and
-    Bassett 1978.
+    for the first quantile. Metrics compare the quantile that is closest to the median. An ensemble
+    predicts the mean of each quantile. Koenker and Bassett 1978.
 
     Options:
         quantiles: fractions between 0 and 1, in ascending order
@@ -37,6 +37,8 @@ class Quantile(Loss):
         0.5,
         0.9,
     )
+
+    predicts_values = True
 
     def __post_init__(self) -> None:
         if any(a >= b for a, b in itertools.pairwise(self.quantiles)):
@@ -93,8 +95,8 @@ class GaussianNll(Loss):
 
     The network has two outputs for each target: first the means m of all targets, then z, from
     which the variances follow. The constant log(2π)/2 is omitted, as in PyTorch, where the network
-    predicts v itself. Predictions are means and variances, in the target's units and their squares;
-    metrics compare the means. Nix and Weigend 1994.
+    predicts v itself. Predictions are means and variances, in the target's units and their squares,
+    of the mixture of its members for an ensemble; metrics compare the means. Nix and Weigend 1994.
 
     Options:
         min_variance: lower bound of the variance of the scaled target, > 0
@@ -121,6 +123,13 @@ class GaussianNll(Loss):
         unstandardize(m, mean, std)
         z[...] = self._variance(z) * np.square(std)
         return y
+
+    def average(self, y: Array) -> Array:
+        m, z = blocks(y, 2)
+        variance = np.mean(self._variance(z), axis=1) + np.var(m, axis=1)
+        above = np.maximum(variance - self.min_variance, np.finfo(y.dtype).tiny)
+        inverse = above + np.log(-np.expm1(-above))  # of log(1 + exp(z))
+        return np.concatenate([np.mean(m, axis=1), inverse], axis=-1)
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         m, z = blocks(y, 2)

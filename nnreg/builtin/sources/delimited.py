@@ -44,6 +44,10 @@ COMMA = str.maketrans({",": ".", ".": "?"})
 
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
+MAX_CELL = 2**24
+"""The most characters of a cell: a long text, but a quote that is not closed is found soon."""
+csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for all of a process
+
 
 @dataclass(frozen=True)
 class Csv(Source):
@@ -307,7 +311,7 @@ class _Column:
             self.text = True
         cells = list(map(str.strip, cells))
         if self.comma and not self.wanted:
-            cells = list(map(_with_point, cells))
+            cells = list(map(with_point, cells))
         text = np.empty(len(cells), object)
         text[:] = list(map(self.none.get, cells, cells))
         return text
@@ -331,7 +335,7 @@ class _Column:
         return values
 
 
-def _with_point(cell: str) -> str:
+def with_point(cell: str) -> str:
     """Return a number with a decimal comma as one with a point, other text unchanged."""
     translated = cell.translate(COMMA)
     return cell if math.isnan(parse_number(translated)) else translated

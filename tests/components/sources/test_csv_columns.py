@@ -25,7 +25,7 @@ def test_dates_are_refused_with_a_fix(tmp_path, monkeypatch, dates):
         + "".join(f"{'ab'[i % 2]},{i},{date}\n" for i, date in enumerate(dates * 3))
     )
     with pytest.raises(
-        DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; derive"
+        DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; set it"
     ):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
     for fix in ({"exclude": ["when"]}, {"columns": {"when": "category"}}):

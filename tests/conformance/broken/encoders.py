@@ -59,6 +59,14 @@ class Halving(Ranked):
 
 
 @dataclass(frozen=True)
+class WithNoise(Ranked):
+    """Random numbers beside the training rows"""
+
+    def encode_training(self, column):
+        return self.encode(column) + np.random.default_rng().normal(size=len(column))
+
+
+@dataclass(frozen=True)
 class OfTheBatch(Ranked):
     """The difference from the mean of the rows that it encodes"""
 
@@ -81,6 +89,7 @@ BROKEN = {
     "checkpoint": [LearnsAList],
     "learns again": [Accumulating],
     "repeatable": [Halving],
+    "training rows": [WithNoise],
     "rows alone": [OfTheBatch],
     "other rows": [WithoutALocation],
 }

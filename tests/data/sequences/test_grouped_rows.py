@@ -142,7 +142,10 @@ def test_a_prediction_that_is_not_finite_is_reported_at_the_first_row_of_its_seq
     model.parameters["layers/0/weight"][...] = 1
     model.parameters["layers/1/weight"][...] = 1e308
     rows = {"patient": ["a", "a", "b", "b"], "dose": [0.0, 0.0, 1e3, 1e3]}
-    with pytest.raises(DataError, match="row 2: the prediction is not finite"):
+    with (
+        pytest.raises(DataError, match="row 2: the prediction is not finite"),
+        pytest.warns(library.DataDriftWarning, match=r"2 of 4 steps are far .* 1,000 in row 2"),
+    ):
         model.predict(rows)
 
 

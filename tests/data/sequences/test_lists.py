@@ -65,7 +65,7 @@ def test_an_unknown_word_is_refused_with_its_step_or_ignored(write):
     with pytest.raises(DataError, match=r"row 0, step 1, column 'x': unknown category 'r'"):
         model.predict({"x": [["p", "r"], ["q"]]})
     model = prepared(unseen="ignore").model
-    with pytest.warns(NnregWarning, match="row 0, step 1.*the first of 1 in 3 rows"):
+    with pytest.warns(NnregWarning, match="row 0, step 1.*the first of 1 in 3 steps"):
         model.predict({"x": [["p", "r"], ["q"]]})
 
 

@@ -1,0 +1,288 @@
+"""Encoders of dates and times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+
+import numpy as np
+from annotated_types import Len
+
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
+from nnreg._utils.suggestions import suggest
+from nnreg.builtin.encoders.categories import require_distinct
+from nnreg.errors import DataError
+from nnreg.interfaces.component import Positive
+from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.tables.date_forms import DAY, HOUR, MINUTE, SECOND, Form, UnixUnit
+from nnreg.tables.dates import Moments, moments
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Part: TypeAlias = Literal[
+    "time", "year", "quarter", "month", "week", "day", "day_of_year", "weekday", "weekend",
+    "hour", "minute", "second",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Date(Encoder):
+    """A date, a time or both, as parts such as the weekday and the hour.
+
+    month, day_of_year, weekday, hour, minute, second: y = sin(2π x / n), cos(2π x / n), with x from
+    0 and the number n of them, 366 days in a leap year;
+    other parts: y = (x - mean) / std
+
+    It reads every form of ISO 8601: dates such as 2024-07-31, 20240731, 2024-W31-3 and 2024-07,
+    years, times such as 08:30, and both with T or a space between them, with a time zone or
+    without. Times with a zone are converted to UTC. A missing value is 0 everywhere, or is imputed.
+
+    Options:
+        format: The form of other dates, as of Python's strptime: "%d/%m/%Y" for 31/07/2024.
+        unit: The unit of Unix times, which count from 1970 in UTC: "s", "ms", "us" or "ns".
+        time_zone: The zone that times with a zone, and Unix times, are converted to, such as
+            "Europe/Berlin"; null for UTC.
+        parts: Which parts are encoded; null for those that differ in the training rows, of time,
+            day_of_year, day, weekday, hour and minute, and month instead of the days if all are
+            the same day of the month. "time" is the elapsed time; "week" is that of ISO 8601;
+            "weekend" is 1 on Saturday and Sunday; the others are those of pandas' `dt`.
+
+    Learned:
+        chosen: The parts.
+        origin: The first time of the training rows, in microseconds since 1970.
+        mean: Subtracted from each part that is not a cycle.
+        std: Divided by.
+        zoned: Whether times have a zone.
+        of_day: Whether times have no date.
+    """
+
+    takes = "text"
+    takes_missing = True  # 0 everywhere
+
+    format: str | None = None
+    unit: UnixUnit | None = None
+    time_zone: str | None = None
+    parts: Annotated[tuple[Part, ...], Len(1)] | None = None
+    chosen: tuple[Part, ...] = learned(())
+    origin: int = learned(0)
+    mean: tuple[float, ...] = learned(())
+    std: tuple[Positive, ...] = learned(())
+    zoned: bool = learned(False)
+    of_day: bool = learned(False)
+
+    def __post_init__(self) -> None:
+        Form(self.format, self.unit)
+        for field, parts in (("parts", self.parts or ()), ("chosen", self.chosen)):
+            require_distinct(field, parts, parts)
+        numbers = sum(part not in CYCLES for part in self.chosen)
+        if not numbers == len(self.mean) == len(self.std):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} deviations do not fit the parts "
+                f"{', '.join(self.chosen)}"
+            )
+
+    @property
+    def shape(self) -> Shape:
+        """Two numbers for each part that is a cycle, one for each other part."""
+        return (sum(1 + (part in CYCLES) for part in self.chosen),)
+
+    @property
+    def form(self) -> Form:
+        """How the dates are written."""
+        return Form(self.format, self.unit)
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return the encoder with the parts, and the mean and deviation of each that needs them."""
+        found = moments(column.table, column.name, column.categories, self.form)
+        self._refuse_options(column, found)
+        local = _in_zone(found.times, self.time_zone, column) if self.time_zone else found.times
+        origin = int(found.times.min()) if len(column) else 0
+        raw = {part: _values(part, local, found.times, origin)[0] for part in self.parts or _KNOWN}
+        chosen = self.parts or _varying(raw, found)
+        numbers = [raw[part] for part in chosen if part not in CYCLES]
+        mean, std = (0.0,) * len(numbers), (1.0,) * len(numbers)
+        if len(column) and numbers:
+            center, deviation = mean_and_deviation(np.stack(numbers, 1))
+            mean = tuple(center.tolist())
+            std = tuple(scale_of(center, deviation).tolist())
+        return replace(
+            self, chosen=chosen, origin=origin, mean=mean, std=std, zoned=found.zoned,
+            of_day=found.of_day,
+        )  # fmt: skip
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return the parts."""
+        found = moments(column.table, column.name, column.categories, self.form)
+        missing = column.missing
+        if not missing.all():
+            self._refuse_other_form(column, found, int(np.argmin(missing)))
+        local = _in_zone(found.times, self.time_zone, column) if self.time_zone else found.times
+        encoded, scales = [], iter(zip(self.mean, self.std, strict=True))
+        for part in self.chosen:
+            values, count = _values(part, local, found.times, self.origin)
+            if part in CYCLES:
+                angles = 2 * np.pi * values / count
+                encoded += [np.sin(angles), np.cos(angles)]
+            else:
+                encoded.append(standardize(values, *next(scales)))
+        result = np.stack(encoded, axis=1)
+        result[missing] = 0
+        return result
+
+    def _refuse_options(self, column: RawColumn, found: Moments) -> None:
+        """Raise `DataError` for an option that does not fit the dates of the training rows."""
+        wrong = [part for part in self.parts or () if found.of_day and part not in _OF_DAY]
+        if wrong and len(column):
+            raise DataError(
+                f"{column.location(0)}: found {column.values[0]!r}, which has no date, so no "
+                f"{wrong[0]!r}; choose parts of {', '.join(_OF_DAY)}"
+            )
+        if self.time_zone and len(column) and not found.zoned:
+            raise DataError(
+                f"{column.location(0)}: found {column.values[0]!r}, which has no time zone to "
+                'convert from; remove "time_zone", as such times are taken as they are'
+            )
+
+    def _refuse_other_form(self, column: RawColumn, found: Moments, row: int) -> None:
+        """Raise `DataError` if times have a zone or a date and those of training had none."""
+        for has, had, what in (
+            (found.zoned, self.zoned, "time zone"),
+            (not found.of_day, not self.of_day, "date"),
+        ):
+            if has != had:
+                verbs = ("a", "had none") if has else ("no", "had one")
+                raise DataError(
+                    f"{column.location(row)}: {column.values[row]!r} has {verbs[0]} {what}, but "
+                    f"the training rows {verbs[1]}; write it as they are"
+                )
+
+
+def _in_zone(times: Array, name: str, column: RawColumn) -> Array:
+    """Return times in UTC as those of a zone, in microseconds since 1970 there."""
+    zone = _zone(name, column)
+    distinct, index = np.unique(times, return_inverse=True)
+    east = [_utc_offset(time, zone) for time in distinct.tolist()]
+    local: Array = (distinct + np.array(east, np.int64))[index]
+    return local
+
+
+def _zone(name: str, column: RawColumn) -> ZoneInfo:
+    """Return a time zone by its name.
+
+    It is looked up here and not when a spec or a checkpoint is read, which opens no other file.
+    """
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        known = zoneinfo.available_timezones()
+        hint = suggest(name, known, 'write it as "Europe/Berlin"')
+        hint = hint if known else "; install the time zones by `pip install tzdata`"
+        raise DataError(
+            f"{column.table.origin}: column {column.name!r}: no time zone {name!r}{hint}"
+        ) from None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
+
+
+def _utc_offset(time: int, zone: ZoneInfo) -> int:
+    """Return how many microseconds a zone is ahead of UTC."""
+    try:
+        moment = min(max(_EPOCH + timedelta(microseconds=time), _FIRST), _LAST)
+    except OverflowError:
+        moment = _FIRST if time < 0 else _LAST
+    offset = moment.astimezone(zone).utcoffset() or timedelta(0)
+    return offset // timedelta(microseconds=1)
+
+
+def _values(part: Part, local: Array, times: Array, origin: int) -> tuple[Array, Array | int]:
+    """Return a part of each time, from 0 for a cycle, and the number of values in a cycle."""
+    if part == "time":
+        return (times - origin) / DAY, 0
+    if part in CYCLES:
+        return CYCLES[part](local)
+    return _NUMBERS[part](local), 0
+
+
+def _varying(raw: Mapping[Part, Array], found: Moments) -> tuple[Part, ...]:
+    """Return the parts that differ between rows, without those that say the same; else the time."""
+    differ = {part for part, values in raw.items() if len(values) and (values != values[0]).any()}
+    if found.of_day:
+        differ &= {"hour", "minute"} if differ & {"hour", "minute"} else {"time"}
+    if "day" in differ:
+        differ.discard("month")
+    else:
+        differ -= {"day_of_year", "weekday"}
+    return tuple(part for part in _KNOWN if part in differ) or ("time",)
+
+
+_KNOWN: tuple[Part, ...] = ("time", "month", "day_of_year", "day", "weekday", "hour", "minute")
+_OF_DAY: tuple[Part, ...] = ("time", "hour", "minute", "second")
+
+
+def _dates(local: Array) -> Array:
+    return (local // DAY).astype("datetime64[D]")
+
+
+def _since(dates: Array, unit: Literal["M", "Y"]) -> Array:
+    """Return the days since the first of the month or the year."""
+    start = dates.astype(f"datetime64[{unit}]").astype("datetime64[D]")
+    days: Array = (dates - start).astype(np.int64)
+    return days
+
+
+def _year(local: Array) -> Array:
+    years: Array = _dates(local).astype("datetime64[Y]").astype(np.int64) + 1970
+    return years
+
+
+def _month(local: Array) -> Array:
+    """Return the month from 0."""
+    months: Array = _dates(local).astype("datetime64[M]").astype(np.int64) % 12
+    return months
+
+
+def _day_of_year(local: Array) -> tuple[Array, Array]:
+    years = _dates(local).astype("datetime64[Y]")
+    ends = (years + 1).astype("datetime64[D]")
+    length = (ends - years.astype("datetime64[D]")).astype(np.int64)
+    return _since(_dates(local), "Y"), length
+
+
+def _weekday(local: Array) -> Array:
+    """Return the weekday, 0 for Monday; 1970 began on a Thursday."""
+    weekday: Array = (local // DAY + 3) % 7
+    return weekday
+
+
+def _week(local: Array) -> Array:
+    """Return the week of ISO 8601, which is in the year that its Thursday is in."""
+    thursday = _dates(local) + (3 - _weekday(local))
+    weeks: Array = _since(thursday, "Y") // 7 + 1
+    return weeks
+
+
+CYCLES: Mapping[Part, Callable[[Array], tuple[Array, Array | int]]] = {
+    "month": lambda local: (_month(local), 12),
+    "day_of_year": _day_of_year,
+    "weekday": lambda local: (_weekday(local), 7),
+    "hour": lambda local: (local // HOUR % 24, 24),
+    "minute": lambda local: (local // MINUTE % 60, 60),
+    "second": lambda local: (local // SECOND % 60, 60),
+}
+"""The parts that begin again, with the number of their values."""
+
+_NUMBERS: Mapping[Part, Callable[[Array], Array]] = {
+    "year": _year,
+    "quarter": lambda local: _month(local) // 3 + 1,
+    "week": _week,
+    "day": lambda local: _since(_dates(local), "M") + 1,
+    "weekend": lambda local: (_weekday(local) >= 5).astype(np.int64),
+}

@@ -1,0 +1,160 @@
+"""Layers with a trained vector for each category."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg.builtin.initializers import Uniform
+from nnreg.builtin.layers.dense import Dense
+from nnreg.errors import DataError, Problem, ShapeError, SpecError
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.declarations import Param
+from nnreg.interfaces.features import Features
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.masks import require_features
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A trained vector for each integer.
+
+    y = weight[x]
+
+    Input of any shape, integers from 0 to vocabulary - 1; output `(..., units)`.
+
+    Options:
+        vocabulary: number of different integers
+        units: length of the vectors
+        initializer: first values of weight
+
+    Parameters:
+        weight: (vocabulary, units)
+    """
+
+    vocabulary: Count
+    units: Count
+    initializer: Initializer = Uniform()
+    integer_input = True
+    independent = True
+    keeps_integers = False
+    keeps_mask = True
+    output_range = (-math.inf, math.inf)
+
+    def transposed(self, params: Mapping[str, Param]) -> Layer:
+        return Dense(self.vocabulary, bias=False)
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
+        builder.products = ()
+        return (*shape, self.units)
+
+    def check_input(self, x: Array) -> None:
+        if not np.all((x >= 0) & (x < self.vocabulary) & (x == np.floor(x))):
+            raise DataError(
+                f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
+                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
+            )
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        index = x.astype(np.intp)
+
+        def backward(dy: Array) -> None:
+            gradient = context.gradients["weight"]
+            rows = dy.reshape(-1, gradient.shape[1])
+            context.kernels.sum_by_index(rows, index.reshape(-1), gradient)
+
+        return np.take(context.params["weight"], index, axis=0), backward
+
+
+MOST_EXACT = 2**24
+"""The most categories whose positions float32 has exactly."""
+
+
+@dataclass(frozen=True)
+class ColumnEmbedding(Layer):
+    """A trained vector for each category of each column that `index` encodes, beside numbers.
+
+    y = [x without the positions, weight₁[x₁], weight₂[x₂], …]
+
+    Input `(..., features)`, output the other features, unchanged and in their order, and then the
+    vectors in the order of the columns. Which features are positions, and of how many categories,
+    is known from `data.columns`; without such a column the output is the input, so that one list of
+    layers suits any table. It is the first layer, or follows `periodic_embedding`. The vectors of
+    unknown and of missing categories keep their first values where training has none. Guo and
+    Berkhahn 2016; the default of `units` is that of fastai, which has at most 600.
+
+    Options:
+        units: length of each vector; null for one that grows with the n positions of a column,
+            1.6 · n^0.56 rounded, at most 50
+        initializer: first values of the weights
+
+    Parameters:
+        columns/K/weight: (positions, units) of the K-th of these columns, from 0
+    """
+
+    units: Count | None = None
+    initializer: Initializer = Uniform()
+    takes_indices = True
+    independent = True
+    keeps_integers = False
+    keeps_mask = True
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        require_features(shape, builder)
+        features = builder.features or Features()
+        others = _others(features, shape[-1])
+        builder.output_features = features.taken(others)
+        width = len(others)
+        for number, count in enumerate(features.indices.values()):
+            if count > MOST_EXACT:
+                problem = f"a column has {count:,} categories; set max_categories in data.columns"
+                raise SpecError([Problem(builder.path, problem)])
+            units = self.units or min(50, round(1.6 * count**0.56))
+            embedding = Embedding(count, units, self.initializer)
+            builder.layer(f"columns/{number}", embedding, shape[:-1], path=builder.path)
+            width += units
+        return (*shape[:-1], width)
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        features = context.features
+        if features is None or not features.indices:
+            return x, lambda dy: dy
+        others = _others(features, x.shape[-1])
+        parts, backwards = [np.take(x, others, axis=-1)], list[LayerBackward]()
+        layer = Embedding(1, 1)  # its options are those of its arrays
+        for number, place in enumerate(features.indices):
+            vectors, backward_fn = layer.forward(
+                x[..., place], context.children[f"columns/{number}"]
+            )
+            parts.append(vectors)
+            backwards.append(backward_fn)
+        ends = list(itertools.accumulate(part.shape[-1] for part in parts))
+        y = np.concatenate(parts, axis=-1, out=context.empty((*x.shape[:-1], ends[-1])))
+
+        def backward(dy: Array) -> Array | None:
+            unchanged, *vectors = np.split(dy, ends[:-1], axis=-1)
+            for dvectors, backward_fn in zip(vectors, backwards, strict=True):
+                backward_fn(dvectors)
+            if not context.needs_input_gradient:
+                return None
+            dx = context.empty(x.shape)
+            dx.fill(0)
+            dx[..., others] = unchanged
+            return dx
+
+        return y, backward
+
+
+def _others(features: Features, width: int) -> list[int]:
+    """Return the features of a value that are not positions of categories."""
+    return [place for place in range(width) if place not in features.indices]
