@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +21,9 @@ _ZONE = re.compile(r"(?<=\d)(Z|UTC|GMT|[-+]\d\d(:?\d\d)?)$")
 
 
 def forecast_columns(
-    table: WindowTable, outputs: Sequence[Output], found: Mapping[str, Array], columns: Columns
+    table: WindowTable, found: Iterable[tuple[Output, Array, Any]], columns: Columns
 ) -> dict[str, Array]:
-    """Return the columns of a forecast from the outputs `(windows, ...)` for the last windows."""
+    """Return the columns of a forecast from each output and its values for the last windows."""
     window = columns.windows
     assert window is not None  # the model has windows
     forecast: dict[str, Array] = {}
@@ -34,8 +35,8 @@ def forecast_columns(
         times = table.spacing.after(table.times[table.last_inputs], steps + table.gap)
         forecast[window.order] = _as_written(times, table, window.order)
     forecast["step"] = np.tile(steps, len(table))
-    for output in outputs:
-        for name, values in _columns_of(output, found[output.name], table).items():
+    for output, y, _ in found:
+        for name, values in _columns_of(output, y, table).items():
             if name in forecast:
                 raise UsageError(f"two columns of the forecast are called {name}; rename one")
             forecast[name] = values

@@ -164,9 +164,8 @@ class Model:
 
     def forecast(self, x: Any) -> dict[str, Array]:
         """Return what follows the last rows of each group, as columns of `nnreg forecast`."""
-        rows, table = self.raw_rows, self.raw_rows.last_windows(x)
-        found = {output.name: y for output, y, _ in self._predicted(table)}
-        return forecast_columns(table, [*self.outputs.values()], found, rows.columns)
+        table = self.raw_rows.last_windows(x)
+        return forecast_columns(table, self._predicted(table), self.raw_rows.columns)
 
     def predict_members(self, x: Any) -> list[Any]:
         """Return what each member of an ensemble predicts, as `predict` returns their mean.
