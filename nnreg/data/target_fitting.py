@@ -12,7 +12,7 @@ from nnreg.builtin.encoders import Category, Number
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.builtin.encoders.scaling import learn_scale, with_bounds
 from nnreg.data.label_targets import fit_label_target
-from nnreg.data.sequences import are_sequences
+from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.data.targets import (
     ClassTarget,
@@ -23,6 +23,7 @@ from nnreg.data.targets import (
     numeric_targets,
     require_logarithms,
 )
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.tables.column_types import refuse_misread
@@ -139,10 +140,18 @@ def _number_texts(train: Table, names: Sequence[str], columns: Columns) -> dict[
     return found
 
 
+def one_class_ahead(target: str) -> SpecError:
+    """Return the error of a target of classes with a horizon of several rows."""
+    problem = f"the target {target!r} is classes, of which a window predicts the next only; set 1"
+    return SpecError([Problem("$.data.window.horizon", problem)])
+
+
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
     """Raise `DataError` if one of several columns of a target is categorical."""
     for name in targets:
         if is_categorical(table, name, columns):
+            if isinstance(table, WindowTable) and table.horizon > 1:
+                raise one_class_ahead(name.removesuffix("_1"))
             raise DataError(
                 f"{table.origin}: column {name!r} is categorical, but the columns of a target are "
                 "numbers if it has several; give it an output of its own, or leave it out"

@@ -226,7 +226,7 @@ def class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
         numeric = [parse_number(name) for name in names]
         spelled = zip(names, numeric, strict=True)
         if all(name in (number_text(value), repr(value)) for name, value in spelled):
-            whole = all(value.is_integer() and abs(value) < MAX_EXACT for value in numeric)
+            whole = all(map(INTEGER.fullmatch, names)) and max(map(abs, numeric)) < MAX_EXACT
             return "integer" if whole else "number"
     return "text"
 
