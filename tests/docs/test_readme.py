@@ -78,7 +78,7 @@ def test_every_command_is_listed():
 COUNTS = {
     "activation": (32, "32 activations"),
     "loss": (28, "28 losses"),
-    "layer": (97, "97 layers"),
+    "layer": (99, "99 layers"),
     "optimizer": (18, "18 optimizers"),
     "schedule": (10, "ten learning-rate schedules"),
     "initializer": (15, "15 initializers"),
