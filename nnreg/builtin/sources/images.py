@@ -105,8 +105,9 @@ class Images(Source):
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         if self._is_table(path):
             names = self._names(path, text)
+            table = self._table_of_names(names)
             names.warn_of_others(path)
-            yield self._table_of_names(names)
+            yield table
         else:
             yield self._table_of_directory(path)
 
