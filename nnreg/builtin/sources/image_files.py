@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.memory import require_memory
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import DataError
 from nnreg.tables.lazy import LazyArray
@@ -65,9 +67,14 @@ ROTATIONS = (b"eXIf", b"Raw profile type exif")
 MAX_PIXELS = 89_478_485
 """The most pixels of an image, by default as in Pillow, which refuses twice as many itself."""
 
-THREADS = 8
+THREADS = 4
 GROUP = 32
 """How many images are decoded ahead of use."""
+
+LARGE = 2**24
+"""The pixels above which only one image is decoded at a time, for the memory that it takes."""
+
+_one_large = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -85,48 +92,57 @@ class ImageDecoder:
 
         The first error is that of the first file that has one.
         """
-        first: Array | None = None
-        for file, image in zip(files, self._decoded(files), strict=True):
-            first = image if first is None else first
-            if (image.shape, image.dtype) != (first.shape, first.dtype):
-                raise DataError(
-                    f"{file}: {described(image.shape, image.dtype)}, but {files[0]} is "
-                    f"{described(first.shape, first.dtype)}; {self._advice(image, first)}"
-                )
-            yield image
+        first = self.decode(files[0])
+        yield first
+        others = files[1:]
 
-    def _decoded(self, files: Sequence[Path]) -> Generator[Array, None, None]:
-        if len(files) <= 2:  # threads would cost more
-            yield from map(self.decode, files)
+        def like_first(file: Path) -> Array:
+            return self.decode(file, first, files[0])
+
+        if len(others) < 2:  # threads would cost more
+            yield from map(like_first, others)
             return
         with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS), "nnreg-images") as pool:
-            for start in range(0, len(files), GROUP):
-                yield from pool.map(self.decode, files[start : start + GROUP])
+            for start in range(0, len(others), GROUP):
+                yield from pool.map(like_first, others[start : start + GROUP])
 
-    def _advice(self, image: Array, first: Array) -> str:
-        if image.shape[:2] != first.shape[:2]:
-            height, width, _ = first.shape
-            return f'set the source\'s "size", such as [{height}, {width}], to resize all to it'
-        if image.dtype != first.dtype:
-            return "convert all to 8 bits, or all to 16"
-        return 'set the source\'s "color" to convert all to the same channels'
+    def decode(self, file: Path, first: Array | None = None, origin: Path | None = None) -> Array:
+        """Return the pixels of an image. Raises `DataError` for one that cannot be read.
 
-    def decode(self, file: Path) -> Array:
-        """Return the pixels of an image. Raises `DataError` for one that cannot be read."""
+        If the `first` one, of the file `origin`, is given, so does one of another size or type; of
+        another size, before it is decoded.
+        """
         data = self._bytes(file)
         image = self._open(file, data)
-        try:
-            image.load()
-            if image.format != "PNG" or any(mark in data for mark in ROTATIONS):
-                image = _upright(image)
-            if image.mode in CONVERTED:
-                image = image.convert(CONVERTED[image.mode])
-            values = _pixels(image)
-        except DataError:
-            raise
-        except Exception as error:  # Pillow's decoders raise any exception
-            raise DataError(f"{file}: cannot decode the pixels: {error}") from error
-        return self._resized(_coloured(values, self.color))
+        if first is not None and self.size is None:
+            sides = image.height, image.width
+            if sorted(sides) != sorted(first.shape[:2]):
+                self._refuse(file, (*sides, first.shape[2]), first.dtype, first, origin)
+        self._require_whole(file, data, image)
+        large = image.width * image.height > LARGE
+        if large:
+            require_memory(8 * image.width * image.height, f"{file}, decoded", "resize it")
+        with _one_large if large else nullcontext():
+            values = self._resized(_coloured(_values(file, data, image), self.color))
+        if first is not None and (values.shape, values.dtype) != (first.shape, first.dtype):
+            self._refuse(file, values.shape, values.dtype, first, origin)
+        return values
+
+    def _refuse(
+        self, file: Path, shape: Shape, dtype: np.dtype[Any], first: Array, origin: Path | None
+    ) -> NoReturn:
+        """Raise `DataError` for an image of another size or type than the first one."""
+        if shape[:2] != first.shape[:2]:
+            height, width, _ = first.shape
+            advice = f'set the source\'s "size", such as [{height}, {width}], to resize all to it'
+        elif dtype != first.dtype:
+            advice = "convert all to 8 bits, or all to 16"
+        else:
+            advice = 'set the source\'s "color" to convert all to the same channels'
+        raise DataError(
+            f"{file}: {described(shape, dtype)}, but {origin} is "
+            f"{described(first.shape, first.dtype)}; {advice}"
+        )
 
     def _bytes(self, file: Path) -> bytes:
         try:
@@ -158,7 +174,6 @@ class ImageDecoder:
                 f"{file}: {image.width} x {image.height} pixels, which exceeds the limit of "
                 f'{self.max_pixels:,} pixels; resize it, or set the source\'s "max_pixels"'
             )
-        self._require_whole(file, data, image)
         return image
 
     def _require_whole(self, file: Path, data: bytes, image: Image) -> None:
@@ -224,7 +239,10 @@ class ImageFiles:
             for start, stop in segments:
                 values = np.empty((stop - start, *self.shape[1:]), self.dtype)
                 for row in range(stop - start):
-                    values[row] = next(images)
+                    image = next(images)
+                    if (image.shape, image.dtype) != (self.shape[1:], self.dtype):
+                        raise DataError(f"{self.files[start + row]}: changed since it was read")
+                    values[row] = image
                 yield values
 
 
@@ -258,8 +276,30 @@ def _require_complete(data: bytes) -> None:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:  # each row begins with a filter byte
             size += rows * (1 + -(-columns * SAMPLES[color] * depth // 8))
-    if len(zlib.decompressobj().decompress(b"".join(compressed), size + 1)) != size:
+    if _decompressed_size(b"".join(compressed), size) != size:
         raise ValueError("it does not have as many pixels as it declares")
+
+
+def _decompressed_size(data: bytes, most: int) -> int:
+    """Return how many bytes are compressed in data; if more than `most`, any larger number."""
+    decoder, size = zlib.decompressobj(), 0
+    while size <= most and (part := decoder.decompress(data, 2**20)):
+        size += len(part)
+        data = decoder.unconsumed_tail
+    return size
+
+
+def _values(file: Path, data: bytes, image: Image) -> Array:
+    """Return the pixels of an opened image, upright. Raises `DataError`."""
+    try:
+        image.load()
+        if image.format != "PNG" or any(mark in data for mark in ROTATIONS):
+            image = _upright(image)
+        if image.mode in CONVERTED:
+            image = image.convert(CONVERTED[image.mode])
+        return _pixels(image)
+    except Exception as error:  # Pillow's decoders raise any exception
+        raise DataError(f"{file}: cannot decode the pixels: {error}") from error
 
 
 def _upright(image: Image) -> Image:

@@ -12,6 +12,7 @@ from PIL import ImageSequence
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from nnreg import DataError
+from nnreg.builtin.sources import image_files
 from nnreg.builtin.sources.images import Images
 from nnreg.tables.lazy import LazyArray, iter_chunks, materialize
 from tests.components.sources.test_images import SIGNATURE, chunk
@@ -220,6 +221,31 @@ class TestManyImages:
     def test_different_sizes_are_refused_with_the_option_that_resizes_them(self, directory):
         with pytest.raises(DataError, match=r'01\.png: 11 x 9 .* set .*"size", such as \[9, 10\]'):
             Images().read(directory)
+
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_one_of_another_size_is_refused_before_it_is_decoded(
+        self, tmp_path, monkeypatch, stream
+    ):
+        for number, size in enumerate([(5, 4), (5, 4), (9000, 9000)]):
+            PIL.Image.new("1", size).save(tmp_path / f"{number}.png")
+        decoded, values = [], image_files._values
+
+        def decode(file, *rest):
+            decoded.append(file.name)
+            return values(file, *rest)
+
+        monkeypatch.setattr(image_files, "_values", decode)
+        with pytest.raises(DataError, match=r"2\.png: 9000 x 9000 pixels .* but .*0\.png is 5 x 4"):
+            Images(stream=stream).read(tmp_path)
+        assert "2.png" not in decoded
+
+    def test_a_changed_file_is_refused_when_it_is_read_again(self, directory):
+        lazy = Images(size=(6, 6), stream=True).read(directory).columns["image"]
+        PIL.Image.new("L", (5, 5)).save(directory / "40.png")
+        with pytest.raises(DataError, match=r"4\d\.png: "):
+            materialize(lazy)
+        with pytest.raises(DataError, match=r"40\.png: changed since it was read"):
+            lazy.take(np.array([40]))
 
     def test_images_that_stay_in_their_files_are_those_in_memory(self, directory):
         read = {
