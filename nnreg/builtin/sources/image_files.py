@@ -247,7 +247,7 @@ class ImageFiles:
 
 
 def described(shape: Shape, dtype: np.dtype[Any]) -> str:
-    """Return the size of an image in words."""
+    """Return the size and type of an image for an error message."""
     height, width, channels = shape
     return f"{width} x {height} pixels of {channels} channels and {8 * dtype.itemsize} bits"
 
