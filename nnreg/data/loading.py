@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Rows
+from nnreg.data.split import Fold, Rows, member_of_rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -45,11 +46,15 @@ from nnreg.tables.table import Table
 
 @dataclass(frozen=True)
 class Splits:
-    """The training rows, and the held-out rows."""
+    """The training rows, and the held-out rows.
+
+    `holders` has for each training row the member of an ensemble that does not train on it.
+    """
 
     train: Table
     validation: Table | None = None
     test: Table | None = None
+    holders: Array | None = None
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
@@ -180,14 +185,6 @@ def regular_files(source: Source, path: Path) -> Sequence[Path]:
     return files
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One of several folds, counted from 1."""
-
-    number: int
-    count: int
-
-
 def read_splits(
     data: Data,
     targets: Sequence[TargetColumns],
@@ -197,6 +194,7 @@ def read_splits(
     reader: DataReader,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
@@ -218,10 +216,11 @@ def read_splits(
         seed,
         fold,
         integer_inputs=integer_inputs,
+        members=members,
     )
     text.update(preprocessing.text)
     use = use_of(preprocessing, data)
-    files = {
+    files: dict[str, Any] = {
         name: _with_target(
             as_sequences(reader.table(source, directory / reveal_path(path), text), data, use),
             preprocessing.target_names,
@@ -242,13 +241,15 @@ def split_table(
     fold: Fold | None = None,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
     `integer_inputs` are the inputs that reach a layer which takes integers. The rows that a `fold`
     holds out are the validation split. If `split.validation` is given, they are the test split
-    instead, and validation is that file, or that fraction of the fold's training rows. The rows of
-    `split.test` are in no fold.
+    instead, and validation is that file, or that fraction of the fold's training rows; they are
+    too, if each of the `members` of an ensemble holds out some. The rows of `split.test` are in no
+    fold.
     """
     targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
@@ -264,7 +265,8 @@ def split_table(
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    rows = _rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
+    all_rows = _rows(table, target_columns, columns, split)
+    rows = rows_of_splits(all_rows, split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -277,7 +279,10 @@ def split_table(
         if isinstance(target, ClassTarget):
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
-    return preprocessing, Splits(**splits)
+    holders = None
+    if split.member_folds:
+        holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
+    return preprocessing, Splits(**splits, holders=holders)
 
 
 def _names(targets: Sequence[TargetColumns]) -> tuple[str, ...]:
@@ -334,36 +339,6 @@ def _in_use(table: Table, names: list[str]) -> Table:
     if not len(table):
         raise DataError(f"{table.origin}: there are no rows")
     return replace(table, columns=used)
-
-
-def _rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
-    """Return the rows of the training split and of each split held out from this table."""
-    fractions = {
-        name: fraction
-        for name in ("validation", "test")
-        if isinstance(fraction := getattr(split, name), float)
-    }
-    if fold is None and not fractions and (split.group or split.order):
-        problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
-        raise SpecError([Problem("$.data.split", problem)])
-    splits = _split_by_fractions(rows, fractions, seed)
-    if fold is None:
-        return splits
-    pool = np.delete(np.arange(rows.count), splits.get("test", []))
-    train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
-    if split.validation is None:
-        return {"train": pool[train], "validation": pool[held_out]}
-    train = pool[train]
-    fractions.pop("test", None)
-    inner = _split_by_fractions(rows.take(train), fractions, seed)
-    return {"test": pool[held_out], **{name: train[chosen] for name, chosen in inner.items()}}
-
-
-def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
-    if not fractions:
-        return {"train": np.arange(rows.count)}
-    names = ["train", *fractions]
-    return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
 
 
 def _rows(

@@ -9,19 +9,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import DataError
+from nnreg.data.settings import Split
+from nnreg.errors import DataError, Problem, SpecError
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits; the last one available is reported."""
 
 SPLIT_STREAM = 3
 FOLD = 1
-"""The seeds of random numbers: [seed, SPLIT_STREAM] for splits, with FOLD appended for folds."""
+MEMBER = 2
+"""The seeds of random numbers: [seed, SPLIT_STREAM] for splits, with FOLD appended for folds, and
+MEMBER for those of the members of an ensemble."""
 
 
 def reported_split(available: Container[str]) -> str | None:
     """Return the split to report: test, else validation, else train."""
     return next((name for name in reversed(SPLITS) if name in available), None)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of several folds, counted from 1."""
+
+    number: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Rows:
             raise DataError(f"the split leaves none of {self.count} rows to train on")
         return splits
 
-    def folds(self, count: int, seed: int) -> list[tuple[Array, Array]]:
+    def folds(self, count: int, seed: int, stream: int = FOLD) -> list[tuple[Array, Array]]:
         """Return the training rows and the held-out rows of each fold, in ascending order.
 
         Each row is held out once. With times, the rows are cut into one segment more than there
@@ -69,7 +80,7 @@ class Rows:
             first, *others = _ordered_segments(self.times, ends)
             train = [np.sort(np.concatenate([first, *others[:n]])) for n in range(count)]
             return list(zip(train, others, strict=True))
-        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, FOLD]))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, stream]))
         if self.groups is not None:
             held_out = self._assign_groups(self.groups, [1 / count] * count, rng)
         else:
@@ -146,6 +157,45 @@ class Rows:
             split = split_of[group] = np.argmin(cost)
             assigned[split] += added
         return [np.flatnonzero(split_of[members] == split) for split in range(len(fractions))]
+
+
+def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
+    """Return the rows of the training split and of each split held out from this table."""
+    fractions = {
+        name: fraction
+        for name in ("validation", "test")
+        if isinstance(fraction := getattr(split, name), float)
+    }
+    nothing = fold is None and not fractions and not split.member_folds
+    if nothing and (split.group or split.order):
+        problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
+        raise SpecError([Problem("$.data.split", problem)])
+    splits = _split_by_fractions(rows, fractions, seed)
+    if fold is None:
+        return splits
+    pool = np.delete(np.arange(rows.count), splits.get("test", []))
+    train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
+    if split.validation is None and not split.member_folds:
+        return {"train": pool[train], "validation": pool[held_out]}
+    train = pool[train]
+    fractions.pop("test", None)
+    inner = _split_by_fractions(rows.take(train), fractions, seed)
+    return {"test": pool[held_out], **{name: train[chosen] for name, chosen in inner.items()}}
+
+
+def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    if not fractions:
+        return {"train": np.arange(rows.count)}
+    names = ["train", *fractions]
+    return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
+
+
+def member_of_rows(rows: Rows, members: int, seed: int) -> Array:
+    """Return for each training row the member of an ensemble that holds it out, from 0."""
+    holders = np.empty(rows.count, np.intp)
+    for member, (_, held_out) in enumerate(rows.folds(members, seed, MEMBER)):
+        holders[held_out] = member
+    return holders
 
 
 def _ordered_segments(times: Array, ends: Array) -> list[Array]:

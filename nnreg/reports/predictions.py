@@ -21,6 +21,7 @@ from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
+from nnreg.training.ensemble import predict_examples
 
 MAX_ENCODED = 6
 """The most numbers that are shown of a value that cannot be converted back."""
@@ -143,7 +144,7 @@ def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     compared = {name: output for name, output in model.outputs.items() if output.predicts}
     if not compared:
         return {}
-    found = model.inference_network.predict(prepared.reported[1].x)
+    found = predict_examples(model.inference_network, prepared.reported[1])
     return {
         name: _predictions_of(prepared, output, output.of(found))
         for name, output in compared.items()
