@@ -55,6 +55,8 @@ class SplitPredictions(HeldOut):
     """The shape of a prediction that is an array of numbers, all of the same target."""
     verdict: Mapping[str, Any] = field(default_factory=dict)
     """The comparison of numbers with the best constant prediction, as in `summary.json`."""
+    out_of_fold: bool = False
+    """Whether each row is predicted by the member of an ensemble that did not train on it."""
 
     @property
     def count(self) -> int:
@@ -190,6 +192,7 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
         lengths=lengths,
         shape=shape,
         verdict=verdict,
+        out_of_fold=examples.holders is not None,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg.cli.app import main
 from nnreg.reports.predictions import predict_held_out
 from nnreg.runs.baseline import evaluate_with_baseline
 from nnreg.runs.estimate import estimate
@@ -292,3 +293,20 @@ def test_too_few_rows_or_groups_and_targets_per_step_are_refused():
     document = document_of("numbers") | {"metrics": []}
     with pytest.raises(nnreg.SpecError, match="a value per step, but needs one per row"):
         prepare_from_spec(read_spec(document), (steps, targets))
+
+
+def test_a_check_of_the_spec_and_the_report_say_that_rows_are_out_of_fold(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    write_table(tmp_path)
+    (tmp_path / "spec.json").write_text(json.dumps(document_of("numbers", epochs=1)))
+    with pytest.raises(SystemExit):
+        main(["validate", "spec.json"])
+    printed = capsys.readouterr().out
+    assert "41 training rows, 41 validation rows (out of fold)" in printed
+    nnreg.run("spec.json", out="run")
+    with pytest.raises(SystemExit):
+        main(["report", "run"])
+    page = (tmp_path / "run/report.html").read_text()
+    assert "on 41 validation rows, out of fold" in page
