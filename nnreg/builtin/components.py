@@ -275,6 +275,7 @@ KERNELS: Mapping[str, str] = {
 SOURCES: Mapping[str, str] = {
     "csv": "nnreg.builtin.sources.delimited:Csv",
     "tsv": "nnreg.builtin.sources.delimited:Tsv",
+    "json_lines": "nnreg.builtin.sources.json_lines:JsonLines",
     "npz": "nnreg.builtin.sources.arrays:Npz",
     "hdf5": "nnreg.builtin.sources.arrays:Hdf5",
     "idx": "nnreg.builtin.sources.idx:Idx",
