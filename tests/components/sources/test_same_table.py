@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -47,6 +49,16 @@ def write_json_lines(path):
 @writer(".json")
 def write_json(path):
     path.write_text(json.dumps(ROWS, indent=1), encoding="utf-8")
+
+
+@writer(".sqlite")
+def write_sqlite(path):
+    """Truth values are texts: SQLite has none."""
+    rows = [[str(c) if isinstance(c, bool) else c for c in row.values()] for row in ROWS]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE data ({', '.join(ROWS[0])})")
+        connection.executemany(f"INSERT INTO data VALUES ({','.join('?' * len(ROWS[0]))})", rows)
+        connection.commit()
 
 
 def read(path, text=()):
