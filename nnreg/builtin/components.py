@@ -281,6 +281,7 @@ SOURCES: Mapping[str, str] = {
     "hdf5": "nnreg.builtin.sources.arrays:Hdf5",
     "idx": "nnreg.builtin.sources.idx:Idx",
     "images": "nnreg.builtin.sources.images:Images",
+    "arrow": "nnreg.builtin.sources.arrow:Arrow",
     "parquet": "nnreg.builtin.sources.parquet:Parquet",
 }
 

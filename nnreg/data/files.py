@@ -15,6 +15,7 @@ from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import DataError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
+from nnreg.tables.concat import require_columns
 from nnreg.tables.convert import iter_chunks
 from nnreg.tables.table import Table
 
@@ -49,6 +50,15 @@ def _existing(path: Path) -> Path:
     return next((parent for parent in path.parents if parent.exists()), path.parent)
 
 
+def suffix_within(directory: Path) -> str:
+    """Return the suffix of the first file below a directory whose name is not hidden."""
+    for _, directories, names in os.walk(directory):
+        directories.sort()
+        if shown := sorted(name for name in names if not name.startswith((".", "_"))):
+            return Path(shown[0]).suffix.lower()
+    return ""
+
+
 @dataclass(frozen=True)
 class Files:
     """Reads the file of a path, or those that match a pattern, as one table of the same columns."""
@@ -68,7 +78,7 @@ class Files:
                         yield table
                         continue
                     names = names or table.columns.keys()
-                    _require_columns(table, names, paths[0])
+                    require_columns(table.columns, names, table.origin, paths[0].name)
                     done = (number + table.fraction_read) / len(paths)
                     for part in iter_chunks(table, names):  # of an array that stays in its file
                         yield replace(part, fraction_read=done)
@@ -77,22 +87,6 @@ class Files:
         if not isinstance(table, Table):
             found = describe(table)
             raise Caller(self.source).error("read", f"returned {found}; expected a Table")
-
-
-def _require_columns(table: Table, names: Collection[str], first: Path) -> None:
-    """Raise `DataError` if a file has other columns than the first one."""
-    for name in names:
-        if name not in table.columns:
-            raise DataError(
-                f"{table.origin}: no column {name!r}, which {first.name} has; all files of a "
-                "pattern need the same columns"
-            )
-    for name in table.columns:
-        if name not in names:
-            raise DataError(
-                f"{table.origin}: column {name!r} is not in {first.name}; all files of a pattern "
-                "need the same columns"
-            )
 
 
 def regular_files(source: Source, path: Path) -> Sequence[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nnreg._utils.secret_text import START, reveal, reveal_path
-from nnreg.data.files import Files, digest_of, regular_files
+from nnreg.data.files import Files, digest_of, regular_files, suffix_within
 from nnreg.data.fitting import fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
@@ -61,13 +61,22 @@ def source_entry(path: Path, registry: Registry) -> Entry | None:
 
     One that was asked for, as by `--plugin`, precedes the others.
     """
-    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    entries = [
-        entry
-        for entry in registry.loaded("source")
-        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
-    ]
-    return max(entries, key=registry.preferences.asks_for, default=None)
+    for name in _suffix_names(path):
+        entries = [
+            entry
+            for entry in registry.loaded("source")
+            if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
+        ]
+        if entries:
+            return max(entries, key=registry.preferences.asks_for)
+    return None
+
+
+def _suffix_names(path: Path) -> Sequence[str]:
+    """Return what ends with the suffix of a source for a path, in the order of preference."""
+    if not path.is_dir():
+        return (path.name.lower().removesuffix(".gz"),)
+    return (f"/{suffix_within(path)}", "/")
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:

@@ -147,7 +147,7 @@ def _source(path: Path, registry: Registry) -> str:
     if entry := source_entry(path, registry):
         return registry.reference(entry)
     sources = [one.cls for one in registry.loaded("source") if issubclass(one.cls, Source)]
-    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
+    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes if suffix[0] != "/"})
     raise UsageError(
         f"{path}: no source reads files of this name; expected a directory of images, or "
         f"{', '.join(suffixes)}"

@@ -74,6 +74,24 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
     return _located(joined, parts, str(path), table.missing_texts), mixed
 
 
+def require_columns(
+    found: Collection[str], names: Collection[str], origin: str, first: str
+) -> None:
+    """Raise `DataError` if a file has other columns than the `first` one of its table."""
+    for name in names:
+        if name not in found:
+            raise DataError(
+                f"{origin}: no column {name!r}, which {first} has; all files of a table need the "
+                "same columns"
+            )
+    for name in found:
+        if name not in names:
+            raise DataError(
+                f"{origin}: column {name!r} is not in {first}; all files of a table need the same "
+                "columns"
+            )
+
+
 class _Part(NamedTuple):
     """Where the rows of a chunk are in their file."""
 

@@ -61,6 +61,29 @@ def write_sqlite(path):
         connection.commit()
 
 
+def arrow_table():
+    """Return the rows as a table of pyarrow; numbers with gaps are those of pandas."""
+    return pytest.importorskip("pyarrow").Table.from_pylist(ROWS)
+
+
+@writer(".parquet")
+def write_parquet(path):
+    table = arrow_table()
+    pytest.importorskip("pyarrow.parquet").write_table(table, path)
+
+
+@writer(".arrow")
+def write_arrow(path):
+    table = arrow_table()
+    with pytest.importorskip("pyarrow").ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+
+
+@writer(".feather")
+def write_feather(path):
+    pytest.importorskip("pyarrow.feather").write_feather(arrow_table(), path)
+
+
 def read(path, text=()):
     return read_table(source_entry(path, installed()).cls(), path, text)
 
