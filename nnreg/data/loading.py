@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
-import stat
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
+from nnreg.data.files import Files, digest_of, regular_files, suffix_within
 from nnreg.data.fitting import fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
@@ -38,7 +35,6 @@ from nnreg.data.windows import (
 )
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
-from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.names import Entry
 from nnreg.registry.registry import Registry
@@ -71,22 +67,31 @@ def source_entry(path: Path, registry: Registry) -> Entry | None:
 
     One that was asked for, as by `--plugin`, precedes the others.
     """
-    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    entries = [
-        entry
-        for entry in registry.loaded("source")
-        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
-    ]
-    return max(entries, key=registry.preferences.asks_for, default=None)
+    for name in _suffix_names(path):
+        entries = [
+            entry
+            for entry in registry.loaded("source")
+            if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
+        ]
+        if entries:
+            return max(entries, key=registry.preferences.asks_for)
+    return None
+
+
+def _suffix_names(path: Path) -> Sequence[str]:
+    """Return what ends with the suffix of a source for a path, in the order of preference."""
+    if not path.is_dir():
+        return (path.name.lower().removesuffix(".gz"),)
+    return (f"/{suffix_within(path)}", "/")
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
     """Read a file, with the columns in `text` as text even if they are numeric.
 
-    Raises `DataError` if there is no file, or the source cannot read it.
+    A pattern is all files that match it. Raises `DataError` if there is none, or the source cannot
+    read one.
     """
-    with readable(path):
-        return concat_chunks(source, path, text)
+    return concat_chunks(Files(source), path, text)
 
 
 class DataReader:
@@ -112,7 +117,7 @@ class DataReader:
         """Return the SHA-256 of the `files` that are read for a path."""
         key = path, tuple(files)
         if key not in self._digests:
-            self._digests[key] = _digest(path, files)
+            self._digests[key] = digest_of(path, files)
         return self._digests[key]
 
     def __enter__(self) -> DataReader:
@@ -123,35 +128,9 @@ class DataReader:
         self._digests.clear()
 
 
-def _digest(path: Path, files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file; for several, the SHA-256 of what `sha256sum` prints."""
-    each = {}
-    for name in files:
-        with name.open("rb") as file:
-            each[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    if list(files) == [path]:
-        return each[path]
-    names = {name: os.path.relpath(name, path.parent) for name in files}
-    listed = "".join(f"{each[name]}  {names[name]}\n" for name in files)
-    return hashlib.sha256(os.fsencode(listed)).hexdigest()
-
-
 def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
     """Yield the rows of a file in chunks; see `read_table`."""
-    with readable(path):
-        for table in source.iter_chunks(path, text):
-            if not isinstance(table, Table):
-                raise Caller(source).error("read", f"returned {describe(table)}; expected a Table")
-            yield table
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raise the error of a file that cannot be read as `DataError`."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
+    return Files(source).iter_chunks(path, text)
 
 
 def data_files(data: Data, directory: Path) -> dict[Path, tuple[str, Sequence[Path]]]:
@@ -180,18 +159,6 @@ def with_secrets(source: Source) -> Source:
         return dataclasses.replace(source, **secret) if secret else source  # type: ignore[type-var]
     except ValueError as error:
         raise DataError(f"data.source: {error}") from error
-
-
-def regular_files(source: Source, path: Path) -> Sequence[Path]:
-    """Return the files that a source reads for a path; see `data_files`."""
-    with readable(path):
-        files = source.files(path)
-    for file in files:
-        with readable(file):
-            regular = stat.S_ISREG(file.stat().st_mode)
-        if not regular:
-            raise DataError(f"{file}: cannot read the data: not a regular file")
-    return files
 
 
 def read_splits(
@@ -235,7 +202,7 @@ def read_splits(
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
-    held_out = {
+    held_out: dict[str, Any] = {
         name: _with_target(
             as_examples(table, preprocessing, data, with_targets=True),
             preprocessing.target_names,

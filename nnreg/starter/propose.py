@@ -15,6 +15,7 @@ from nnreg._utils.formatting import counted
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
+from nnreg.data.files import matching_paths
 from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import DataError, UsageError
@@ -120,7 +121,7 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
     if name in TEXT_SOURCES:
-        options |= _text_options(path, name)
+        options |= _text_options(matching_paths(path)[0], name)
     table = table_with()
     if name in TEXT_SOURCES:
         columns = summarize_columns(table)
@@ -146,7 +147,7 @@ def _source(path: Path, registry: Registry) -> str:
     if entry := source_entry(path, registry):
         return registry.reference(entry)
     sources = [one.cls for one in registry.loaded("source") if issubclass(one.cls, Source)]
-    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
+    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes if suffix[0] != "/"})
     raise UsageError(
         f"{path}: no source reads files of this name; expected a directory of images, or "
         f"{', '.join(suffixes)}"

@@ -29,6 +29,7 @@ class CountedFile(io.BufferedIOBase):
         self.file = file
         self.path = path
         self.limit = data_limit() / BYTES_PER_BYTE
+        self.content = "a line"
         self.restart()
 
     def restart(self) -> None:
@@ -42,7 +43,7 @@ class CountedFile(io.BufferedIOBase):
         data: bytes = self.file.read1(size)  # type: ignore[attr-defined]
         self.count += len(data)
         if self.count > self.limit:
-            where = f"{self.path}, a line of more than {byte_size(self.limit)}"
+            where = f"{self.path}, {self.content} of more than {byte_size(self.limit)}"
             require_memory(BYTES_PER_BYTE * self.count, where)
         return data
 
