@@ -121,6 +121,11 @@ class Images(Source):
             return (path, *sorted(set(self._names(path).files)))
         return _found(path)
 
+    @property
+    def decoder(self) -> ImageDecoder:
+        """What decodes each image."""
+        return ImageDecoder(self.color, self.size, self.fit, self.interpolation, self.max_pixels)
+
     def _is_table(self, path: Path) -> bool:
         name = path.name.lower().removesuffix(".gz")
         return name.endswith(type(self.table).suffixes) and path.is_file()
@@ -158,7 +163,7 @@ class Images(Source):
     def _read(self, files: Sequence[Path], origin: str) -> Array | LazyArray:
         """Return the images, decoded now or when they are needed, but checked now."""
         size = self.size
-        decoder = ImageDecoder(self.color, size, self.fit, self.interpolation, self.max_pixels)
+        decoder = self.decoder
         if size is not None:  # before the first one is resized
             require_memory(4 * math.prod(size), f"{origin}, one image", HINT)
         with warnings.catch_warnings(), closing(decoder.decode_all(files)) as images:
