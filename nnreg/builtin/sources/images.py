@@ -72,8 +72,8 @@ class Images(Source):
         color: "gray", "rgb" or "rgba" to convert the images, "auto" to keep them as they are.
         size: [height, width] to resize the images to, or null to keep their size.
         fit: What happens to other proportions: "stretch", "crop" or "pad".
-        interpolation: How pixels are weighted, with as many as a smaller image needs: "bilinear",
-            "bicubic", "lanczos" or "nearest".
+        interpolation: How pixels are averaged: "bilinear", "bicubic" or "lanczos", antialiased, or
+            "nearest" for none.
         max_pixels: The most pixels of an image; a larger one is refused before it is decoded.
         stream: Whether images stay in their files; "auto" decides by their size.
         table: How a table of file names is read.
