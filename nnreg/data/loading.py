@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nnreg._types import Array
 from nnreg._utils.remote import local_path
 from nnreg._utils.secret_text import START, reveal
 from nnreg.data.files import Files, digest_of, regular_files, suffix_within
@@ -20,7 +22,7 @@ from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Fold, Rows, rows_of_splits
+from nnreg.data.split import Fold, Rows, member_of_rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -50,11 +52,15 @@ from nnreg.tables.table import Table
 
 @dataclass(frozen=True)
 class Splits:
-    """The training rows, and the held-out rows."""
+    """The training rows, and the held-out rows.
+
+    `holders` has for each training row the member of an ensemble that does not train on it.
+    """
 
     train: Table
     validation: Table | None = None
     test: Table | None = None
+    holders: Array | None = None
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
@@ -165,6 +171,7 @@ def read_splits(
     reader: DataReader,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
@@ -188,6 +195,7 @@ def read_splits(
         seed,
         fold,
         integer_inputs=integer_inputs,
+        members=members,
     )
     text.update(preprocessing.text)
     files = {
@@ -195,7 +203,7 @@ def read_splits(
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
-    held_out = {
+    held_out: dict[str, Any] = {
         name: _with_target(
             as_examples(table, preprocessing, data, with_targets=True),
             preprocessing.target_names,
@@ -215,13 +223,15 @@ def split_table(
     fold: Fold | None = None,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
     `integer_inputs` are the inputs that reach a layer which takes integers. The rows that a `fold`
     holds out are the validation split. If `split.validation` is given, they are the test split
-    instead, and validation is that file, or that fraction of the fold's training rows. The rows of
-    `split.test` are in no fold.
+    instead, and validation is that file, or that fraction of the fold's training rows; they are
+    too, if each of the `members` of an ensemble holds out some. The rows of `split.test` are in no
+    fold.
     """
     targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
@@ -247,11 +257,13 @@ def split_table(
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
+    all_rows = None
     if window is not None and isinstance(table, WindowTable):
         by_time = rows_of_splits(rows_by_time(table, window), split, seed, fold)
         rows = windows_of_splits(table, by_time)
     else:
-        rows = rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
+        all_rows = _rows(table, target_columns, columns, split)
+        rows = rows_of_splits(all_rows, split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -264,7 +276,10 @@ def split_table(
         if isinstance(target, ClassTarget):
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
-    return preprocessing, Splits(**splits)
+    holders = None
+    if split.member_folds and all_rows is not None:
+        holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
+    return preprocessing, Splits(**splits, holders=holders)
 
 
 def _names(targets: Sequence[TargetColumns]) -> tuple[str, ...]:
