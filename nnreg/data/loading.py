@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.secret_text import START, reveal, reveal_path
+from nnreg._utils.remote import local_path
+from nnreg._utils.secret_text import START, reveal
 from nnreg.data.files import Files, digest_of, regular_files, suffix_within
 from nnreg.data.fitting import fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
@@ -136,11 +137,11 @@ def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Itera
 def data_files(data: Data, directory: Path) -> dict[Path, tuple[str, Sequence[Path]]]:
     """Return each path of a data section with its text there, and the files that are read for it.
 
-    Relative paths start at `directory`. Raises `DataError` for anything but a regular file: a pipe
-    or a device may never end.
+    Relative paths start at `directory`; a file at an address is its copy here. Raises `DataError`
+    for anything but a regular file: a pipe or a device may never end.
     """
     texts = (data.path, *_held_out_files(data).values())
-    source, paths = with_secrets(data.source), {directory / reveal_path(t): t for t in texts}
+    source, paths = with_secrets(data.source), {local_path(t, directory): t for t in texts}
     return {path: (text, regular_files(source, path)) for path, text in paths.items()}
 
 
@@ -185,7 +186,7 @@ def read_splits(
     if data.window and data.window.group:
         text.add(data.window.group)
     source = with_secrets(data.source)
-    table = reader.table(source, directory / reveal_path(data.path), text)
+    table = reader.table(source, local_path(data.path, directory), text)
     preprocessing, splits = split_table(
         table,
         targets,
@@ -198,7 +199,7 @@ def read_splits(
     )
     text.update(preprocessing.text)
     files = {
-        name: reader.table(source, directory / reveal_path(path), text)
+        name: reader.table(source, local_path(path, directory), text)
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.formatting import counted
+from nnreg._utils.remote import is_remote, local_path
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.files import matching_paths
@@ -80,7 +81,9 @@ def propose(
     `DataError` for a file that cannot be read or has no usable columns, `UsageError` for a
     target that is not a column.
     """
-    path, registry = table_of_images(Path(data)), registry or installed()
+    named, registry = os.fspath(data), registry or installed()
+    remote = is_remote(named)
+    path = local_path(named, Path()) if remote else table_of_images(Path(named))
     source, table, why_source = _read(path, registry)
     columns = summarize_columns(table)
     found, why = _target(columns, target, table.origin)
@@ -94,7 +97,7 @@ def propose(
     if not inputs:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
-    relative_path = os.path.relpath(path, directory)
+    relative_path = named if is_remote(named) else os.path.relpath(path, directory)
     chosen = [columns[name] for name in inputs]
     draft = SpecDraft(found, chosen, excluded, _time_column(table, columns))
     for split in draft.splits():
