@@ -135,8 +135,10 @@ def _describe(prepared: PreparedRun) -> None:
     """Print the layers with their shapes and parameters, and the rows of each split."""
     print_lines(f"{prepared.model.document.origin}: valid", "")
     print_text(prepared.model.summary())
+    data = prepared.model.spec.data
+    what = "windows" if data and data.windows else "rows"
     rows = [
-        f"{len(split):,} {'training' if name == 'train' else name} rows"
+        f"{len(split):,} {'training' if name == 'train' else name} {what}"
         f"{'' if split.holders is None else ' (out of fold)'}"
         for name, split in prepared.splits.items()
     ]

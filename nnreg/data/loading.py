@@ -8,25 +8,34 @@ import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.fitting import fit_preprocessing, times_of
+from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
-from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
+from nnreg.data.sequence_lengths import are_sequences
+from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Fold, Rows, member_of_rows, rows_of_splits
+from nnreg.data.split import Fold, Rows, Splits, member_of_rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
+from nnreg.data.window_table import WindowTable
+from nnreg.data.windows import (
+    as_examples,
+    as_windows,
+    rows_by_time,
+    window_targets,
+    windows_of_splits,
+)
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.returned import Caller, describe
@@ -42,19 +51,6 @@ from nnreg.tables.columns import (
 )
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The training rows, and the held-out rows.
-
-    `holders` has for each training row the member of an ensemble that does not train on it.
-    """
-
-    train: Table
-    validation: Table | None = None
-    test: Table | None = None
-    holders: Array | None = None
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
@@ -206,6 +202,8 @@ def read_splits(
         text.add(data.split.group)
     if data.grouped:
         text.update(data.sequence_columns)
+    if data.window and data.window.group:
+        text.add(data.window.group)
     source = with_secrets(data.source)
     table = reader.table(source, directory / reveal_path(data.path), text)
     preprocessing, splits = split_table(
@@ -219,17 +217,20 @@ def read_splits(
         members=members,
     )
     text.update(preprocessing.text)
-    use = use_of(preprocessing, data)
-    files: dict[str, Any] = {
-        name: _with_target(
-            as_sequences(reader.table(source, directory / reveal_path(path), text), data, use),
-            preprocessing.target_names,
-            data,
-        )
+    files = {
+        name: reader.table(source, directory / reveal_path(path), text)
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
-    return preprocessing, replace(splits, **files)
+    held_out: dict[str, Any] = {
+        name: _with_target(
+            as_examples(table, preprocessing, data, with_targets=True),
+            preprocessing.target_names,
+            data,
+        )
+        for name, table in files.items()
+    }
+    return preprocessing, replace(splits, **held_out)
 
 
 def split_table(
@@ -254,19 +255,36 @@ def split_table(
     targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
     auxiliary = [name for name in names if isinstance(name, str)]
+    window = columns.windows
+    if window is not None:
+        auxiliary += window.columns
     if not columns.groups:
-        columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
-    target_columns = resolve_inputs(target_columns, columns, table)
-    targets = _names(target_columns)
-    warn_of_copies(targets, columns, table.origin)
+        used = () if window else targets  # their past is an input
+        columns = replace(columns, inputs=_inputs(table, used, columns, auxiliary))
+    if window is None:
+        target_columns = resolve_inputs(target_columns, columns, table)
+        targets = _names(target_columns)
+        warn_of_copies(targets, columns, table.origin)
+    else:
+        target_columns = window_targets(target_columns, window, columns)
     table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     inputs = columns.groups or {INPUT: columns.listed or ()}
-    table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
+    if window is None:
+        table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
+    else:
+        table, targets = as_windows(table, window, targets), _names(target_columns)
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    all_rows = _rows(table, target_columns, columns, split)
-    rows = rows_of_splits(all_rows, split, seed, fold)
+    holders = None
+    if window is not None and isinstance(table, WindowTable):
+        by_time = rows_of_splits(rows_by_time(table, window), split, seed, fold)
+        rows = windows_of_splits(table, by_time)
+    else:
+        all_rows = _rows(table, target_columns, columns, split)
+        rows = rows_of_splits(all_rows, split, seed, fold)
+        if split.member_folds:
+            holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -279,9 +297,6 @@ def split_table(
         if isinstance(target, ClassTarget):
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
-    holders = None
-    if split.member_folds:
-        holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
     return preprocessing, Splits(**splits, holders=holders)
 
 
@@ -356,7 +371,7 @@ def _rows(
             problem = "the target has a class per step; stratify needs one class per sequence"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         if target is None:
-            which = "the target is numeric" if any(one.columns for one in targets) else "no target"
+            which = why_no_classes(fitted)
             problem = f"{which}; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)

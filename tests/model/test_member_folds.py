@@ -283,6 +283,11 @@ def test_what_member_folds_do_not_go_with_is_refused(members, split, message):
         read_spec(document_of("numbers", members, split))
 
 
+def test_windows_of_a_series_have_no_folds_for_members():
+    with pytest.raises(nnreg.SpecError, match=r"splits by time, .* cannot have 'member_folds'"):
+        read_spec(document_of("numbers", data={"window": {"length": 3}}))
+
+
 def test_too_few_rows_or_groups_and_targets_per_step_are_refused():
     with pytest.raises(nnreg.DataError, match="41 rows are too few for 42 folds"):
         prepare("numbers", 42)
