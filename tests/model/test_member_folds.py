@@ -258,14 +258,19 @@ def test_an_estimate_evaluates_the_rows_of_every_fold():
     assert estimate(prepared, 0.01).memory["data"] > 0
 
 
-def test_the_weights_of_a_mean_prediction_are_those_of_the_rows():
-    prepared = prepare("two outputs")
+def test_the_recorded_loss_of_an_output_weights_rows_as_training_does():
+    own = np.where(NUMBERS > 5, 1.0, 0.0)
+    x = {"a": X[:, 0], "b": X[:, 1], "own": own}
+    prepared = prepare("two outputs", data={"sample_weights": "own"}, x=x)
     model, train = prepared.model, prepared.train
     z = model.network.logits(train.x)
-    found = model.evaluation.record(model.network, z, train)
-    equal = model.evaluation.record(model.network, z, replace(train, weights=None))
-    for name, value in equal.items():
-        assert found[name] == pytest.approx(value, rel=0.1)
+    weights = (train.weights, own / own.mean(), None)
+    found, expected, equal = (
+        model.evaluation.record(model.network, z, replace(train, weights=one))["price_loss"]
+        for one in weights
+    )
+    assert found == pytest.approx(expected, rel=0.1)
+    assert abs(found - equal) > 0.2 * equal
 
 
 @pytest.mark.parametrize(
