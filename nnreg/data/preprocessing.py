@@ -17,6 +17,7 @@ from pydantic import Discriminator, FailFast, Tag
 from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
+from nnreg.builtin.encoders import Number
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.label_targets import LabelTarget
 from nnreg.data.spacing import Spacing
@@ -151,6 +152,14 @@ class Preprocessing(Configurable):
             start += math.prod(one.shape[-1:])
         return Features(tuple(numbers), indices, columns)
 
+    def _features_of(self, columns: Sequence[str]) -> tuple[int, ...]:
+        """Return which features are the numbers of these columns."""
+        starts = itertools.accumulate((math.prod(one.shape[-1:]) for one in self.inputs), initial=0)
+        pairs = zip(self.inputs, starts, strict=False)
+        return tuple(
+            n for one, n in pairs if one.name in columns and isinstance(one.encoder, Number)
+        )
+
     @property
     def sequence_columns(self) -> frozenset[str]:
         """The columns, input or target, that hold sequences."""
@@ -255,7 +264,8 @@ class Preprocessing(Configurable):
             used, starts = table.inputs()
             values = replace(self, window=None).encode(used, dtype)
             assert isinstance(values, np.ndarray)  # rows have one value each
-            return Windows(values, starts, table.length)
+            relative = self._features_of(table.targets) if table.relative else ()
+            return Windows(values, starts, table.length, relative)
         self.require_columns(table)
         if self.inputs[0].encoder.makes_sequences:
             points, lengths = self.inputs[0].encode_sequences(table)

@@ -105,6 +105,11 @@ class Window(Configurable):
     rows follow each other at any distance. `season` is the number of rows after which the series
     is expected to repeat itself, in the baseline that predictions are compared with; by default,
     that of the frequency, such as 7 days.
+
+    With `relative_to`, the network predicts by how much a number differs from the `last` value of
+    the window, or from the one a `season` before it, the last such one in the window; the past of
+    the target is given to it relative to the last value. So it continues a series at a level that
+    training did not have. Predictions and metrics are the values themselves.
     """
 
     length: Count
@@ -115,6 +120,14 @@ class Window(Configurable):
     gap: Annotated[int, Ge(0)] = 0
     irregular: Literal["split", "refuse", "ignore"] = "split"
     season: Count | None = None
+    relative_to: Literal["last", "season"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.relative_to == "season" and (self.season or 0) > self.length:
+            raise ValueError(
+                f"a season of {self.season} rows is longer than the window, so that values are "
+                "relative to none in it; make length as long, or set relative_to to 'last'"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ class WindowTable(Table):
     `starts[i]` on; its targets, the `horizon` rows that begin `gap` rows after these, are a column
     for each step and each of the columns `targets` of `rows`, in this order. `groups` and `times`
     have the number of the group and the time of each row, which ascend; without a column of times,
-    they are the numbers of the rows in their group, and there is no `spacing`.
+    they are the numbers of the rows in their group, and there is no `spacing`. Targets are learned
+    relative to the values `relative` rows before them, or as often that as these are in the window;
+    0 if they are not.
     """
 
     rows: Table = field(default_factory=lambda: Table({}))
@@ -36,6 +38,7 @@ class WindowTable(Table):
     groups: Array = field(default_factory=_no_rows)
     times: Array = field(default_factory=_no_rows)
     spacing: Spacing | None = None
+    relative: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
