@@ -160,7 +160,8 @@ class Columns(Configurable):
     a warning: they are replaced by the mean or the most frequent category of the training split.
     `refuse` refuses them everywhere, `impute` imputes them everywhere; with `indicate`, missing is
     a category of its own, and a number has a second input that is 1 where it is missing, in columns
-    with missing values in the training split. Rows with a `missing_target`
+    with missing values in the training split. In the windows of a series, an imputed value is
+    instead the last one before it in its group, if there is one. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
     refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
     training split; all others, unseen ones too, are one more category.

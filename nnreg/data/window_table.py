@@ -68,16 +68,20 @@ class WindowTable(Table):
         """The number in `rows` of the last input row of each window."""
         return self.starts + (self.length - 1)
 
-    def inputs(self) -> tuple[Table, Array]:
-        """Return the rows that are an input of a window, and where in them each window starts."""
+    @property
+    def used_rows(self) -> Array:
+        """The numbers of the rows that are an input of a window."""
         changes = np.zeros(len(self.rows) + 1, np.intp)
         np.add.at(changes, self.starts, 1)
         np.add.at(changes, self.starts + self.length, -1)
-        used = np.cumsum(changes[:-1]) > 0
-        if used.all():
+        return np.flatnonzero(np.cumsum(changes[:-1]) > 0)
+
+    def inputs(self) -> tuple[Table, Array]:
+        """Return the rows that are an input of a window, and where in them each window starts."""
+        used = self.used_rows
+        if len(used) == len(self.rows):
             return self.rows, self.starts
-        position = np.cumsum(used) - 1
-        return self.rows.take(np.flatnonzero(used)), position[self.starts]
+        return self.rows.take(used), np.searchsorted(used, self.starts)
 
     def _select(self, rows: Array | slice, numbers: Array) -> Self:
         selected = super()._select(rows, numbers)
