@@ -6,8 +6,8 @@
 trains one kind of network on each series of these packages, with three seeds, and prints the mean
 absolute errors on the test split, which has the latest fifth of the rows. The linear model is
 fitted by least squares to the values of the training windows that the network is trained on. The
-settings of the network were chosen among 19 by the errors on the validation splits of two seeds, the
-same for all series.
+settings of the network were chosen among 19 by the errors on the validation splits of two seeds,
+the same for all series.
 """
 
 from __future__ import annotations
