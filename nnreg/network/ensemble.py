@@ -194,12 +194,15 @@ class Ensemble(Network):
         return flat_inputs([self._averages[name](y) for name, y in named.arrays.items()])
 
     def members_outputs(self, z: Array) -> Any:
-        """Return the outputs of each member, `(rows, members, ...)`; several are by name."""
-        rows = len(z)
-        y = super().outputs(z.reshape(rows * self.members, *self.output_shape))
+        """Return the outputs of each member, `(rows, members, ...)`; several are by name.
+
+        `z` may be the scores of some members only.
+        """
+        rows, members = z.shape[:2]
+        y = super().outputs(z.reshape(rows * members, *self.output_shape))
 
         def unfold(one: Array) -> Array:
-            return one.reshape(rows, self.members, *one.shape[1:])
+            return one.reshape(rows, members, *one.shape[1:])
 
         return y.each(unfold) if isinstance(y, NamedArrays) else unfold(y)
 

@@ -160,7 +160,6 @@ class SpecDraft:
             kind = f"Numeric, {target.distinct:,} distinct values"
         missing = sum(one.missing for one in self.inputs)
         found = {
-            "$.data.source": _source_comment(data["source"]),
             "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
@@ -213,12 +212,6 @@ def _encoders_comment(inputs: Iterable[ColumnFacts]) -> str:
     if any(one.format for one in inputs):
         lines.append("Numbers in text, with a currency or a unit, or separated thousands.")
     return "\n".join(lines)
-
-
-def _source_comment(source: Any) -> str:
-    if not isinstance(source, dict) or source.get("encoding") != "cp1252":
-        return ""
-    return "The file is not UTF-8; it is read as cp1252, the Western European Windows encoding."
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

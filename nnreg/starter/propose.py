@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from nnreg._utils.formatting import counted
-from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
+from nnreg.data.files import matching_paths
 from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import DataError, UsageError
@@ -29,10 +27,10 @@ from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
 from nnreg.starter.column_summary import ColumnFacts, markers, summarize_columns
 from nnreg.starter.draft import SpecDraft
+from nnreg.starter.images import image_options, names_images, table_of_images
+from nnreg.starter.text_form import text_form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
-
-DELIMITERS = ",;\t|"
 
 TEXT_SOURCES = ("csv", "tsv")
 """The sources that read text."""
@@ -82,8 +80,8 @@ def propose(
     `DataError` for a file that cannot be read or has no usable columns, `UsageError` for a
     target that is not a column.
     """
-    path, registry = Path(data), registry or installed()
-    source, table = _read(path, registry)
+    path, registry = table_of_images(Path(data)), registry or installed()
+    source, table, why_source = _read(path, registry)
     columns = summarize_columns(table)
     found, why = _target(columns, target, table.origin)
     if found.missing:
@@ -108,20 +106,32 @@ def propose(
         "$": f"{path.name} has {size}. `nnreg show NAME` describes the components named here."
     }
     comments |= draft.comments(tree, why)
+    if why_source:
+        comments["$.data.source"] = "\n".join(why_source)
     return SpecProposal(tree, comments, found.name, why, columns, inputs, excluded)
 
 
-def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
-    """Return the source of a file for a spec, and its table, with markers as missing values."""
+def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
+    """Return the source of a file for a spec, its table, and the reasons for the source's options.
+
+    Markers of missing values are such in the table.
+    """
     name = _source(path, registry)
     options: dict[str, Any] = {"type": name}
 
     def table_with(**more: Any) -> Table:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
+    reasons: Sequence[str] = ()
+    if name == "images":
+        options, reasons = image_options(path, options, registry)
     if name in TEXT_SOURCES:
-        options |= _text_options(path, name)
+        form = text_form(matching_paths(path)[0], name)
+        options, reasons = options | form.options, form.reasons
     table = table_with()
+    if name in TEXT_SOURCES and names_images(table, path):
+        options, reasons = image_options(path, {"type": "images", "table": options}, registry)
+        return options, table_with(), reasons
     if name in TEXT_SOURCES:
         columns = summarize_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):
@@ -131,7 +141,7 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
         if found := markers(columns):
             options["missing"] = [*Csv.missing, *found]
             table = table_with()
-    return options if len(options) > 1 else name, table
+    return options if len(options) > 1 else name, table, reasons
 
 
 def _count_numeric(columns: Mapping[str, ColumnFacts]) -> int:
@@ -146,52 +156,11 @@ def _source(path: Path, registry: Registry) -> str:
     if entry := source_entry(path, registry):
         return registry.reference(entry)
     sources = [one.cls for one in registry.loaded("source") if issubclass(one.cls, Source)]
-    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
+    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes if suffix[0] != "/"})
     raise UsageError(
         f"{path}: no source reads files of this name; expected a directory of images, or "
         f"{', '.join(suffixes)}"
     )
-
-
-def _text_options(path: Path, name: str) -> dict[str, Any]:
-    """Return the encoding and delimiter of a file, where they differ from the defaults."""
-    options = {}
-    if (encoding := _encoding(path)) != Csv.encoding:
-        options["encoding"] = encoding
-    if name == "csv":
-        with _bytes_of(path) as file:
-            line = file.readline(100_000).decode("latin-1")
-        if (delimiter := max(DELIMITERS, key=line.count)) != Csv.delimiter:
-            options["delimiter"] = delimiter
-    return options
-
-
-def _encoding(path: Path) -> str:
-    """Return the encoding of a text file: UTF-8 if it is valid, else one of spreadsheets."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _bytes_of(path) as file:
-        block = file.read(2**20)
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        try:
-            while block:
-                decoder.decode(block)
-                block = file.read(2**20)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
-
-
-@contextmanager
-def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that may be compressed. Raises `DataError` if it cannot be read."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rb") as file:
-            yield cast(IO[bytes], file)
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
 def _target(
