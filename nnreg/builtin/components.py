@@ -291,6 +291,7 @@ ENCODERS: Mapping[str, str] = {
     "target_mean": "nnreg.builtin.encoders.target_means:TargetMean",
     "values": "nnreg.builtin.encoders.arrays:Values",
     "date": "nnreg.builtin.encoders.dates:Date",
+    "labels": "nnreg.builtin.encoders.labels:Labels",
     "ordered": "nnreg.builtin.encoders.ordered:Ordered",
     "bag_of_words": "nnreg.builtin.encoders.text:BagOfWords",
     "tf_idf": "nnreg.builtin.encoders.text:TfIdf",

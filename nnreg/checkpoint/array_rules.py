@@ -14,7 +14,9 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
 from nnreg.data.preprocessing import Preprocessing, fits
+from nnreg.data.settings import Columns
 from nnreg.data.targets import NumericTarget, Target
+from nnreg.data.windows import fit_together
 from nnreg.errors import FormatError
 from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.loss import Loss
@@ -34,6 +36,8 @@ def check_arrays(
 
     Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
+    if not fit_together(preprocessing, spec.data or Columns()):
+        raise FormatError("the windows of its preprocessing are not those of its spec")
     blueprint = plan_network(
         spec,
         preprocessing.input_shape,

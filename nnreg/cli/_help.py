@@ -20,7 +20,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 
 GROUPS = {
     "Train": ("init", "validate", "lr-find", "run", "resume"),
-    "Use a model": ("predict", "evaluate"),
+    "Use a model": ("predict", "forecast", "evaluate"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 import numpy as np
 
+from nnreg.data.label_targets import LabelTarget
 from nnreg.data.preprocessing import columns_of
+from nnreg.data.window_table import WindowTable
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
 
 if TYPE_CHECKING:
     from nnreg._types import Array
+    from nnreg.data.targets import Target
     from nnreg.model.model import Model
     from nnreg.model.outputs import Output
     from nnreg.tables.table import Table
@@ -29,7 +32,7 @@ def predictions(model: Model, table: Table) -> Predictions:
     If rows are grouped to sequences, and an output has one value per sequence, there is one row for
     each sequence, with the group first. Otherwise a prediction for each step is a list.
     """
-    table = model.raw_rows.sequences(table)
+    table = model.raw_rows.examples(table)
     found, outputs = model.predict(table), model.outputs.values()
     names, columns = list[str](), list[list[Any]]()
     grouped = table.step_rows is not None
@@ -50,7 +53,20 @@ def predictions(model: Model, table: Table) -> Predictions:
         assert model.spec.data is not None  # it says how rows are grouped
         (group,) = model.spec.data.sequence_columns
         names, columns = [group, *names], [categorical(table, group).text().tolist(), *columns]
+    if isinstance(table, WindowTable):
+        places = _places(model, table)
+        names, columns = [*places, *names], [*places.values(), *columns]
     return names, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _places(model: Model, table: WindowTable) -> dict[str, list[Any]]:
+    """Return the group and the last time of each window, as columns by name."""
+    window = model.raw_rows.columns.windows
+    assert window is not None  # there is a table of windows
+    return {
+        name: categorical(table.rows, name).text()[table.last_inputs].tolist()
+        for name in window.columns
+    }
 
 
 def _refuse_same_names(names: Sequence[str]) -> None:
@@ -82,6 +98,14 @@ def _flat(y: Array) -> Array:
     return y.reshape(len(y), math.prod(y.shape[1:]))
 
 
+def _target_names(model: Model, target: Target) -> tuple[str, ...]:
+    """Return the names of a target; of windows of one column, the numbers of the steps."""
+    names, window = columns_of(target), model.preprocessing.window
+    if window is None or len(window.targets) > 1 or len(names) == 1:
+        return names
+    return tuple(str(step) for step in range(1, len(names) + 1))
+
+
 def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns of an output, and their values."""
     prefix = f"{output.name}_" if output.name else ""
@@ -96,13 +120,16 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
         what = "probability" if loss is None or loss.scores_are_probabilities else "score"
         names = [single, *(f"{what}_{prefix}{one}" for one in output.classes)]
         return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
+    if output.predicts and isinstance(output.target, LabelTarget):
+        names = [single, *(f"probability_{prefix}{one}" for one in output.target.labels)]
+        return names, [output.target.joined(y), *y.T.tolist()]
     y = _flat(y)
     if y.shape[1] == 1:
         return [single], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
     known: Sequence[str] = ()
     if output.predicts and output.target is not None and output.spec.loss is not None:
-        known = output.spec.loss.output_names(columns_of(output.target))
+        known = output.spec.loss.output_names(_target_names(model, output.target))
     if model.spec.data and len(known) == y.shape[1]:
         targets = list(known)
     return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()

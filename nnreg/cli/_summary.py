@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def print_result(run: Run) -> None:
     comparison, base = summary.get("verdict"), summary.get("baseline")
     if comparison and base:
         values = [number(base[name]) if name in base else "" for name in names]
-        rows.append([_baseline_label(run, comparison["guess"]), *values])
+        rows.append([_baseline_label(run, comparison), *values])
     print_lines("")
     print_table(["", *names], rows, title=f"Results: {summary['name']}")
     for one in summary.get("verdicts", {"": comparison} if comparison else {}).values():
@@ -55,11 +56,14 @@ def print_result(run: Run) -> None:
         print_lines(_resume_command(run))
 
 
-def _baseline_label(run: Run, constant: str) -> str:
-    """Return the label of the constant baseline."""
+def _baseline_label(run: Run, comparison: Mapping[str, Any]) -> str:
+    """Return the label of the baseline."""
     if run.model.spec.several:
         return "baseline"
-    return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
+    guess = comparison["guess"]
+    if comparison.get("varies"):
+        return f"baseline ({guess})"
+    return f"baseline ({'mean' if run.model.classes is None else f'majority class {guess}'})"
 
 
 def print_folds(validation: CrossValidation) -> None:
@@ -136,14 +140,15 @@ def suggest_lower_learning_rate(run: Run) -> str:
 
 
 def next_command(run: Run) -> str:
-    """Return a command that predicts, for the spec's data file if it still exists."""
+    """Return a command that predicts or forecasts, for the spec's data file if it still exists."""
     document = run.model.document
     data = document.spec.data
+    command = "forecast" if data and data.windows else "predict"
     path = document.directory / data.path if data else None
     if path is None or not path.exists():
-        return f"{_command(document, 'predict', str(run.directory))} DATA"
+        return f"{_command(document, command, str(run.directory))} DATA"
     data_file = min(str(path), os.path.relpath(path), key=len)
-    return _command(document, "predict", str(run.directory), data_file)
+    return _command(document, command, str(run.directory), data_file)
 
 
 def _command(document: Document, *args: str) -> str:

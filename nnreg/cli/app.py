@@ -83,7 +83,7 @@ cli.params.append(debug_option())
 
 COMMANDS = (
     *(init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
-    *(inference.predict, inference.evaluate),
+    *(inference.predict, inference.forecast, inference.evaluate),
     *(runs.runs, report.report, report.plot, report.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),

@@ -1,4 +1,4 @@
-"""Commands that use a trained model: evaluate, predict."""
+"""Commands that use a trained model: evaluate, predict, forecast."""
 
 from __future__ import annotations
 
@@ -118,31 +118,89 @@ def predict(
     model was trained on, in any order; others are ignored. For images, the column `name` has the
     file name. Columns of --keep precede the prediction, as text; a missing value is empty, or null.
     Predictions for the steps of a sequence are a JSON list; where each row of DATA is a step, there
-    is one row for each. A terminal shows control characters in names as escapes; files and pipes
-    get them unchanged, as UTF-8.
+    is one row for each. For windows of a time series, there is a row for each, with its group and
+    its last time first; a column `prediction_NUMBER` has each of the steps after it, from 1 on, and
+    `nnreg forecast` prints those after the last rows alone. A terminal shows control characters in
+    names as escapes; files and pipes get them unchanged, as UTF-8.
 
     \b
     nnreg predict runs/penguins-001 new.csv > predictions.csv
     """
     from nnreg.checkpoint.save_load import load
 
-    if out is not None and not out.parent.is_dir():
-        raise click.UsageError(f"{out}: no directory {out.parent}; create it first")
+    refuse_missing_directory(out)
     if escape_formulas and as_json:
         raise click.UsageError("--escape-formulas changes CSV only; leave it out with --json")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
+    kept = tuple(dict.fromkeys(keep))
+    if kept and model.preprocessing.window is not None:
+        raise click.UsageError("--keep copies a value of each row, but a window has several rows")
+    with _output(out) as output, _chunks(model, data, model.preprocessing.names, kept) as chunks:
+        found = (_with_names(model, chunk, kept) for chunk in chunks)
+        if as_json:
+            _write_json(output, found)
+        else:
+            on_terminal = out is None and sys.stdout.isatty()
+            _write_csv(output, found, _conversions(escape_formulas, on_terminal))
+
+
+@command()
+@checkpoint_argument
+@click.argument("data", shell_complete=complete_file)
+@plugin_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
+)
+@allow_changed_option
+@json_option
+def forecast(
+    checkpoint: Path,
+    data: str,
+    files: tuple[Path, ...],
+    out: Path | None,
+    allow_changed: bool,
+    as_json: bool,
+) -> None:
+    """Print what comes after the last rows of a time series, as CSV.
+
+    The model was trained with `data.window`. DATA (- for standard input) has the rows of the past:
+    at least the length of a window of each group. There is a row for each group and each of the
+    next steps, with the group, the time, which continues at the frequency of the training data, the
+    number of the step, and the columns that `nnreg predict` prints.
+
+    \b
+    nnreg forecast runs/sales-001 sales.csv > next-week.csv
+    """
+    from nnreg.checkpoint.save_load import load
+
+    refuse_missing_directory(out)
+    model = load(checkpoint, registry=registry_with(files), allow_changed=allow_changed)
+    with _output(out) as output:
+        with _chunks(model, data, model.preprocessing.names) as chunks:
+            for chunk in chunks:
+                columns = model.forecast(chunk.read)
+        rows = [list(row) for row in zip(*(one.tolist() for one in columns.values()), strict=True)]
+        found = [(list(columns), rows)]
+        if as_json:
+            _write_json(output, found)
+        else:
+            _write_csv(output, found, _conversions(False, out is None and sys.stdout.isatty()))
+
+
+def refuse_missing_directory(out: Path | None) -> None:
+    """Raise `UsageError` if the directory of the output does not exist."""
+    if out is not None and not out.parent.is_dir():
+        raise click.UsageError(f"{out}: no directory {out.parent}; create it first")
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[IO[str]]:
+    """Yield a file for the output, which is written to `out` or printed when all is complete."""
     with tempfile.SpooledTemporaryFile(
         SPOOL_BYTES, "w+", encoding="utf-8", errors="backslashreplace", newline=""
     ) as output:
-        kept = tuple(dict.fromkeys(keep))
-        with _chunks(model, data, model.preprocessing.names, kept) as chunks:
-            found = (_with_names(model, chunk, kept) for chunk in chunks)
-            if as_json:
-                _write_json(output, found)
-            else:
-                on_terminal = out is None and sys.stdout.isatty()
-                _write_csv(output, found, _conversions(escape_formulas, on_terminal))
+        yield output
         output.seek(0)
         if out is None:
             shutil.copyfileobj(output, sys.stdout)
@@ -249,7 +307,8 @@ def _chunks(
 
     Those to `keep` are read as text.
 
-    Rows that are grouped to sequences are one chunk: those of a group may be anywhere in the file.
+    Rows that are grouped to sequences, or are in windows, are one chunk: those of a group may be
+    anywhere in the file.
     On a terminal, a progress bar shows the fraction of the file that has been read.
     """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -257,7 +316,7 @@ def _chunks(
     from nnreg.cli._kept_columns import as_read_for_model
     from nnreg.data.loading import read_chunks, read_table
     from nnreg.data.observations import observed_together
-    from nnreg.data.sequences import warned_of_empty
+    from nnreg.data.sequence_lengths import warned_of_empty
     from nnreg.data.settings import Columns
     from nnreg.tables.convert import iter_chunks
 
@@ -276,6 +335,8 @@ def _chunks(
     columns = model.spec.data or Columns()
     names = [*names, *columns.sequence_columns, *keep]
     text = {*model.preprocessing.text, *(columns.sequence_columns if columns.grouped else ())}
+    if columns.windows is not None and columns.windows.group is not None:
+        text.add(columns.windows.group)
     text.update(keep)
 
     def for_model(table: Table) -> Table:
@@ -283,14 +344,14 @@ def _chunks(
 
     def read() -> Iterator[_Chunk]:
         task = bar.add_task(one_line(data), total=1.0)
-        if columns.grouped:
+        if columns.grouped or columns.windows is not None:
             whole = read_table(source, file, text)
             yield _Chunk(whole, for_model(whole))
             return
         warned = False
         for table in read_chunks(source, file, text):
             for part in iter_chunks(table, names):
-                chunk = model.raw_rows.sequences(for_model(part))
+                chunk = model.raw_rows.examples(for_model(part))
                 warned = warned or warned_of_empty(chunk, model.preprocessing.names)
                 yield _Chunk(part, chunk)
             bar.update(task, completed=table.fraction_read)

@@ -137,7 +137,9 @@ def _describe(prepared: PreparedRun) -> None:
     print_text(prepared.model.summary())
     counts = {name: len(split) for name, split in prepared.splits.items()}
     names = {name: "training" if name == "train" else name for name in counts}
-    rows = [f"{count:,} {names[name]} rows" for name, count in counts.items()]
+    data = prepared.model.spec.data
+    what = "windows" if data and data.windows else "rows"
+    rows = [f"{count:,} {names[name]} {what}" for name, count in counts.items()]
     train = prepared.model.spec.train
     of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
     print_lines(of_fold + ", ".join(rows))

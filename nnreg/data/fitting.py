@@ -10,13 +10,14 @@ from nnreg._types import Array
 from nnreg.builtin.encoders import Number
 from nnreg.data.encoder_choice import encoder_of
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column, require_encoded_memory
-from nnreg.data.preprocessing import Preprocessing, columns_of
-from nnreg.data.sequences import are_sequences, longest_made, longest_sequence
+from nnreg.data.preprocessing import LearnedWindow, Preprocessing, columns_of
+from nnreg.data.sequence_lengths import are_sequences, longest_made, longest_sequence
 from nnreg.data.settings import Columns, Missing
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import (
     Target,
 )
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
@@ -42,7 +43,7 @@ def fit_preprocessing(
     train = table.take(rows)
     names = _input_names(table, targets, columns)
     for name in columns.columns:
-        column(table, name)
+        column(table.rows if isinstance(table, WindowTable) else table, name)
     fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
     per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     of_rows = {name: one for name, one in fitted_targets.items() if name not in per_step}
@@ -50,7 +51,10 @@ def fit_preprocessing(
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
         integer = key in integer_inputs
-        if longest := longest_sequence(train, group):
+        if isinstance(table, WindowTable) and isinstance(train, WindowTable):
+            parts = table.rows, train.inputs()[0]
+            inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
+        elif longest := longest_sequence(train, group):
             steps[key] = longest
             parts = table.steps(group), train.steps(group)
             inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
@@ -61,7 +65,10 @@ def fit_preprocessing(
             inputs += fitted
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+    window = None
+    if isinstance(table, WindowTable):
+        window = LearnedWindow(table.length, table.targets, table.spacing)
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
 
 
 def _input_names(

@@ -13,19 +13,28 @@ from pathlib import Path
 
 import numpy as np
 
-from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.fitting import fit_preprocessing, times_of
+from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
-from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
+from nnreg.data.sequence_lengths import are_sequences
+from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Rows
+from nnreg.data.split import Fold, Rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
+from nnreg.data.window_table import WindowTable
+from nnreg.data.windows import (
+    as_examples,
+    as_windows,
+    rows_by_time,
+    window_targets,
+    windows_of_splits,
+)
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.returned import Caller, describe
@@ -180,14 +189,6 @@ def regular_files(source: Source, path: Path) -> Sequence[Path]:
     return files
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One of several folds, counted from 1."""
-
-    number: int
-    count: int
-
-
 def read_splits(
     data: Data,
     targets: Sequence[TargetColumns],
@@ -208,6 +209,8 @@ def read_splits(
         text.add(data.split.group)
     if data.grouped:
         text.update(data.sequence_columns)
+    if data.window and data.window.group:
+        text.add(data.window.group)
     source = with_secrets(data.source)
     table = reader.table(source, directory / reveal_path(data.path), text)
     preprocessing, splits = split_table(
@@ -220,17 +223,20 @@ def read_splits(
         integer_inputs=integer_inputs,
     )
     text.update(preprocessing.text)
-    use = use_of(preprocessing, data)
     files = {
-        name: _with_target(
-            as_sequences(reader.table(source, directory / reveal_path(path), text), data, use),
-            preprocessing.target_names,
-            data,
-        )
+        name: reader.table(source, directory / reveal_path(path), text)
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
-    return preprocessing, replace(splits, **files)
+    held_out = {
+        name: _with_target(
+            as_examples(table, preprocessing, data, with_targets=True),
+            preprocessing.target_names,
+            data,
+        )
+        for name, table in files.items()
+    }
+    return preprocessing, replace(splits, **held_out)
 
 
 def split_table(
@@ -253,18 +259,32 @@ def split_table(
     targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
     auxiliary = [name for name in names if isinstance(name, str)]
+    window = columns.windows
+    if window is not None:
+        auxiliary += window.columns
     if not columns.groups:
-        columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
-    target_columns = resolve_inputs(target_columns, columns, table)
-    targets = _names(target_columns)
-    warn_of_copies(targets, columns, table.origin)
+        used = () if window else targets  # their past is an input
+        columns = replace(columns, inputs=_inputs(table, used, columns, auxiliary))
+    if window is None:
+        target_columns = resolve_inputs(target_columns, columns, table)
+        targets = _names(target_columns)
+        warn_of_copies(targets, columns, table.origin)
+    else:
+        target_columns = window_targets(target_columns, window, columns)
     table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     inputs = columns.groups or {INPUT: columns.listed or ()}
-    table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
+    if window is None:
+        table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
+    else:
+        table, targets = as_windows(table, window, targets), _names(target_columns)
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    rows = _rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
+    if window is not None and isinstance(table, WindowTable):
+        by_time = rows_of_splits(rows_by_time(table, window), split, seed, fold)
+        rows = windows_of_splits(table, by_time)
+    else:
+        rows = rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -336,36 +356,6 @@ def _in_use(table: Table, names: list[str]) -> Table:
     return replace(table, columns=used)
 
 
-def _rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
-    """Return the rows of the training split and of each split held out from this table."""
-    fractions = {
-        name: fraction
-        for name in ("validation", "test")
-        if isinstance(fraction := getattr(split, name), float)
-    }
-    if fold is None and not fractions and (split.group or split.order):
-        problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
-        raise SpecError([Problem("$.data.split", problem)])
-    splits = _split_by_fractions(rows, fractions, seed)
-    if fold is None:
-        return splits
-    pool = np.delete(np.arange(rows.count), splits.get("test", []))
-    train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
-    if split.validation is None:
-        return {"train": pool[train], "validation": pool[held_out]}
-    train = pool[train]
-    fractions.pop("test", None)
-    inner = _split_by_fractions(rows.take(train), fractions, seed)
-    return {"test": pool[held_out], **{name: train[chosen] for name, chosen in inner.items()}}
-
-
-def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
-    if not fractions:
-        return {"train": np.arange(rows.count)}
-    names = ["train", *fractions]
-    return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
-
-
 def _rows(
     table: Table,
     targets: Sequence[TargetColumns],
@@ -381,7 +371,7 @@ def _rows(
             problem = "the target has a class per step; stratify needs one class per sequence"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         if target is None:
-            which = "the target is numeric" if any(one.columns for one in targets) else "no target"
+            which = why_no_classes(fitted)
             problem = f"{which}; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)

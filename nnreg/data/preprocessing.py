@@ -18,7 +18,10 @@ from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
 from nnreg.data.input_columns import InputColumn
+from nnreg.data.label_targets import LabelTarget
+from nnreg.data.spacing import Spacing
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.features import Features
@@ -28,6 +31,7 @@ from nnreg.tables.lazy import BLOCK
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
+from nnreg.tables.windows import Windows
 
 
 def _type_of(value: Any) -> Any:
@@ -36,9 +40,26 @@ def _type_of(value: Any) -> Any:
 
 
 _Target: TypeAlias = Annotated[
-    Annotated[ClassTarget, Tag("classes")] | Annotated[NumericTarget, Tag("numbers")],
-    Discriminator(_type_of, "nnreg", "must be an object whose type is 'classes' or 'numbers'"),
+    Annotated[ClassTarget, Tag("classes")]
+    | Annotated[NumericTarget, Tag("numbers")]
+    | Annotated[LabelTarget, Tag("labels")],
+    Discriminator(
+        _type_of, "nnreg", "must be an object whose type is 'classes', 'labels' or 'numbers'"
+    ),
 ]
+
+
+@dataclass(frozen=True)
+class LearnedWindow(Configurable):
+    """The windows that a model reads: `length` rows, and the columns whose next values it predicts.
+
+    Its other settings are those of the spec. `spacing` is that of the training rows, if they have
+    one.
+    """
+
+    length: Count
+    targets: tuple[str, ...] = ()
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,7 @@ class Preprocessing(Configurable):
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
     sequences too. A column may hold sequences, or become sequences by its encoder, as text does.
+    With a `window`, each example is several rows, which are encoded row by row.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -60,6 +82,7 @@ class Preprocessing(Configurable):
     targets: dict[str, _Target] = field(default_factory=dict)
     steps: dict[str, Count] = field(default_factory=dict)
     targets_per_step: tuple[str, ...] = ()
+    window: LearnedWindow | None = None
 
     def __post_init__(self) -> None:
         if self.target is not None and self.targets:
@@ -76,6 +99,8 @@ class Preprocessing(Configurable):
                 raise ValueError(f"steps: column {part.names[0]!r} becomes sequences, but has none")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
+        if self.window is not None and (self.steps or self.targets_per_step):
+            raise ValueError("window: must not be together with sequences")
         if self.parts:
             return  # each of them was checked
         if len(self.inputs) > 1 and any(column.alone for column in self.inputs):
@@ -137,6 +162,8 @@ class Preprocessing(Configurable):
 
     @property
     def _shape(self) -> Shape:
+        if self.window is not None:
+            return (self.window.length, *replace(self, window=None)._shape)
         steps = (self.steps[INPUT],) if INPUT in self.steps else ()
         if len(self.inputs) == 1:
             return (*steps, *self.inputs[0].shape)
@@ -172,7 +199,8 @@ class Preprocessing(Configurable):
         numbers = (one for one in targets if isinstance(one, NumericTarget))
         written = (name for target in numbers if target.formats for name in target.names)
         text = (column.name for column in self.inputs if column.encoder.reads_text)
-        return frozenset([*text, *classes, *written])
+        labels = (n for t in targets if isinstance(t, LabelTarget) for n in t.names)
+        return frozenset([*text, *classes, *written, *labels])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
@@ -202,9 +230,9 @@ class Preprocessing(Configurable):
     def encode_training(self, table: Table, target: Array | None) -> dict[str, Array]:
         """Return the columns whose training rows are encoded in a way of their own, by name.
 
-        `target` is that of the rows. A column of sequences is encoded as later ones are.
+        `target` is that of the rows. Sequences and windows are encoded as later ones are.
         """
-        if INPUT in self.steps:
+        if INPUT in self.steps or self.window is not None:
             return {}
         self.require_columns(table)
         own = [column for column in self.inputs if column.encodes_training]
@@ -215,13 +243,19 @@ class Preprocessing(Configurable):
         table: Table,
         dtype: npt.DTypeLike | None = None,
         training: Mapping[str, Array] | None = None,
-    ) -> Array | Padded:
+    ) -> Array | Padded | Windows:
         """Return the columns of one input as an array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
         Raises `DataError` for a fraction if `dtype` is one of integers. Columns of sequences become
-        `Padded`. Columns in `training` are those that `encode_training` returned for these rows.
+        `Padded`, a table of windows `Windows`. Columns in `training` are those that
+        `encode_training` returned for these rows.
         """
+        if isinstance(table, WindowTable):
+            used, starts = table.inputs()
+            values = replace(self, window=None).encode(used, dtype)
+            assert isinstance(values, np.ndarray)  # rows have one value each
+            return Windows(values, starts, table.length)
         self.require_columns(table)
         if self.inputs[0].encoder.makes_sequences:
             points, lengths = self.inputs[0].encode_sequences(table)
@@ -260,7 +294,7 @@ class Preprocessing(Configurable):
                 "expects sequences"
             )
         points = replace(self, steps={}).encode(table.steps(self.names), dtype)
-        assert not isinstance(points, Padded)  # the steps are rows
+        assert isinstance(points, np.ndarray)  # the steps are rows
         return padded(points, first.lengths, table.origin)
 
     def _encode(
@@ -316,6 +350,8 @@ def columns_of(target: Target) -> tuple[str, ...]:
 
 
 def _class_count(target: Target) -> int | None:
+    if isinstance(target, LabelTarget):
+        return len(target.labels)
     return len(target.names) if isinstance(target, ClassTarget) else None
 
 

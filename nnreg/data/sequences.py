@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -12,14 +11,14 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.memory import array_bytes, require_memory
 from nnreg._utils.suggestions import suggest
-from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Sequences
-from nnreg.errors import DataError, NnregWarning, Problem, SpecError
+from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MAX_EXACT, number_text
 from nnreg.tables.columns import categorical, categories_of, is_text, numbers, per_row, single
+from nnreg.tables.label_cells import as_label_cells
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
 from nnreg.tables.lists import is_lists, sequences_of
 from nnreg.tables.ragged import HINT, Ragged, of_consecutive, of_rows
@@ -58,6 +57,7 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
 
     A table that has been converted before stays as it is.
     """
+    table = _with_arrays(_with_label_cells(table, columns, use), columns)
     settings = columns.sequences
     if isinstance(settings, Sequences) and settings.group is not None:
         if table.step_rows is not None:
@@ -66,7 +66,8 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
             return _grouped(table, settings, use)
         settings = None
     rules = _rules(settings, use)
-    known = [name for name in use.names if name in table.columns and name not in use.once]
+    others = {*use.once, *columns.list_columns}
+    known = [name for name in use.names if name in table.columns and name not in others]
     lists = {name: _lists(table, name, rules, use) for name in known}
     found = {name: values for name, values in lists.items() if values is not None}
     for rule in {id(rule): rule for rule in rules.values()}.values():
@@ -79,9 +80,46 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
     return replace(table, columns={**table.columns, **found})
 
 
+def _with_label_cells(table: Table, columns: Columns, use: Use) -> Table:
+    """Return a table whose lists of labels are text, and empty where missing.
+
+    The label of a step of a sequence is a cell of its own. A missing target is none to be dropped.
+    """
+    if table.step_rows is not None:
+        return table
+    dropped = use.targets if columns.missing_target == "drop" else ()
+    cells = {
+        name: as_label_cells(table, name, fill=name not in dropped)
+        for name in columns.list_columns
+        if name in table.columns and name not in (use.expected or ())
+    }
+    return replace(table, columns={**table.columns, **cells}) if cells else table
+
+
+def _with_arrays(table: Table, columns: Columns) -> Table:
+    """Return a table whose lists of numbers are arrays where the encoder takes these."""
+    found = {}
+    for name in columns.array_columns:
+        values = table.columns.get(name)
+        if values is None or values.ndim > 1 or not is_lists(values):
+            continue
+        lists = sequences_of(table, name)
+        if lists.steps.ndim > 1 or isinstance(lists.steps, Categorical):
+            continue  # sequences of arrays, or of text
+        other = lists.lengths != lists.lengths[:1]
+        if other.any():
+            raise DataError(
+                f"{table.location(int(np.argmax(other)), name)}: a list of "
+                f"{lists.lengths[np.argmax(other)]} numbers, but the first has {lists.lengths[0]}; "
+                "give all the same length, or remove the encoder to read them as sequences"
+            )
+        found[name] = materialize(lists.steps).reshape(len(lists), -1)
+    return replace(table, columns={**table.columns, **found}) if found else table
+
+
 def as_learned(table: Table, preprocessing: Preprocessing, columns: Columns) -> Table:
     """Return a table of raw rows with sequences where training had them."""
-    if not preprocessing.sequence_columns:
+    if not (preprocessing.sequence_columns or columns.list_columns or columns.array_columns):
         return table
     return as_sequences(table, columns, use_of(preprocessing, columns))
 
@@ -301,63 +339,3 @@ def _constant(
             f"sequence by {settings.group!r}; give one value for a sequence, or {other_way}"
         )
     return values[first]
-
-
-def are_sequences(table: Table, names: Sequence[str]) -> bool:
-    """Return True if all of these columns are sequences. Raises `DataError` if only some are."""
-    found = [name for name in names if isinstance(table.columns.get(name), Ragged)]
-    others = [name for name in names if name not in found]
-    if found and others:
-        raise DataError(
-            f"{table.origin}: column {others[0]!r} has one value per row, but {found[0]!r} is "
-            "sequences; give each an input or a target of its own (in Python, a mapping)"
-        )
-    return bool(found)
-
-
-def longest_sequence(table: Table, names: Sequence[str]) -> int:
-    """Return the length of the longest sequence in columns of sequences; 0 for other columns.
-
-    Warns of sequences without steps, and raises `DataError` if all are.
-    """
-    if not are_sequences(table, names):
-        return 0
-    column = table.columns[names[0]]
-    assert isinstance(column, Ragged)
-    empty = column.lengths == 0
-    if empty.all():
-        raise DataError(f"{table.origin}: all sequences of column {names[0]!r} are empty")
-    if empty.any():
-        of = f", the first of {int(empty.sum())} in {len(table)} rows"
-        _warn_of_empty(table, names[0], empty, of)
-    return int(column.lengths.max())
-
-
-def longest_made(column: InputColumn, train: Table) -> int:
-    """Return the length of the longest sequence that the training values of a column become."""
-    longest = int(column.encode_sequences(train)[1].max(initial=0))
-    if not longest:
-        raise DataError(
-            f"{train.origin}: all sequences that column {column.name!r} becomes are empty; choose "
-            "another encoder in data.columns"
-        )
-    return longest
-
-
-def warned_of_empty(table: Table, names: Sequence[str]) -> bool:
-    """Warn of the first sequence without steps in these columns, and return whether there is one.
-
-    For the parts of a file, of which those that follow are not known.
-    """
-    for name in names:
-        column = table.columns.get(name)
-        if isinstance(column, Ragged) and not column.lengths.all():
-            _warn_of_empty(table, name, column.lengths == 0)
-            return True
-    return False
-
-
-def _warn_of_empty(table: Table, name: str, empty: Array, of: str = "") -> None:
-    where = table.location(int(np.argmax(empty)), name)
-    text = f"{where}: a sequence without steps{of}; remove these rows, unless they are meant"
-    warnings.warn(text, NnregWarning, stacklevel=3)

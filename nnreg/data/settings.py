@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
 from pydantic import Discriminator, Tag
 
 from nnreg.builtin.encoders.scaling import Scaling, TargetScaling
-from nnreg.interfaces.component import Configurable, NonNegative
+from nnreg.interfaces.component import Configurable, Count, NonNegative
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
 from nnreg.interfaces.source import Source
@@ -85,6 +85,43 @@ class Sequences(Configurable):
         return self.lengths if self.group is None else self.group
 
 
+@dataclass(frozen=True)
+class Window(Configurable):
+    """How rows of a time series become examples: a window of the past, and what comes after it.
+
+    Rows are sorted by the column `order`, of numbers or ISO dates, within each value of the column
+    `group`; without `order`, they are in the order of the file, or of `data.split.order`. An
+    example is `length` consecutive rows. Its target is the value of the target column in each of
+    the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
+    values of the first row, then of the next. Examples begin `stride` rows after each other.
+
+    The inputs are all columns, the past of the target too, except those of `group` and `order`, or
+    those that `data.inputs` lists. `data.split` is by time: the targets of a split are rows of its
+    own, the later ones held out, while its inputs may begin earlier.
+
+    Times are expected at one frequency, found in the training data. Where rows are missing, have
+    the same time or come at another distance, a warning says so, and `irregular` decides: `split`
+    leaves out the windows that would span such a place, `refuse` is an error, and with `ignore`
+    rows follow each other at any distance. `season` is the number of rows after which the series
+    is expected to repeat itself, in the baseline that predictions are compared with; by default,
+    that of the frequency, such as 7 days.
+    """
+
+    length: Count
+    horizon: Count = 1
+    group: Text | None = None
+    order: Text | None = None
+    stride: Count = 1
+    gap: Annotated[int, Ge(0)] = 0
+    irregular: Literal["split", "refuse", "ignore"] = "split"
+    season: Count | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns by which rows are grouped and sorted."""
+        return tuple(name for name in (self.group, self.order) if name is not None)
+
+
 def _kind_of_sequences(value: Any) -> str:
     """Return the tag of a setting, or of an object with the settings of several inputs."""
     entries = value.values() if isinstance(value, dict) else ()
@@ -135,6 +172,7 @@ class Columns(Configurable):
 
     `sequences` says how rows are grouped to sequences, or arrays padded; an object gives such a
     setting for each of several inputs by its name, and for a target by that of its column.
+    `window` makes examples of consecutive rows of a time series, to predict what comes next.
     """
 
     inputs: Text | Names | dict[str, Text | Names] | None = None
@@ -151,6 +189,7 @@ class Columns(Configurable):
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
     sequences: SequencesOf | None = None
+    window: Window | None = None
 
     def __post_init__(self) -> None:
         if self.inputs == {}:
@@ -168,6 +207,18 @@ class Columns(Configurable):
                 "remove it from 'inputs'"
             )
         self._check_sequences()
+        if self.window is not None:
+            self._check_window()
+
+    def _check_window(self) -> None:
+        for name in ("sequences", "sample_weights"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"'window' makes examples of several rows; remove {name!r}")
+
+    @property
+    def windows(self) -> Window | None:
+        """The setting of windows, with the column by which rows are sorted."""
+        return self.window
 
     def _check_encoders(self) -> None:
         for key, encoder, takes in (
@@ -215,6 +266,16 @@ class Columns(Configurable):
         return tuple(name for one in self._all_sequences for name in one.constant)
 
     @property
+    def list_columns(self) -> tuple[str, ...]:
+        """The columns whose encoders take lists."""
+        return tuple(name for name, encoder in self.columns.items() if encoder.takes_lists)
+
+    @property
+    def array_columns(self) -> tuple[str, ...]:
+        """The columns whose encoders take arrays."""
+        return tuple(name for name, encoder in self.columns.items() if encoder.takes == "arrays")
+
+    @property
     def grouped(self) -> bool:
         """Whether each row of the file is a step of a sequence."""
         return isinstance(self.sequences, Sequences) and self.sequences.group is not None
@@ -256,6 +317,25 @@ class Data(Columns):
     path: Text
     target: Text | Names | dict[str, Text | Names] | None = None
     split: Split = Split()
+
+    def _check_window(self) -> None:
+        super()._check_window()
+        for name in ("stratify", "group"):
+            if getattr(self.split, name):
+                raise ValueError(f"'window' splits by time, so that 'split' cannot have {name!r}")
+        assert self.window is not None  # asked of windows
+        if self.split.order not in (False, self.window.order) and self.window.order is not None:
+            raise ValueError(
+                f"'window' sorts rows by {self.window.order!r}; remove 'order' from 'split'"
+            )
+
+    @property
+    def windows(self) -> Window | None:
+        """The setting of windows; rows are sorted by the column of the split unless it has one."""
+        order = self.split.order
+        if self.window is None or self.window.order is not None or not isinstance(order, str):
+            return self.window
+        return replace(self.window, order=order)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import DataError
+from nnreg.data.settings import Split
+from nnreg.errors import DataError, Problem, SpecError
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits; the last one available is reported."""
@@ -146,6 +147,44 @@ class Rows:
             split = split_of[group] = np.argmin(cost)
             assigned[split] += added
         return [np.flatnonzero(split_of[members] == split) for split in range(len(fractions))]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of several folds, counted from 1."""
+
+    number: int
+    count: int
+
+
+def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
+    """Return the rows of the training split and of each split held out from this table."""
+    fractions = {
+        name: fraction
+        for name in ("validation", "test")
+        if isinstance(fraction := getattr(split, name), float)
+    }
+    if fold is None and not fractions and (split.group or split.order):
+        problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
+        raise SpecError([Problem("$.data.split", problem)])
+    splits = _split_by_fractions(rows, fractions, seed)
+    if fold is None:
+        return splits
+    pool = np.delete(np.arange(rows.count), splits.get("test", []))
+    train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
+    if split.validation is None:
+        return {"train": pool[train], "validation": pool[held_out]}
+    train = pool[train]
+    fractions.pop("test", None)
+    inner = _split_by_fractions(rows.take(train), fractions, seed)
+    return {"test": pool[held_out], **{name: train[chosen] for name, chosen in inner.items()}}
+
+
+def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    if not fractions:
+        return {"train": np.arange(rows.count)}
+    names = ["train", *fractions]
+    return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
 
 
 def _ordered_segments(times: Array, ends: Array) -> list[Array]:

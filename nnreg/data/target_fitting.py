@@ -11,19 +11,21 @@ from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.builtin.encoders.scaling import learn_scale, with_bounds
-from nnreg.data.sequences import are_sequences
+from nnreg.data.label_targets import fit_label_target
+from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.data.targets import (
-    ClassKind,
     ClassTarget,
     NumericTarget,
     Target,
+    class_kind,
+    class_order,
     numeric_targets,
     require_logarithms,
 )
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
-from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import MAX_EXACT, TRUTH, number_text, parse_number
+from nnreg.interfaces.encoder import Encoder
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import (
     categorical,
@@ -52,14 +54,18 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
         encoder = columns.columns.get(name)
         if isinstance(encoder, Number):
             encoder = replace(encoder, format=None)
-        if encoder not in (None, Number(), Category()):
+        several = isinstance(encoder, Encoder) and encoder.takes_lists and len(targets) == 1
+        if encoder not in (None, Number(), Category()) and not several:
             problem = (
                 f'{name!r} is a target, which has no other encoder than "number" or '
-                '"category", without options but the "format" of numbers; choose one of them'
+                '"category", without options but the "format" of numbers, or "labels" alone; '
+                "choose one of them"
             )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
+    if targets[0] in columns.list_columns:
+        return fit_label_target(train, targets[0], columns.columns[targets[0]])
     if are_sequences(table, targets):
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
@@ -82,8 +88,8 @@ def _class_target(table: Table, train: Table, name: str, *, single: bool) -> Cla
             f"{table.origin}: the target {name!r} is {next(iter(labels))!r} in every training "
             "row; expected two or more classes"
         )
-    names = tuple(sorted(labels, key=_class_order))
-    return ClassTarget(name, names, kind=_class_kind(table, name, names), single=single)
+    names = tuple(sorted(labels, key=class_order))
+    return ClassTarget(name, names, kind=class_kind(table, name, names), single=single)
 
 
 def _numeric_target(
@@ -134,10 +140,18 @@ def _number_texts(train: Table, names: Sequence[str], columns: Columns) -> dict[
     return found
 
 
+def one_class_ahead(target: str) -> SpecError:
+    """Return the error of a target of classes with a horizon of several rows."""
+    problem = f"the target {target!r} is classes, of which a window predicts the next only; set 1"
+    return SpecError([Problem("$.data.window.horizon", problem)])
+
+
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
     """Raise `DataError` if one of several columns of a target is categorical."""
     for name in targets:
         if is_categorical(table, name, columns):
+            if isinstance(table, WindowTable) and table.horizon > 1:
+                raise one_class_ahead(name.removesuffix("_1"))
             raise DataError(
                 f"{table.origin}: column {name!r} is categorical, but the columns of a target are "
                 "numbers if it has several; give it an output of its own, or leave it out"
@@ -169,26 +183,3 @@ def is_categorical(table: Table, name: str, columns: Columns) -> bool:
     refuse_dates(table, name, categories)
     refuse_misread(table, name, categories)
     return True
-
-
-def _class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
-    """Return the type of the classes: that of the column, or what untyped text stands for."""
-    values = column(table, name)
-    if not isinstance(values, Categorical) and values.dtype.kind in "biuf":
-        kinds: dict[str, ClassKind] = {"b": "boolean", "f": "number"}
-        return kinds.get(values.dtype.kind, "integer")
-    if table.missing_texts is None:
-        if set(names) <= set(TRUTH):
-            return "boolean"
-        numeric = [parse_number(name) for name in names]
-        spelled = zip(names, numeric, strict=True)
-        if all(name in (number_text(value), repr(value)) for name, value in spelled):
-            whole = all(value.is_integer() and abs(value) < MAX_EXACT for value in numeric)
-            return "integer" if whole else "number"
-    return "text"
-
-
-def _class_order(name: str) -> tuple[int, float, str]:
-    """Sort classes that are numbers by value, then all others by name."""
-    number = parse_number(name)
-    return (1, 0.0, name) if math.isnan(number) else (0, number, name)

@@ -21,8 +21,9 @@ from nnreg.builtin.encoders.categories import require_distinct
 from nnreg.builtin.encoders.scaling import Curve
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
-from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
-from nnreg.tables.columns import categorical, first_marked, is_text, numbers
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.cells import INTEGER, MAX_EXACT, TRUTH, number_text, parse_number, positions
+from nnreg.tables.columns import categorical, column, first_marked, is_text, numbers
 from nnreg.tables.lazy import LazyArray
 from nnreg.tables.number_texts import NumberFormat, NumberTexts
 from nnreg.tables.table import Table
@@ -94,7 +95,7 @@ class NumericTarget(Configurable):
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[Positive, ...]
-    type: Literal["numbers"] = "numbers"
+    type: Literal["numbers", "labels"] = "numbers"
     single: bool = False
     curves: tuple[Curve, ...] = ()
     formats: tuple[NumberFormat | None, ...] = ()
@@ -211,3 +212,26 @@ def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoRe
         f"{table.location(row, name)}: the value is too large; once it is scaled, it is beyond the "
         f"range of {encoded.dtype}; correct it or remove the row"
     )
+
+
+def class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
+    """Return the type of the classes: that of the column, or what untyped text stands for."""
+    values = column(table, name)
+    if not isinstance(values, Categorical) and values.dtype.kind in "biuf":
+        kinds: dict[str, ClassKind] = {"b": "boolean", "f": "number"}
+        return kinds.get(values.dtype.kind, "integer")
+    if table.missing_texts is None:
+        if set(names) <= set(TRUTH):
+            return "boolean"
+        numeric = [parse_number(name) for name in names]
+        spelled = zip(names, numeric, strict=True)
+        if all(name in (number_text(value), repr(value)) for name, value in spelled):
+            whole = all(map(INTEGER.fullmatch, names)) and max(map(abs, numeric)) < MAX_EXACT
+            return "integer" if whole else "number"
+    return "text"
+
+
+def class_order(name: str) -> tuple[int, float, str]:
+    """Sort classes that are numbers by value, then all others by name."""
+    number = parse_number(name)
+    return (1, 0.0, name) if math.isnan(number) else (0, number, name)

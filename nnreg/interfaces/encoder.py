@@ -69,6 +69,9 @@ class Encoder(Component):
     replacements: NaN or None."""
     takes_target: ClassVar[bool] = False
     """Whether `learn` needs the target, as `column.target`."""
+    takes_lists: ClassVar[bool] = False
+    """Whether a list in a cell is one value, given as the text of a JSON list, and not the steps of
+    a sequence; an empty list where the value is missing."""
     makes_sequences: ClassVar[bool] = False
     """Whether a value becomes a sequence of integers, of its own length, instead of one shape."""
     replacement: ClassVar[str | None] = None

@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.memory import require_memory
 from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.interfaces.graph import INPUT
 from nnreg.model.outputs import Output
@@ -21,11 +22,13 @@ from nnreg.network.network import Network
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
 from nnreg.training.outputs import no_targets
 
 HINT = "use fewer rows, or a network of one input, which may stay in its file"
+
+CHECKED_WINDOWS = 1024
+"""The number of windows that are copied at a time, to be checked."""
 
 
 def prepare_inputs(
@@ -57,6 +60,8 @@ def _encoded(
     network: Network,
     training: Mapping[str, Mapping[str, Array]],
 ) -> Inputs:
+    if isinstance(table, WindowTable):
+        return _windows(table, preprocessing, network)
     if preprocessing.groups:
         return _several(table, preprocessing, network, training)
     name, *others = preprocessing.names
@@ -64,13 +69,13 @@ def _encoded(
 
     if others or not isinstance(column, LazyArray):
         found = preprocessing.encode(table, dtype, training.get(INPUT))
-        encoded: Array | Padded = _contiguous(found)
+        encoded = _contiguous(found)
         _check(encoded, table, preprocessing.names, network)
         return encoded
 
     def encode(table: Table) -> Array:
         encoded = preprocessing.encode(table, dtype)
-        assert not isinstance(encoded, Padded)  # sequences are in memory
+        assert isinstance(encoded, np.ndarray)  # sequences are in memory
         _check(encoded, table, [name], network)
         return np.ascontiguousarray(encoded)
 
@@ -81,8 +86,23 @@ def _encoded(
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Any:
-    return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
+def _windows(table: WindowTable, preprocessing: Preprocessing, network: Network) -> Inputs:
+    """Return windows of encoded rows, or those of several inputs by name."""
+    parts = preprocessing.parts
+    encoded: Any = (
+        preprocessing.encode(table, network.input_dtype())
+        if not parts
+        else NamedArrays(
+            {name: part.encode(table, network.input_dtype(name)) for name, part in parts.items()}
+        )
+    )
+    _check(encoded, table, preprocessing.names, network)
+    found: Inputs = encoded
+    return found
+
+
+def _contiguous(encoded: Inputs) -> Inputs:
+    return np.ascontiguousarray(encoded) if isinstance(encoded, np.ndarray) else encoded
 
 
 def _several(
@@ -109,9 +129,7 @@ def _several(
     return encoded
 
 
-def _check(
-    encoded: Array | Padded | NamedArrays, table: Table, names: Sequence[str], network: Network
-) -> None:
+def _check(encoded: Any, table: Table, names: Sequence[str], network: Network) -> None:
     """Let the layers check their input. Raises `DataError` with the first row that they refuse."""
 
     def refuses(rows: slice) -> DataError | None:
@@ -121,10 +139,14 @@ def _check(
             return error
         return None
 
-    whole = refuses(slice(None))
-    if whole is None:
+    size = CHECKED_WINDOWS if isinstance(table, WindowTable) else max(len(encoded), 1)
+    for start in range(0, max(len(encoded), 1), size):
+        whole = refuses(slice(start, start + size))
+        if whole is not None:
+            break
+    else:
         return
-    accepted, refused = 0, len(encoded)  # numbers of rows from the first on
+    accepted, refused = start, min(start + size, len(encoded))  # numbers of rows
     while refused - accepted > 1:
         middle = (accepted + refused) // 2
         accepted, refused = (accepted, middle) if refuses(slice(middle)) else (middle, refused)

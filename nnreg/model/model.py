@@ -5,30 +5,28 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import all_finite
 from nnreg.data.missing_targets import parts_with_target
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import example_weights
-from nnreg.errors import DataError, UsageError
+from nnreg.errors import UsageError
 from nnreg.interfaces.schedule import Schedule
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
 from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
+from nnreg.model.predictions import Predicted, by_output, predicted
 from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
     check_steps,
     padded_as,
-    real_points,
-    refuse_not_finite,
-    split_points,
 )
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
@@ -39,7 +37,7 @@ from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import Inputs, concatenate
+from nnreg.tables.named import concatenate
 from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
@@ -49,9 +47,6 @@ from nnreg.training.history import History
 from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
-
-_Found: TypeAlias = tuple[Output, Array, Array | None]
-"""An output, its values, and if these are those of the steps of sequences, the lengths of them."""
 
 
 class Model:
@@ -159,7 +154,12 @@ class Model:
         an output for each step of sequences is a list of arrays, one per row.
         Raises `DataError` for rows that do not fit.
         """
-        return self._by_output(Output.prediction, self._predicted(x))
+        return by_output(Output.prediction, self._predicted(x))
+
+    def forecast(self, x: Any) -> dict[str, Array]:
+        """Return what follows the last rows of each group, as columns of `nnreg forecast`."""
+        table = self.raw_rows.last_windows(x)
+        return forecast_columns(table, self._predicted(table), self.raw_rows.columns)
 
     def predict_members(self, x: Any) -> list[Any]:
         """Return what each member of an ensemble predicts, as `predict` returns their mean.
@@ -169,49 +169,32 @@ class Model:
         """
         network, table = self.inference_network, self.raw_rows.inputs(x)
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
-        found = [
-            self._outputs_of(network.member(index), table, inputs)
-            for index in range(network.members)
-        ]
-        return [self._by_output(Output.prediction, one) for one in found]
+        members = map(network.member, range(network.members))
+        found = [predicted(one, self.outputs, table, inputs) for one in members]
+        return [by_output(Output.prediction, one) for one in found]
 
-    @staticmethod
-    def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
-        """Return the converted value of the only output, or those of several by name."""
-        values = {output.name: split_points(convert(output, y), n) for output, y, n in found}
-        if not values:
-            raise DataError("no output of this model has classes; use predict")
-        return values.get("", values)
-
-    def _predicted(self, x: Any) -> Iterator[_Found]:
+    def _predicted(self, x: Any) -> Iterator[Predicted]:
         """Return the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
         table = self.raw_rows.inputs(x)
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
-        return self._outputs_of(self.inference_network, table, inputs)
-
-    def _outputs_of(self, network: Network, table: Table, inputs: Inputs) -> Iterator[_Found]:
-        """Yield the outputs of a network for the inputs from a table; see `_predicted`."""
-        masks = self.network.output_masks
-        with np.errstate(over="ignore", invalid="ignore"):
-            y = network.predict(inputs)
-            found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
-        for name, y in found.items():
-            points, lengths = real_points(y, inputs, masks[name])
-            if not all_finite(points):
-                refuse_not_finite(points, lengths, table)
-            yield self.outputs[name], points, lengths
+        return predicted(self.inference_network, self.outputs, table, inputs)
 
     def classify(self, x: Any) -> Any:
         """Return the most probable class of each row, in the type that the classes were given.
 
-        Of several outputs, those with classes are a dictionary by name.
+        If a row may have several labels, return a list of those of each row, more probable than
+        1/2. Of several outputs, those with classes or labels are a dictionary by name.
         """
         found = list(self._predicted(x))
-        chosen = [one for one in found if not one[0].name or one[0].predicts_classes]
-        return self._by_output(Output.classify, chosen)
+        chosen = [
+            one
+            for one in found
+            if not one[0].name or one[0].predicts_classes or one[0].labels is not None
+        ]
+        return by_output(Output.classify, chosen)
 
     def probabilities(self, x: Any) -> Any:
         """Return one column per class, even if the network has a single output.
@@ -222,7 +205,7 @@ class Model:
         found = [one for one in predicted if not one[0].name or one[0].spec.classification]
         if not self.spec.several:
             self.evaluation.require_predictions()
-        return self._by_output(Output.probabilities, found)
+        return by_output(Output.probabilities, found)
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -236,7 +219,8 @@ class Model:
         Of the others, only the outputs and the targets are in memory.
         """
         network, rows, parts = self.inference_network, self.raw_rows, []
-        tables, names = map(rows.sequences, tables), self.preprocessing.target_names
+        names = self.preprocessing.target_names
+        tables = (rows.examples(table, with_targets=True) for table in tables)
         for table in parts_with_target(tables, names, rows.columns):
             examples = self.examples(table, table)
             with network.blas_threads():
@@ -256,7 +240,7 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
+        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x[:]
         with self.network.blas_threads():
             z, backward = self.network.forward(x, context)
             loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
+from nnreg.data.label_targets import LabelTarget
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError, Problem, SpecError
@@ -63,6 +64,11 @@ class Output(NamedTuple):
         """The names of the classes, or None."""
         return self.target.names if isinstance(self.target, ClassTarget) else None
 
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The names of the labels of which a row may have several, or None."""
+        return self.target.labels if isinstance(self.target, LabelTarget) else None
+
     def of(self, values: Any) -> Any:
         """Return what belongs to this output of values by name, or the values of the only one."""
         return values[self.name] if self.name else values
@@ -82,8 +88,13 @@ class Output(NamedTuple):
         single = self.target is not None and self.target.single
         return y[:, 0] if single and y.shape[1:] == (1,) else y
 
-    def classify(self, y: Array) -> Array:
-        """Return the most probable class of each row, in the type that the classes were given."""
+    def classify(self, y: Array) -> Any:
+        """Return the most probable class of each row, in the type that the classes were given.
+
+        Of labels, return a list of those of each row.
+        """
+        if isinstance(self.target, LabelTarget):
+            return self.target.chosen(y)
         if not isinstance(self.target, ClassTarget):
             raise DataError("the target of this model is numeric, not categorical; use predict")
         if self.evaluation is not None:
@@ -160,6 +171,8 @@ def _labels(target: Target | None, loss: Loss) -> Sequence[str] | None:
     """
     if not isinstance(target, NumericTarget) or loss.target_range != (0.0, 1.0):
         return None
+    if isinstance(target, LabelTarget):
+        return None if loss.takes_distribution else target.labels
     width = len(target.mean)
     numbers = [str(index) for index in range(width)]
     return (

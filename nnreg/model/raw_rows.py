@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nnreg._types import Array
@@ -11,9 +11,11 @@ from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.preprocessing import columns_of as target_columns
-from nnreg.data.sequences import as_learned, join_sequences
+from nnreg.data.sequences import join_sequences
 from nnreg.data.settings import Columns, Data
 from nnreg.data.targets import NumericTarget
+from nnreg.data.window_table import WindowTable
+from nnreg.data.windows import as_examples, last_windows
 from nnreg.errors import DataError, UsageError
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
@@ -32,16 +34,29 @@ class RawRows:
         source = self.columns.source if isinstance(self.columns, Data) else None
         return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
 
-    def sequences(self, table: Table) -> Table:
-        """Return a table with sequences where training had them."""
-        return as_learned(table, self.preprocessing, self.columns)
+    def examples(self, table: Table, *, with_targets: bool = False) -> Table:
+        """Return a table with sequences where training had them, or as one of windows.
+
+        Without targets, windows are those of rows after which there need not be others.
+        """
+        return as_examples(table, self.preprocessing, self.columns, with_targets=with_targets)
 
     def inputs(self, x: Any) -> Table:
         """Return the table of raw inputs."""
-        return self.sequences(self.table(x, self.preprocessing.names))
+        return self.examples(self.table(x, self.preprocessing.names))
+
+    def last_windows(self, x: Any) -> WindowTable:
+        """Return the last window of each group of rows. Raises `UsageError` without windows."""
+        window, known = self.columns.windows, self.preprocessing.window
+        if window is None or known is None:
+            raise UsageError("the model was not trained on windows of a series; use predict")
+        return last_windows(self.table(x, self.preprocessing.names), window, known)
 
     def inputs_and_targets(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of raw inputs and of raw targets. Raises `DataError` without these."""
+        if self.preprocessing.window is not None:
+            table = self._windows(x, y)
+            return table, table
         inputs, targets = self._tables(x, self._given_targets(x, y))
         names = self.preprocessing.target_names
         if missing := [name for name in names if name not in targets.columns]:
@@ -57,7 +72,8 @@ class RawRows:
         The rows are None if none is dropped.
         """
         names = self.preprocessing.target_names
-        if self.columns.missing_target != "drop" or not names:
+        by_row = self.preprocessing.window is None
+        if self.columns.missing_target != "drop" or not names or not by_row:
             return x, y, None
         y = self._given_targets(x, y)
         inputs, targets = self._tables(x, y)
@@ -67,11 +83,30 @@ class RawRows:
         warn_dropped(targets.origin, len(rows), len(targets))
         return inputs.take(rows), targets.take(rows), rows
 
+    def _windows(self, x: Any, y: Any) -> Table:
+        """Return the windows of rows, of which `y` has the targets, unless they are columns of `x`.
+
+        Those whose target is missing are dropped if the spec says so.
+        """
+        assert self.preprocessing.window is not None  # asked of windows
+        table = self.table(x, self.preprocessing.names)
+        if y is not None and y is not x:
+            targets = self.table(y, self.preprocessing.window.targets)
+            if len(targets) != len(table):
+                raise DataError(f"{len(table)} rows of inputs, but {len(targets)} of targets")
+            table = replace(table, columns={**table.columns, **targets.columns})
+        table = self.examples(table, with_targets=True)
+        rows = rows_with_target(table, self.preprocessing.target_names, self.columns)
+        if rows is None:
+            return table
+        warn_dropped(table.origin, len(rows), len(table))
+        return table.take(rows)
+
     def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of inputs and of targets, with columns of sequences as such."""
         inputs = self.table(x, self.preprocessing.names)
         targets = self._target_table(y) if self.preprocessing.target_names else inputs
-        return join_sequences(inputs, targets, self.sequences)
+        return join_sequences(inputs, targets, self.examples)
 
     def _target_table(self, y: Any) -> Table:
         names = self.preprocessing.target_names

@@ -15,6 +15,7 @@ from nnreg.reports.figures import sample
 from nnreg.reports.html import escape, figures, format_value, percent, table
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import SplitPredictions
+from nnreg.runs.baseline import guess_of, identical
 
 MAX_ERRORS, MAX_CLASSES, MAX_COLUMNS = 12, 25, 10
 """The most errors, classes and input columns that are shown, so that the page stays small."""
@@ -38,12 +39,12 @@ def compare_with_baseline(results: SplitPredictions) -> str:
     text = f"{escape(metric[:1].upper() + metric[1:])} on {_rows_text(results)}: "
     text += format_value(value)
     if verdict["alike"]:
-        return f"{text}; all targets are identical."
+        return f"{text}; {identical(verdict)}."
     if math.isnan(value) or math.isnan(baseline):
         return f"{text}, which cannot be compared with the baseline."
     judgement = _judgement(better=verdict["better"], not_better=not verdict["better"])
-    guess = escape(verdict["guess"])
-    return f"{text}, {judgement} (always {guess}, {format_value(baseline)})."
+    guess = escape(guess_of(verdict))
+    return f"{text}, {judgement} ({guess}, {format_value(baseline)})."
 
 
 def _rows_text(results: SplitPredictions) -> str:

@@ -21,6 +21,7 @@ from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
+from nnreg.tables.windows import Windows
 
 MAX_ENCODED = 6
 """The most numbers that are shown of a value that cannot be converted back."""
@@ -118,10 +119,12 @@ class SplitPredictions(HeldOut):
         x = self.inputs
         if isinstance(x, NamedArrays):
             parts = self.preprocessing.parts.items()
-            arrays = ((part, x[name]) for name, part in parts)
-            found = [_columns(part, a[row][0]) for part, a in arrays if not isinstance(a, Padded)]
+            arrays = (
+                (p, x[name]) for name, p in parts if not isinstance(x[name], Padded | Windows)
+            )
+            found = [_columns(part, array[row][0]) for part, array in arrays]
             return {name: value for one in found for name, value in one.items()}
-        if isinstance(x, Padded):
+        if isinstance(x, Padded | Windows):
             return None
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0].encoder

@@ -1,4 +1,4 @@
-"""A network's metrics, compared with those of the best constant prediction."""
+"""A network's metrics, compared with those of the best constant, or of a seasonal forecast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
+from nnreg.data.naive import season_of, seasonal_naive
+from nnreg.data.targets import NumericTarget
+from nnreg.data.window_table import WindowTable
 from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.outputs import Output
 from nnreg.runs.prepare import PreparedRun
@@ -71,13 +74,15 @@ def _full_name(output: Output, metric: str) -> str:
 class _Constants:
     """The best constant prediction and its name; of scores, the class frequencies of training.
 
-    `train` are the raw targets of training.
+    `train` are the raw targets of training. Of time series, it is a prediction that `varies`, one
+    for each row of the reported split.
     """
 
     prediction: Array
     guess: str
     train: Array
     classes: Sequence[str] | None
+    varies: bool = False
 
     def metric(self, metric: Metric, targets: Array) -> float:
         """Return the value of a metric of the constant for these raw targets."""
@@ -91,6 +96,14 @@ class _Constants:
 
 def _constants(prepared: PreparedRun, output: Output) -> _Constants:
     train = points_of(output.of(prepared.train.raw_targets))
+    table, columns = prepared.tables[prepared.reported[0]], prepared.model.raw_rows.columns
+    if isinstance(table, WindowTable) and isinstance(output.target, NumericTarget):
+        assert columns.windows is not None  # there is a table of them
+        season = season_of(table, columns.windows)
+        naive = seasonal_naive(table, columns.windows, output.target.names)
+        naive = np.where(np.isnan(naive), mean_and_deviation(train)[0], naive)
+        guess = "the last value" if season == 1 else f"seasonal naive, season {season}"
+        return _Constants(naive, guess, train, None, varies=True)
     return _Constants(*best_constant(output, train), train, output.classes)
 
 
@@ -119,6 +132,7 @@ def _verdict(
         "guess_value": baseline,
         "better": bool(better),
         "alike": bool(np.all(raw == constants.prediction)),
+        **({"varies": True} if constants.varies else {}),
     }
 
 
@@ -141,11 +155,22 @@ def describe(comparison: Mapping[str, Any]) -> str:
     split = {"train": "training"}.get(comparison["part"], comparison["part"])
     text = f"{split} {comparison['metric']} {number(value)}"
     if comparison["alike"]:
-        return f"{text}; all targets are identical"
+        return f"{text}; {identical(comparison)}"
     result = "better" if comparison["better"] else "no better" if value == baseline else "worse"
     if math.isnan(value) or math.isnan(baseline):
         result = "cannot be compared"
-    return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
+    return f"{text}, baseline ({guess_of(comparison)}) {number(baseline)}: {result}"
+
+
+def guess_of(comparison: Mapping[str, Any]) -> str:
+    """Return the prediction of the baseline: `always the mean`, or `seasonal naive, season 7`."""
+    guess = comparison["guess"]
+    return f"{guess}" if comparison.get("varies") else f"always {guess}"
+
+
+def identical(comparison: Mapping[str, Any]) -> str:
+    """Return what is identical, so that no network can be better than the baseline."""
+    return "the baseline is exact" if comparison.get("varies") else "all targets are identical"
 
 
 def _deciding_metric(output: Output) -> tuple[str, Metric]:

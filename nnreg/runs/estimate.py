@@ -15,6 +15,7 @@ import numpy as np
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray
 from nnreg.tables.named import NamedArrays
+from nnreg.tables.windows import Windows
 from nnreg.training.evaluation import Examples
 from nnreg.training.trainer import Trainer
 
@@ -144,7 +145,7 @@ def _validation_seconds(trainer: Trainer) -> float:
 def _data_bytes(examples: Examples) -> int:
     """Return the bytes of examples in memory; if the inputs stay in a file, two chunks of them."""
     x, targets, raw_targets = examples.x, examples.targets, examples.raw_targets
-    if isinstance(x, NamedArrays):
+    if isinstance(x, NamedArrays | Windows):
         input_bytes = x.nbytes
     else:
         rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
+from nnreg.data.loading import DataReader, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
 from nnreg.data.settings import INPUTS, Columns, Split
-from nnreg.data.split import reported_split
+from nnreg.data.split import Fold, reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.layer import LayerEntry
@@ -186,7 +186,8 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     columns = spec.data or Columns(scaling="none")
-    columns = _with_reproduced(columns, inputs, target)
+    if columns.window is None:
+        columns = _with_reproduced(columns, inputs, target)
     if columns.inputs is None and _are_named(inputs, spec):
         columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
@@ -259,7 +260,8 @@ def _are_named(inputs: Table, spec: Spec) -> bool:
 
     A single one is if a layer reads it by its name.
     """
-    if not any(one.ndim > 1 for one in inputs.columns.values()):
+    lists = spec.data.list_columns if spec.data else ()
+    if not any(one.ndim > 1 for name, one in inputs.columns.items() if name not in lists):
         return False
     entries = [one.keys.inputs for one in spec.model.layers if isinstance(one, LayerEntry)]
     read = {name for one in entries for name in ((one,) if isinstance(one, str) else one or ())}

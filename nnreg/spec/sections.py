@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Interval, Len
 from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
-from nnreg.data.settings import Data, Sequences, Split, Text
+from nnreg.data.settings import Data, Sequences, Split, Text, Window
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
@@ -112,5 +112,5 @@ class Spec(Configurable):
         return {output.name: output.loss_path for output in self.outputs}
 
 
-SECTIONS = (Split, Sequences, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
+SECTIONS = (Split, Sequences, Window, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
 """The classes of the sections of `Spec`."""

@@ -20,9 +20,8 @@ SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
 
 _EPOCH = datetime(1970, 1, 1)
-_FIRST, _LAST = (
-    (moment - _EPOCH) // timedelta(microseconds=1) for moment in (datetime.min, datetime.max)
-)
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = ((moment - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
 _PER_UNIT = {"s": SECOND, "ms": 1000, "us": 1, "ns": 1 / 1000}
 
 _DATE = (
@@ -96,16 +95,16 @@ def _of_format(text: str, form: str) -> Moment:
     moment = datetime.strptime(text, form)
     if _has_date(form):
         return _of_datetime(moment)
-    return Moment((moment - datetime(1900, 1, 1)) // timedelta(microseconds=1), of_day=True)
+    return Moment((moment - datetime(1900, 1, 1)) // _MICROSECOND, of_day=True)
 
 
 def _of_datetime(moment: datetime) -> Moment:
     """Return the moment of a datetime, exactly, also beyond the years 1 to 9999 in UTC."""
-    local = (moment.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
     east = moment.utcoffset()
     if east is None:
-        return Moment(local)
-    return Moment(local - east // timedelta(microseconds=1), zoned=True)
+        return Moment((moment - _EPOCH) // _MICROSECOND)
+    local = moment.replace(tzinfo=None) - _EPOCH  # an aware one may be beyond year 1 in UTC
+    return Moment(local // _MICROSECOND - east // _MICROSECOND, zoned=True)
 
 
 def _of_parts(text: str) -> Moment | None:

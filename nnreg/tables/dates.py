@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -53,9 +53,10 @@ def moments(table: Table, name: str, cells: Categorical, form: Form) -> Moments:
     in having a time zone or a date.
     """
     found = _read_all(cells.categories, form)
-    where, wrong = first_marked(table, name, cells, found["wrong"])
-    if wrong is not None:
-        raise DataError(f"{where}: found {wrong!r}, expected {expected(wrong, form)}")
+    if found["wrong"].any():  # a category may be in no row
+        where, wrong = first_marked(table, name, cells, found["wrong"])
+        if wrong is not None:
+            raise DataError(f"{where}: found {wrong!r}, expected {expected(wrong, form)}")
     return Moments(
         np.append(found["time"], 0)[cells.codes],
         zoned=_same_in_all(table, name, cells, found["zoned"], "time zone"),
@@ -113,16 +114,21 @@ def refuse_dates(table: Table, name: str, categories: Sequence[str]) -> None:
     )
 
 
+Unit: TypeAlias = Literal["microseconds", "months", "business days"]
+
+
 @dataclass(frozen=True, eq=False)
 class Frequency:
     """How often times come, and the place of each in an unbroken series.
 
-    The difference of two `places` is 1 where nothing is missing between the times, more at a gap,
-    and 0 for a duplicate.
+    They come every `step` units. The difference of two `places` is 1 where nothing is missing
+    between the times, more at a gap, and 0 for a duplicate.
     """
 
     name: str
     places: Array
+    unit: Unit = "microseconds"
+    step: int = 1
 
     @property
     def gaps(self) -> Array:
@@ -158,10 +164,7 @@ def infer_frequency(times: Array) -> Frequency | None:
     if len(np.unique(times)) < 3:
         return None
     days = times // DAY
-    for places, name in (_months(times, days), _business_days(times, days), _steps(times)):
-        if places is not None:
-            return Frequency(name, places)
-    return None
+    return _months(times, days) or _business_days(times, days) or _steps(times)
 
 
 def _regular(counts: Array) -> int | None:
@@ -182,36 +185,46 @@ def _same_clock(times: Array) -> bool:
     return bool((clock == clock[0]).all())
 
 
-def _months(times: Array, days: Array) -> tuple[Array | None, str]:
+def _months(times: Array, days: Array) -> Frequency | None:
     if not _same_clock(times):
-        return None, ""
+        return None
+    counts, day, length = months_and_days(days)
+    step = _regular(counts)
+    if step is None or (day != np.minimum(day.max(), length)).any():
+        return None
+    name = _MONTHS.get(step, f"every {step} months")
+    return Frequency(name, _placed(counts, step), "months", step)
+
+
+def months_and_days(days: Array) -> tuple[Array, Array, Array]:
+    """Return the month of each day since 1970, its number in the month, and the month's length."""
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     day = (dates - months).astype(np.int64) + 1
     length = ((months + 1).astype("datetime64[D]") - months).astype(np.int64)
-    counts = months.astype(np.int64)
-    step = _regular(counts)
-    if step is None or (day != np.minimum(day.max(), length)).any():
-        return None, ""
-    return _placed(counts, step), _MONTHS.get(step, f"every {step} months")
+    return months.astype(np.int64), day, length
 
 
-def _business_days(times: Array, days: Array) -> tuple[Array | None, str]:
-    weekday = (days + 3) % 7  # 1970 began on a Thursday
-    week = (days + 3) // 7
-    one_week = week[0] == week[-1]
-    counts = week * 5 + weekday
+def _business_days(times: Array, days: Array) -> Frequency | None:
+    counts, weekday = business_days(days)
+    one_week = counts[0] // 5 == counts[-1] // 5
     if one_week or not _same_clock(times) or (weekday > 4).any() or _regular(counts) != 1:
-        return None, ""
-    return _placed(counts, 1), "business days"
+        return None
+    return Frequency("business days", _placed(counts, 1), "business days")
 
 
-def _steps(times: Array) -> tuple[Array | None, str]:
+def business_days(days: Array) -> tuple[Array, Array]:
+    """Return the number of each business day, and its weekday, of days since 1970."""
+    weekday = (days + 3) % 7  # 1970 began on a Thursday
+    return (days + 3) // 7 * 5 + weekday, weekday
+
+
+def _steps(times: Array) -> Frequency | None:
     step = _regular(times)
     if step is None:
-        return None, ""
+        return None
     name = _NAMES.get(step, f"every {step} microseconds")
     if step not in _NAMES:
         unit = next(((size, unit) for size, unit in _UNITS if not step % size), None)
         name = f"every {step // unit[0]} {unit[1]}" if unit else name
-    return _placed(times, step), name
+    return Frequency(name, _placed(times, step), "microseconds", step)

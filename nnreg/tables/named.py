@@ -10,12 +10,13 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.tables.lazy import Column
 from nnreg.tables.padded import Padded, concatenate_padded
+from nnreg.tables.windows import Windows
 
 
 class NamedArrays:
     """Arrays by name, with one row per example. A name selects an array, anything else rows.
 
-    Some may be `Padded`.
+    Some may be `Padded` or `Windows`.
     """
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
@@ -44,7 +45,7 @@ class NamedArrays:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-Inputs: TypeAlias = Column | Padded | NamedArrays
+Inputs: TypeAlias = Column | Padded | Windows | NamedArrays
 """The input of a network, or its inputs by name."""
 
 

@@ -42,6 +42,7 @@ from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.padded import points_of
+from nnreg.tables.windows import Windows
 from nnreg.training import formulas
 from nnreg.training.augment import check_augmentation, one_hot, refusal
 from nnreg.training.evaluation import Evaluation, Examples
@@ -202,7 +203,9 @@ def _check_augmentation(caller: Caller, network: Network, examples: Examples) ->
     """Check an augmentation on random inputs, unless training will refuse it."""
     one, inputs, targets = caller.component, examples.x, examples.targets
     assert isinstance(one, Augmentation)
-    if not isinstance(inputs, np.ndarray | LazyArray) or not isinstance(targets, np.ndarray):
+    if not isinstance(inputs, np.ndarray | LazyArray | Windows) or not isinstance(
+        targets, np.ndarray
+    ):
         return
     t = one_hot(targets[:ROWS], network.output_shape[-1], network.dtype)
     x = numbers((len(t), *inputs.shape[1:])).astype(network.dtype)

@@ -22,6 +22,7 @@ from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
+from nnreg.tables.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ def arrays_in(value: Any) -> Iterator[Array]:
             yield from arrays_in(one)
     elif isinstance(value, Padded):
         yield from (value.values, value.lengths)
+    elif isinstance(value, Windows):
+        yield from (value.values, value.starts)
     elif isinstance(value, np.ndarray):
         yield value
 

@@ -25,6 +25,7 @@ from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
+from nnreg.tables.windows import Windows
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
 from nnreg.training.update import chunks_of
@@ -58,7 +59,7 @@ class Batch:
     output without steps.
     """
 
-    x: Array | Padded | NamedArrays
+    x: Array | Padded | Windows | NamedArrays
     targets: Array | Padded | NamedArrays
     weights: Array | Padded | None = None
     points: Array | None = None
@@ -204,6 +205,9 @@ class Shard:
 
     def _take(self, array: Any, rows: Array) -> Any:
         if not isinstance(array, np.ndarray):
+            if isinstance(array, Windows):
+                shape = (len(rows), *array.shape[1:])
+                return array.take(rows, self.workspace.empty(shape, array.dtype))
             return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice

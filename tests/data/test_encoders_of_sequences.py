@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import Encoder, SpecError, learned
+from nnreg import DataError, Encoder, SpecError, learned
 from nnreg.builtin.encoders import Number
 from nnreg.data.targets import ClassTarget
+from nnreg.runs.prepare import prepare_from_spec
+from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
 from tests.data.test_encoders import Log, TargetMean
+from tests.helpers.specs import regressor
 
 WORDS = [["the", "dog", "sleeps"], ["birds"], ["the", "birds"]]
 SOFTMAX = {"type": "dense", "units": "classes", "activation": "softmax"}
@@ -100,3 +103,19 @@ def test_an_encoder_that_needs_the_target_is_refused_for_a_target_per_step():
     given["data"]["inputs"] = {"words": ["words"], "town": ["town"]}
     with pytest.raises(SpecError, match=r"columns\.town: its encoder needs one target .* which"):
         nnreg.build(given)
+
+
+def test_lists_of_numbers_in_cells_are_arrays_where_the_encoder_takes_these(tmp_path):
+    text = 'v,y\n"[1, 2]",1\n"[3, 4]",2\n"[5, 9]",3\n'
+    (tmp_path / "t.csv").write_text(text)
+    data = {"source": "csv", "path": str(tmp_path / "t.csv"), "target": "y"}
+    data["columns"] = {"v": {"type": "values", "scaling": "none"}}
+    spec = regressor(data=data)
+    run = prepare_from_spec(read_spec(spec))
+    assert run.train.x.tolist() == [[1, 2], [3, 4], [5, 9]]
+    rows = {"v": ["[1, 2]", "[5, 9]"]}
+    found = run.model.predict({"v": [[1, 2], [5, 9]]})
+    np.testing.assert_array_equal(run.model.predict(rows), found)
+    (tmp_path / "t.csv").write_text(text.replace("[3, 4]", "[3]"))
+    with pytest.raises(DataError, match="line 3, column 'v': a list of 1 numbers, but the"):
+        prepare_from_spec(read_spec(spec))

@@ -108,3 +108,12 @@ def test_arrays_without_values_are_no_target():
 def test_arrays_without_values_are_no_input(shape):
     with pytest.raises(DataError, match="'x' has no values that the network could read; choose"):
         build(X[:, :1], "mean_squared_error", {"units": 1}, "flatten", x={"x": np.empty(shape)})
+
+
+def test_classes_that_a_file_writes_as_fractions_are_numbers(tmp_path):
+    rows = "".join(f"{number},{number % 2:.1f}\n" for number in range(20))
+    (tmp_path / "rows.csv").write_text("x,y\n" + rows)
+    data = {"source": "csv", "path": str(tmp_path / "rows.csv"), "target": "y"}
+    model = nnreg.run(classifier(data=data, train={"epochs": 1}))
+    assert model.classes == ("0.0", "1.0")
+    assert set(model.classify({"x": np.arange(20.0)})) <= {0.0, 1.0}

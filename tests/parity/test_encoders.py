@@ -83,6 +83,6 @@ def test_bins_are_scikit_learns_quantiles_and_sums_of_its_splines(preprocessing,
 
 def test_every_encoder_is_compared():
     of_categories = {"index", "hashed", "target_mean"}  # in test_encoders_categories, and so on
-    of_dates, of_text = {"date", "ordered"}, {"bag_of_words", "tf_idf", "tokens"}
+    of_dates, of_text = {"date", "ordered", "labels"}, {"bag_of_words", "tf_idf", "tokens"}
     own = {"number", "piecewise_linear", "category", "values"}
     require_all("encoder", own | of_categories | of_dates | of_text)

@@ -88,3 +88,14 @@ def test_ordered_categories_are_scikit_learns(sklearn, scaling):
     encoder = encoders.Ordered(tuple(order), scaling=scaling).learn(RawColumn.of(rows, "text"))
     found = encoder.encode(RawColumn.of(new, "text"))
     compare(encoders.Ordered, "sklearn.preprocessing.OrdinalEncoder", [(found, expected)])
+
+
+def test_labels_are_scikit_learns(sklearn):
+    preprocessing = importlib.import_module("sklearn.preprocessing")
+    names = np.array(["garden", "balcony", "lift", "view"])
+    rows, new = ([names[chosen].tolist() for chosen in RNG.random((30, 4)) < 0.4] for _ in "ab")
+    theirs = preprocessing.MultiLabelBinarizer().fit(rows)
+    cells = [RawColumn.of([";".join(one) or "[]" for one in own], "text") for own in (rows, new)]
+    found = encoders.Labels().learn(cells[0]).encode(cells[1])
+    peer = "sklearn.preprocessing.MultiLabelBinarizer"
+    compare(encoders.Labels, peer, [(found, theirs.transform(new))])

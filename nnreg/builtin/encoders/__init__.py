@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.categories import Index as Index
     from nnreg.builtin.encoders.dates import Date as Date
     from nnreg.builtin.encoders.hashing import Hashed as Hashed
+    from nnreg.builtin.encoders.labels import Labels as Labels
     from nnreg.builtin.encoders.numbers import Number as Number
     from nnreg.builtin.encoders.ordered import Ordered as Ordered
     from nnreg.builtin.encoders.piecewise import PiecewiseLinear as PiecewiseLinear
