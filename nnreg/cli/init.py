@@ -117,7 +117,7 @@ def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
 
 def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
     """Print a summary of the proposal, and the next command."""
-    from nnreg.starter.draft import NAMELESS
+    from nnreg.starter.comments import NAMELESS
 
     target = proposal.columns[proposal.target]
     kind = f"one of {target.distinct:,} classes" if target.classification else "a number"
