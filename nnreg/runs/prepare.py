@@ -10,11 +10,11 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.remote import is_remote
-from nnreg.data.loading import DataReader, Splits, data_files, read_splits, split_table
+from nnreg.data.loading import DataReader, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
 from nnreg.data.settings import INPUTS, Columns, Split
-from nnreg.data.split import Fold, reported_split
+from nnreg.data.split import Fold, Splits, reported_split
 from nnreg.data.weights import weights_of_members
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs

@@ -28,6 +28,7 @@ from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
 from nnreg.starter.column_summary import ColumnFacts, markers, summarize_columns
 from nnreg.starter.draft import SpecDraft
+from nnreg.starter.images import image_options, names_images, table_of_images
 from nnreg.starter.text_form import text_form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
@@ -81,7 +82,8 @@ def propose(
     target that is not a column.
     """
     named, registry = os.fspath(data), registry or installed()
-    path = local_path(named, Path()) if is_remote(named) else Path(named)
+    remote = is_remote(named)
+    path = local_path(named, Path()) if remote else table_of_images(Path(named))
     source, table, why_source = _read(path, registry)
     columns = summarize_columns(table)
     found, why = _target(columns, target, table.origin)
@@ -124,10 +126,15 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
     reasons: Sequence[str] = ()
+    if name == "images":
+        options, reasons = image_options(path, options, registry)
     if name in TEXT_SOURCES:
         form = text_form(matching_paths(path)[0], name)
         options, reasons = options | form.options, form.reasons
     table = table_with()
+    if name in TEXT_SOURCES and names_images(table, path):
+        options, reasons = image_options(path, {"type": "images", "table": options}, registry)
+        return options, table_with(), reasons
     if name in TEXT_SOURCES:
         columns = summarize_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):
