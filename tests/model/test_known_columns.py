@@ -1,5 +1,7 @@
 """Columns of a series that are known in advance: an input has their values of the target rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,17 @@ def test_a_forecast_reads_the_rows_to_predict_without_their_target():
     short = {name: values[: LENGTH + HORIZON - 1] for name, values in rows.items()}
     with pytest.raises(DataError, match="fewer than the 9 of a window"):
         model.forecast(short)
+
+
+@pytest.mark.usefixtures("written")
+def test_they_are_scaled_by_the_rows_to_predict():
+    data = {"inputs": {"past": ["sales"], "coming": ["plan"]}, "scaling": "standard"}
+    text = csv().splitlines()
+    plan = [f"{line},{number}" for number, line in enumerate(text)]
+    Path("sales.csv").write_text("\n".join([f"{text[0]},plan", *plan[1:]]) + "\n")
+    model = nnreg.run(known(data=data))
+    numbers = np.arange(LENGTH + 1, ROWS + 1)
+    assert model.preprocessing.inputs[1].encoder.mean == pytest.approx(numbers.mean())
 
 
 @pytest.mark.usefixtures("written")
