@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ MAX_SHOWN, MAX_CHOICES = 5, 30
 
 
 @command()
-@click.argument("data", type=click.Path(path_type=Path), shell_complete=complete_file)
+@click.argument("data", shell_complete=complete_file)
 @click.option("--target", metavar="COLUMN", help="The column to predict. [default: guessed]")
 @click.option(
     "--out",
@@ -48,7 +49,7 @@ MAX_SHOWN, MAX_CHOICES = 5, 30
 @plugin_option
 @json_option
 def init(
-    data: Path,
+    data: str,
     target: str | None,
     out: Path | None,
     force: bool,
@@ -74,7 +75,7 @@ def init(
     from nnreg.errors import UsageError
     from nnreg.starter.propose import examine
 
-    out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
+    out = out or Path(f"{_stem(data)}.json")
     to_file = str(out) != "-"
     if to_file and out.is_file() and not force:  # a device has nothing to be replaced
         raise UsageError(f"{out}: already exists; choose another --out, or replace it with --force")
@@ -163,7 +164,13 @@ def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
     }
 
 
-def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
+def _stem(data: str) -> str:
+    """Return the name of a file, an address or a pattern without suffixes and wildcards."""
+    name = Path(data).resolve().name.split(".")[0]
+    return re.sub(r"[*?]+|\[.*?\]", "", name).strip("-_ ") or "data"
+
+
+def _print(proposal: SpecProposal, data: str, out: Path) -> None:
     """Print a summary of the proposal, and the next command."""
     from nnreg.starter.comments import NAMELESS
 

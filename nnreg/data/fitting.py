@@ -67,8 +67,17 @@ def fit_preprocessing(
     sizes = {key: len(group) for key, group in columns.groups.items()}
     window = None
     if isinstance(table, WindowTable):
+        _require_differences(table, [*fitted_targets.values(), target])
         window = LearnedWindow(table.length, table.targets, table.spacing)
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
+
+
+def _require_differences(table: WindowTable, targets: Sequence[Target | None]) -> None:
+    """Raise `SpecError` for classes, which have no differences, if targets are relative."""
+    given = [one for one in targets if one is not None]
+    if table.relative and any(one.type != "numbers" for one in given):
+        problem = "classes have no difference from another value; leave it out"
+        raise SpecError([Problem("$.data.window.relative_to", problem)])
 
 
 def _input_names(

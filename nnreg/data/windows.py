@@ -117,7 +117,25 @@ def _without_windows(
         groups=series.groups,
         times=series.times,
         spacing=spacing,
+        relative=_relative(window, spacing),
     )
+
+
+def _relative(window: Window, spacing: Spacing | None) -> int:
+    """Return how many rows before a target the value is that it is relative to; 0 if to none."""
+    if window.relative_to != "season":
+        return int(window.relative_to == "last")
+    season = window.season or (spacing.season if spacing else None)
+    if season is None:
+        problem = "these times have no usual season, which targets are relative to; set it"
+        raise SpecError([Problem("$.data.window.season", problem)])
+    if season > window.length:
+        problem = (
+            f"the season of {season} rows, which targets are relative to, is longer than the "
+            'window; set at least this, or set relative_to to "last"'
+        )
+        raise SpecError([Problem("$.data.window.length", problem)])
+    return season
 
 
 _HOW_TO_IGNORE = (

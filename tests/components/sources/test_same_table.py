@@ -1,6 +1,7 @@
 """Every source of tables reads the same table from its format as `csv` does from a CSV file."""
 
 import csv
+import datetime
 import json
 import sqlite3
 from contextlib import closing
@@ -82,6 +83,17 @@ def write_arrow(path):
 @writer(".feather")
 def write_feather(path):
     pytest.importorskip("pyarrow.feather").write_feather(arrow_table(), path)
+
+
+@writer(".xlsx")
+def write_excel(path):
+    """Integers that float64 would round are text: Excel has none."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    book.active.append(list(ROWS[0]))
+    for row in ROWS:
+        day = row["day"] and datetime.date.fromisoformat(row["day"])
+        book.active.append(list({**row, "day": day, "large": str(row["large"])}.values()))
+    book.save(path)
 
 
 def read(path, text=()):
