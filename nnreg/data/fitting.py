@@ -22,6 +22,7 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.columns import column
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
@@ -171,7 +172,7 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
     """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        why = f"but there are {len(found)}" if found else "which sequences and windows do not have"
         problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
@@ -179,9 +180,14 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:
     """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    return times(table, name, date_form(name, columns))
+
+
+def date_form(name: str | None, columns: Columns) -> Form | None:
+    """Return how the encoder of a column reads dates; None if it has none that does."""
     if name not in columns.columns:
-        return times(table, name)
+        return None
     from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
 
     encoder = columns.columns[name]
-    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
+    return encoder.form if isinstance(encoder, Date) else None

@@ -105,9 +105,9 @@ class Sequences(Configurable):
 class Window(Configurable):
     """How rows of a time series become examples: a window of the past, and what comes after it.
 
-    Rows are sorted by the column `order`, of numbers or ISO dates, within each value of the column
-    `group`; without `order`, they are in the order of the file, or of `data.split.order`. An
-    example is `length` consecutive rows. Its target is the value of the target column in each of
+    Rows are sorted by the column `order`, of numbers or dates, within each value of the column
+    `group`; without `order`, they are in the order of the file, or of `data.split.order`. Dates are
+    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length` consecutive rows. Its target is the value of the target column in each of
     the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
     values of the first row, then of the next. Examples begin `stride` rows after each other.
 

@@ -137,14 +137,15 @@ def test_a_checkpoint_notices_that_the_file_at_an_address_changed(
     assert (code, "error: https://a.org/d.csv: not the data" in err) == (1, True), err
 
 
-def test_fsspec_reads_from_memory_and_from_a_server(tmp_path):
-    fsspec = pytest.importorskip("fsspec", reason="it comes with the extra 'remote'")
+@pytest.mark.verify
+def test_fsspec_reads_from_memory_and_from_a_server(tmp_path, peer):
+    fsspec = peer("fsspec")
     with fsspec.open("memory://a/d.csv", "wb") as file:
         file.write(ROWS)
     assert local_path("memory://a/d.csv", tmp_path).read_bytes() == ROWS
     with pytest.raises(DataError, match=r"memory://a/none\.csv: cannot download the data: FileNot"):
         local_path("memory://a/none.csv", tmp_path)
-    pytest.importorskip("aiohttp", reason="it comes with the extra 'remote'")
+    peer("aiohttp")
     (tmp_path / "d.csv").write_bytes(ROWS)
     handler = functools.partial(_Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -44,8 +44,10 @@ def test_a_file_of_scipy_is_a_column_beside_others(tmp_path):
     np.testing.assert_array_equal(read_table(Npz(), path).columns["x"], DENSE)
 
 
-def test_scipy_writes_what_is_read(tmp_path):
-    sparse = pytest.importorskip("scipy.sparse", reason="scipy is not installed")
+@pytest.mark.verify
+def test_scipy_writes_what_is_read(tmp_path, peer):
+    peer("scipy")
+    sparse = peer("scipy.sparse")
     for matrix in (sparse.csr_matrix(DENSE), sparse.csr_array(DENSE.astype(np.float32))):
         sparse.save_npz(tmp_path / "d.npz", matrix)
         table = read_table(Npz(), tmp_path / "d.npz")

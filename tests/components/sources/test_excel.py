@@ -15,10 +15,9 @@ from nnreg.tables.columns import categorical, numbers
 
 
 @pytest.fixture
-def table(tmp_path):
+def table(tmp_path, peer):
     def read(rows, source=None, merge=None):
-        openpyxl = pytest.importorskip("openpyxl", reason="it comes with the extra 'excel'")
-        book = openpyxl.Workbook()
+        book = peer("openpyxl").Workbook()
         for row in rows:
             book.active.append(row)
         if merge:
@@ -29,6 +28,7 @@ def table(tmp_path):
     return read
 
 
+@pytest.mark.verify
 def test_cells_are_what_they_would_be_in_a_csv_file(table):
     found = table([
         ["number", "word", "when", "flag", "time"],
@@ -43,6 +43,7 @@ def test_cells_are_what_they_would_be_in_a_csv_file(table):
     assert categorical(found, "time").text().tolist() == ["08:30:00", None, None]
 
 
+@pytest.mark.verify
 def test_titles_and_empty_rows_are_not_rows(table):
     rows = [["Sales of 2024"], [], ["x", "y"], [1, 2], [], [3], [None, ""], [], []]
     found = table(rows, Excel(skip=1))
@@ -52,6 +53,7 @@ def test_titles_and_empty_rows_are_not_rows(table):
         table(rows)
 
 
+@pytest.mark.verify
 def test_merged_cells_have_one_value(table):
     rows = [["x", "town"], [1, "a"], [2, "ignored"], [3, "b"]]
     assert categorical(table(rows, merge="B2:B3"), "town").text().tolist() == ["a", None, "b"]
@@ -59,6 +61,7 @@ def test_merged_cells_have_one_value(table):
         table([["x", "y", "z"], [1, 2, 3]], merge="A1:B1")
 
 
+@pytest.mark.verify
 def test_rows_come_in_chunks(table, tmp_path, monkeypatch):
     monkeypatch.setattr("nnreg.builtin.sources.excel.ROWS", 3)
     whole = table([["x"], *([n] for n in range(8)), ["late"]])
@@ -68,9 +71,10 @@ def test_rows_come_in_chunks(table, tmp_path, monkeypatch):
     assert chunks[-1].fraction_read == 1
 
 
-def test_one_of_several_sheets_is_named(table, tmp_path):
+@pytest.mark.verify
+def test_one_of_several_sheets_is_named(table, tmp_path, peer):
     table([["x"], [1]])
-    openpyxl = pytest.importorskip("openpyxl")
+    openpyxl = peer("openpyxl")
     book = openpyxl.load_workbook(tmp_path / "d.xlsx")
     book.create_sheet("more").append(["y"])
     book["more"].append([2])
@@ -82,6 +86,7 @@ def test_one_of_several_sheets_is_named(table, tmp_path):
     assert found.columns["y"].tolist() == [2]
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -96,13 +101,15 @@ def test_what_is_not_a_table_is_refused(table, rows, message):
         numbers(table(rows), "x")
 
 
+@pytest.mark.verify
 def test_values_in_place_of_names_give_a_warning(table):
     with pytest.warns(NnregWarning, match="line 1: taken as column names, but '1.5' looks like"):
         table([[1.5, "a"], [2, "b"]])
 
 
-def test_other_files_are_refused(tmp_path):
-    pytest.importorskip("openpyxl", reason="it comes with the extra 'excel'")
+@pytest.mark.verify
+def test_other_files_are_refused(tmp_path, peer):
+    peer("openpyxl")
     (tmp_path / "d.xlsx").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(99))
     with pytest.raises(DataError, match=r"an old Excel file, or one with a password; save it"):
         read_table(Excel(), tmp_path / "d.xlsx")
@@ -112,6 +119,7 @@ def test_other_files_are_refused(tmp_path):
         read_table(Excel(), tmp_path / "d.xlsx")
 
 
+@pytest.mark.verify
 def test_a_workbook_that_becomes_large_is_refused(tmp_path, table, monkeypatch):
     table([["x"], [1]])
     with zipfile.ZipFile(tmp_path / "d.xlsx", "a", zipfile.ZIP_DEFLATED) as archive:
