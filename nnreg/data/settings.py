@@ -107,9 +107,10 @@ class Window(Configurable):
 
     Rows are sorted by the column `order`, of numbers or dates, within each value of the column
     `group`; without `order`, they are in the order of the file, or of `data.split.order`. Dates are
-    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length` consecutive rows. Its target is the value of the target column in each of
-    the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
-    values of the first row, then of the next. Examples begin `stride` rows after each other.
+    ISO dates, or as the encoder "date" of the column says. An example is `length` consecutive rows.
+    Its target is the value of the target column in each of the `horizon` rows that begin `gap` rows
+    after the last of them; of several target columns, all values of the first row, then of the
+    next. Examples begin `stride` rows after each other.
 
     The inputs are all columns, the past of the target too, except those of `group` and `order`, or
     those that `data.inputs` lists. `data.split` is by time: the targets of a split are rows of its
