@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 from nnreg._types import Array
-from nnreg.builtin.encoders import Category, Number, Values
-from nnreg.builtin.encoders.scaling import Scaling
+from nnreg.builtin.encoders import Number
+from nnreg.data.encoder_choice import encoder_of
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column, require_encoded_memory
 from nnreg.data.preprocessing import LearnedWindow, Preprocessing, columns_of
 from nnreg.data.sequence_lengths import are_sequences, longest_made, longest_sequence
 from nnreg.data.settings import Columns, Missing
-from nnreg.data.target_fitting import TargetColumns, fit_target, is_categorical
+from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import (
     Target,
 )
@@ -22,8 +21,8 @@ from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
-from nnreg.tables.column_types import warn_of_texts
-from nnreg.tables.columns import categorical, column
+from nnreg.tables.columns import column
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
@@ -118,7 +117,7 @@ def _fit_inputs(
                 "of each step; choose another one in data.columns, or join the texts of a row"
             )
     by_step = of_steps and len(names) == 1
-    encoders = [_encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
+    encoders = [encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
     fitted = [
         _fit_input(table, train, name, encoder, columns, integer, targets)
         for name, encoder in zip(names, encoders, strict=True)
@@ -166,48 +165,6 @@ def _fit_input(
     return found
 
 
-def _encoder_of(
-    table: Table, name: str, columns: Columns, integer: bool, *, by_step: bool
-) -> Encoder:
-    """Return the encoder of the spec for a column, or that of its type, with every option set.
-
-    `by_step` is for the only column of an input of sequences, whose steps are the rows.
-    """
-    encoder = columns.columns.get(name)
-    scaling: Scaling = "none" if integer else columns.scaling
-    several = table.columns[name].ndim > 1
-    if several and (encoder is None or isinstance(encoder, Number | Category)):
-        return Values(scaling, integer=integer)
-    if not several and encoder is not None and encoder.takes == "arrays":
-        raise DataError(
-            f"{table.origin}: column {name!r} has one value per row, but its encoder takes arrays; "
-            f"choose another one in data.columns"
-        )
-    if encoder is None:
-        encoder = Category() if is_categorical(table, name, columns) else Number()
-        if isinstance(encoder, Category) and not several:
-            warn_of_texts(table, name, categorical(table, name))
-    if getattr(encoder, "unseen", "") is None:
-        encoder = replace(cast(Any, encoder), unseen=columns.unseen)
-    match encoder:
-        case Number() if by_step and integer:
-            return Values("none", integer=True)  # a step has no axis
-        case Number():
-            return replace(encoder, scaling="none" if integer else encoder.scaling or scaling)
-        case Values():
-            encoder = replace(encoder, scaling=encoder.scaling or scaling)
-            return replace(encoder, integer=integer)
-        case Category() if integer:
-            raise DataError(
-                f"{table.origin}: column {name!r} is categorical and would be one-hot encoded, but "
-                "the network takes integers; write its values as integers, or list it in 'exclude'"
-            )
-        case Category():
-            kept = encoder.max_categories or columns.max_categories
-            return replace(encoder, max_categories=kept)
-    return encoder
-
-
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
     """Return the only target, for the encoder of a column that needs it.
 
@@ -215,7 +172,7 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
     """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        why = f"but there are {len(found)}" if found else "which sequences and windows do not have"
         problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
@@ -223,9 +180,14 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:
     """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    return times(table, name, date_form(name, columns))
+
+
+def date_form(name: str | None, columns: Columns) -> Form | None:
+    """Return how the encoder of a column reads dates; None if it has none that does."""
     if name not in columns.columns:
-        return times(table, name)
+        return None
     from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
 
     encoder = columns.columns[name]
-    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
+    return encoder.form if isinstance(encoder, Date) else None

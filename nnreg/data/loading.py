@@ -13,7 +13,7 @@ import numpy as np
 from nnreg._utils.remote import local_path
 from nnreg._utils.secret_text import START, reveal
 from nnreg.data.files import Files, digest_of, regular_files, suffix_within
-from nnreg.data.fitting import fit_preprocessing, times_of
+from nnreg.data.fitting import date_form, fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
@@ -239,7 +239,8 @@ def split_table(
     if window is None:
         table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
     else:
-        table, targets = as_windows(table, window, targets), _names(target_columns)
+        form = date_form(window.order, columns)
+        table, targets = as_windows(table, window, targets, form=form), _names(target_columns)
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too

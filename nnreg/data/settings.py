@@ -105,9 +105,9 @@ class Sequences(Configurable):
 class Window(Configurable):
     """How rows of a time series become examples: a window of the past, and what comes after it.
 
-    Rows are sorted by the column `order`, of numbers or ISO dates, within each value of the column
-    `group`; without `order`, they are in the order of the file, or of `data.split.order`. An
-    example is `length` consecutive rows. Its target is the value of the target column in each of
+    Rows are sorted by the column `order`, of numbers or dates, within each value of the column
+    `group`; without `order`, they are in the order of the file, or of `data.split.order`. Dates are
+    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length` consecutive rows. Its target is the value of the target column in each of
     the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
     values of the first row, then of the next. Examples begin `stride` rows after each other.
 
@@ -171,7 +171,11 @@ class Columns(Configurable):
     By default, `inputs` are all columns except the target and those in `exclude`. An object gives
     the network several inputs, each of one or more columns, which its layers read by name; all of
     them are in memory. `columns` gives the encoder of a column, such as `number` or `category`,
-    instead of inferring it from the values.
+    instead of inferring it from the values. Of columns that it does not list, numbers have the
+    encoder `numbers`, such as `piecewise_linear`, and texts the encoder `categories`, such as
+    `index`, except for arrays and for integers of a network that takes integers; by default,
+    these are `number` and `category`.
+
     By default, `missing` values are refused in the training split, and imputed in other rows, with
     a warning: they are replaced by the mean or the most frequent category of the training split.
     `refuse` refuses them everywhere, `impute` imputes them everywhere; with `indicate`, missing is
@@ -204,6 +208,8 @@ class Columns(Configurable):
     inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
     columns: dict[str, Encoder] = field(default_factory=dict)
+    numbers: Encoder | None = None
+    categories: Encoder | None = None
     missing: Missing | None = None
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
@@ -224,6 +230,7 @@ class Columns(Configurable):
         unused = [name for name in self.listed or () if self.groups and name in self.exclude]
         if unused:
             raise ValueError(f"{unused[0]!r} is an input and in 'exclude'; remove one of them")
+        self._check_encoders()
         if self.sample_weights in (self.listed or ()):
             raise ValueError(
                 f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
@@ -242,6 +249,17 @@ class Columns(Configurable):
     def windows(self) -> Window | None:
         """The setting of windows, with the column by which rows are sorted."""
         return self.window
+
+    def _check_encoders(self) -> None:
+        for key, encoder, takes in (
+            ("numbers", self.numbers, "numbers"),
+            ("categories", self.categories, "text"),
+        ):
+            if encoder is not None and encoder.takes != takes:
+                raise ValueError(
+                    f"{key}: its encoder takes {encoder.takes}, but these columns have {takes}; "
+                    "choose another one, or list single columns in 'columns'"
+                )
 
     def _check_sequences(self) -> None:
         several = self.sequences if isinstance(self.sequences, dict) else {}

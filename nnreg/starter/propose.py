@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from nnreg._types import Shape
 from nnreg._utils.formatting import counted
 from nnreg._utils.remote import is_remote, local_path
 from nnreg._utils.suggestions import suggest
@@ -16,7 +18,7 @@ from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.files import matching_paths
 from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.data.target_fitting import TargetColumns
-from nnreg.errors import DataError, UsageError
+from nnreg.errors import DataError, NnregWarning, UsageError
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.source import Source
 from nnreg.model.model import Model
@@ -26,9 +28,11 @@ from nnreg.spec import jsonc
 from nnreg.spec.compose import literal, replace_texts
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
-from nnreg.starter.column_summary import ColumnFacts, markers, summarize_columns
+from nnreg.starter.column_facts import ColumnFacts, facts_of_columns, markers
+from nnreg.starter.comments import comments_of
 from nnreg.starter.draft import SpecDraft
 from nnreg.starter.images import image_options, names_images, table_of_images
+from nnreg.starter.network_plan import NetworkPlan
 from nnreg.starter.text_form import text_form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
@@ -68,6 +72,46 @@ class SpecProposal:
         return jsonc.dumps(tree, self.comments)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A data file with the draft of a spec for it, from which specs with other networks follow.
+
+    `path` is where it was read, `address` that of a remote file.
+    """
+
+    path: Path
+    address: str
+    source: Any
+    why_source: Sequence[str]
+    table: Table
+    columns: Mapping[str, ColumnFacts]
+    draft: SpecDraft
+    why: str
+    registry: Registry
+
+    def proposal(
+        self, directory: str | os.PathLike[str], plan: NetworkPlan | None = None
+    ) -> SpecProposal:
+        """Return the spec to be saved in a directory, by default with the plan of the draft."""
+        draft, path = self.draft, self.address or os.path.relpath(self.path, directory)
+        for split in draft.splits():
+            tree = draft.tree(self.source, path, split, plan or draft.plan)
+            if model := _model(tree, self.table, self.registry):
+                break
+        else:  # pragma: no cover - without a split, all rows are for training
+            raise AssertionError("the last split holds out no rows")
+        size = f"{counted(draft.target.rows, 'row')} and {counted(len(self.columns), 'column')}"
+        about = f"{self.path.name} has {size}."
+        comments = {"$": f"{about} `nnreg show NAME` describes the components named here."}
+        comments |= comments_of(draft, tree, self.why, cast(Shape, model.network.input_shape))
+        if self.why_source:
+            comments["$.data.source"] = "\n".join(self.why_source)
+        inputs = tuple(one.name for one in draft.inputs)
+        return SpecProposal(
+            tree, comments, draft.target.name, self.why, self.columns, inputs, draft.excluded
+        )
+
+
 def propose(
     data: str | os.PathLike[str],
     target: str | None = None,
@@ -81,37 +125,27 @@ def propose(
     `DataError` for a file that cannot be read or has no usable columns, `UsageError` for a
     target that is not a column.
     """
+    return examine(data, target, registry=registry).proposal(directory)
+
+
+def examine(
+    data: str | os.PathLike[str], target: str | None = None, *, registry: Registry | None = None
+) -> Examined:
+    """Return a data file with the draft of a spec; see `propose`."""
     named, registry = os.fspath(data), registry or installed()
     remote = is_remote(named)
     path = local_path(named, Path()) if remote else table_of_images(Path(named))
     source, table, why_source = _read(path, registry)
-    columns = summarize_columns(table)
+    columns = facts_of_columns(table)
     found, why = _target(columns, target, table.origin)
-    if found.missing:
-        raise DataError(
-            f"{path}: the target {found.name!r} is missing in {found.missing:,} of {found.rows:,} "
-            "rows; remove these, or choose another column with --target"
-        )
     excluded = _excluded(columns, found)
-    inputs = tuple(name for name in columns if name != found.name and name not in excluded)
+    inputs = [one for name, one in columns.items() if name != found.name and name not in excluded]
     if not inputs:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
-    relative_path = named if is_remote(named) else os.path.relpath(path, directory)
-    chosen = [columns[name] for name in inputs]
-    draft = SpecDraft(found, chosen, excluded, _time_column(table, columns))
-    for split in draft.splits():
-        tree = draft.tree(source, relative_path, split)
-        if _split_works(tree, table, registry):
-            break
-    size = f"{counted(found.rows, 'row')} and {counted(len(columns), 'column')}"
-    comments = {
-        "$": f"{path.name} has {size}. `nnreg show NAME` describes the components named here."
-    }
-    comments |= draft.comments(tree, why)
-    if why_source:
-        comments["$.data.source"] = "\n".join(why_source)
-    return SpecProposal(tree, comments, found.name, why, columns, inputs, excluded)
+    draft = SpecDraft(found, inputs, excluded, _time_column(table, columns))
+    address = named if remote else ""
+    return Examined(path, address, source, why_source, table, columns, draft, why, registry)
 
 
 def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
@@ -136,9 +170,9 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
         options, reasons = image_options(path, {"type": "images", "table": options}, registry)
         return options, table_with(), reasons
     if name in TEXT_SOURCES:
-        columns = summarize_columns(table)
+        columns = facts_of_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):
-            other = summarize_columns(again := table_with(decimal=","))
+            other = facts_of_columns(again := table_with(decimal=","))
             if _count_numeric(other) > _count_numeric(columns):
                 options["decimal"], table, columns = ",", again, other
         if found := markers(columns):
@@ -212,19 +246,22 @@ def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[s
     return {one.name: one.why_not_input for one in others if one.why_not_input}
 
 
-def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> bool:
-    """Return True if the split works: a rare class may be missing from one of the splits."""
+def _model(tree: Mapping[str, Any], table: Table, registry: Registry) -> Model | None:
+    """Return the model of a spec; None if its split fails, as a class may be missing from one."""
     document = read_spec(tree, registry=registry)
     data, spec = document.spec.data, document.spec
     assert data is not None  # a proposal has it
     loss = spec.loss
     classification = isinstance(loss, Loss) and (loss.classification or loss.takes_labels)
     target = TargetColumns(data.targets, "all" if classification else "none")
-    try:
-        preprocessing, splits = split_table(
-            table, [target], data, data.split, spec.seed, integer_inputs=(),
-        )  # fmt: skip
-        attach_data(Model(document, preprocessing), splits)
-    except DataError:
-        return False
-    return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NnregWarning)  # a run says it
+        try:
+            preprocessing, splits = split_table(
+                table, [target], data, data.split, spec.seed, integer_inputs=(),
+            )  # fmt: skip
+            model = Model(document, preprocessing)
+            attach_data(model, splits)
+        except DataError:
+            return None
+    return model

@@ -13,7 +13,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.data.spacing import Spacing, spacing_of, spacing_of_numbers
 from nnreg.errors import DataError
-from nnreg.starter.column_summary import ColumnFacts
+from nnreg.starter.column_facts import ColumnFacts
 from nnreg.tables.columns import categorical
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table

@@ -17,7 +17,7 @@ from nnreg._utils.os_errors import explain_os_error
 from nnreg.builtin.sources.delimited import COMMENTS, DELIMITERS, SEPARATOR, Csv, Tsv
 from nnreg.builtin.sources.text_file import open_text
 from nnreg.errors import DataError
-from nnreg.starter.column_summary import MISSING_MARKERS
+from nnreg.starter.column_facts import MISSING_MARKERS
 from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import COMMA, DATE, values_among
 

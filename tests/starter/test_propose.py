@@ -21,7 +21,7 @@ def test_the_starter_spec_of_an_example_data_set_learns_it(name, tmp_path):
     target, metric, minimum = MIN_TEST_METRIC[name]
     proposal = propose(MODELS / name)
     assert proposal.target == target
-    nnreg.run(proposal.tree, out=tmp_path / "run")
+    nnreg.run(proposal.tree, overrides=["data.split.test=0.2"], out=tmp_path / "run")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["test"][metric] >= minimum
 
@@ -95,25 +95,31 @@ class TestTarget:
     @pytest.mark.parametrize(
         ("target", "message"),
         [
-            ("gaps", "the target 'gaps' is missing in 1 of 30 rows; remove these, or choose"),
             ("same", "'same' cannot be predicted: it always has the same value"),
             ("name", "'name' cannot be predicted: it differs in each row"),
             ("id", "'id' cannot be predicted: it numbers the rows"),
         ],
     )
     def test_one_that_cannot_be_predicted_is_refused(self, table, target, message):
-        gaps, names = ["", *repeated(29, "u", "v")], [f"n{i}" for i in range(30)]
-        columns = {"gaps": gaps, "same": [1] * 30, "name": names, "id": range(30)}
+        columns = {"same": [1] * 30, "name": [f"n{i}" for i in range(30)], "id": range(30)}
         columns["x"] = rng().normal(size=30)
         with pytest.raises(DataError, match=message):
             table(columns, target)
+
+    @pytest.mark.filterwarnings("ignore:.*dropped 1 of 30 rows")
+    def test_rows_without_a_target_are_left_out(self, table):
+        columns = {"gaps": ["", *repeated(29, "u", "v")], "x": rng().normal(size=30)}
+        proposal = table(columns, "gaps")
+        assert proposal.tree["data"]["missing_target"] == "drop"
+        comment = proposal.comments["$.data.missing_target"]
+        assert comment == "Leaves out 1 row without a target."
 
 
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
         ("nowhere.csv", None, DataError, "cannot read the data: No such file"),
-        ("data.xlsx", b"", UsageError, "this name; expected a directory of images, or -"),
+        ("data.docx", b"", UsageError, "this name; expected a directory of images, or -"),
         ("data", b"", UsageError, "no source reads files of this name"),
         ("data.csv", b"", DataError, "the file is empty"),
         ("data.csv", b"a,b\n", DataError, "no rows"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.starter.column_summary import summarize_columns
+from nnreg.starter.column_facts import facts_of_columns
 from nnreg.starter.series import propose_series
 from nnreg.tables.convert import table_of
 
@@ -21,7 +21,7 @@ def sales(count=ROWS, seed=0):
 
 def proposed(target="sales", **columns):
     table = table_of(columns)
-    return propose_series(table, summarize_columns(table), target)
+    return propose_series(table, facts_of_columns(table), target)
 
 
 def test_days_have_windows_of_two_weeks():

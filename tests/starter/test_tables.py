@@ -31,7 +31,8 @@ class TestUnusualTables:
         )
         assert proposal.tree["data"]["missing"] == "indicate"
         assert "2 missing values" in proposal.comments["$.data.missing"]
-        assert "An example is 5 numbers" in proposal.comments["$.model"]
+        about = "21 numbers: numbers with their bins, categories one-hot encoded and which values"
+        assert about in proposal.comments["$.model"]
 
     @pytest.mark.parametrize("count", [1, 2, 3, 9, 10, 39])
     @pytest.mark.parametrize("target", ["categories", "numbers"])
@@ -133,7 +134,7 @@ class TestUnusualTables:
         columns = {"on": days, "x": rng().normal(size=60), "y": repeated(60, "a", "b")}
         comment = table(columns).comments["$.data.split"]
         split = json.loads(comment.partition("To hold out the latest rows instead: ")[2])
-        assert split == {"validation": 0.15, "test": 0.2, "order": "on"}
+        assert split == {"validation": 0.2, "order": "on"}
         assert nnreg.run(
             read_spec("spec.json", [f"data.split={json.dumps(split)}", "train.epochs=1"])
         )
@@ -247,12 +248,14 @@ class TestManyCategories:
             "y": (value + 0.1 * rng(2).normal(size=count)).round(4),
         }
 
-    def test_the_frequent_ones_are_kept_and_the_others_are_one_category(self, table):
+    def test_each_has_a_vector_and_the_rare_ones_share_one(self, table):
         proposal = table(self.cities())
         assert proposal.inputs == ("city",)
-        assert proposal.tree["data"]["max_categories"] == 50
-        assert "as of city, are one more category" in proposal.comments["$.data.max_categories"]
-        assert "51 numbers" in proposal.comments["$.model"]
+        assert proposal.tree["data"]["columns"] == {"city": {"type": "index", "min_rows": 10}}
+        assert "city: many categories, each a trained" in proposal.comments["$.data.columns"]
+        embedding = {"type": "column_embedding", "units": 8}
+        assert proposal.tree["model"]["layers"][0] == embedding
+        assert "unseen" not in proposal.tree["data"]
 
     def test_they_predict(self, table):
         columns = self.cities()
@@ -268,7 +271,9 @@ class TestManyCategories:
             "name": "holds 200 categories in 600 rows, few of them frequent"
         }
 
-    def test_up_to_fifty_categories_are_all_kept(self, table):
-        names = [f"name {n % 50}" for n in range(600)]
+    @pytest.mark.parametrize("count", [20, 21])
+    def test_up_to_twenty_are_one_hot_encoded(self, table, count):
+        names = [f"name {n % count}" for n in range(600)]
         proposal = table({"name": names, "y": rng(1).normal(size=600)})
-        assert "max_categories" not in proposal.tree["data"]
+        assert ("columns" in proposal.tree["data"]) == (count > 20)
+        assert ("unseen" in proposal.tree["data"]) == (count <= 20)

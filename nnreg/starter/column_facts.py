@@ -1,15 +1,16 @@
-"""A summary of each column of a table, and whether it can be an input or a target."""
+"""What is known of each column of a table, and whether it can be an input or a target."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.starter.network_plan import by_rows
 from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import COMMA, DATE, are_texts
 from nnreg.tables.columns import categorical, column, is_text, numbers
@@ -35,25 +36,29 @@ IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unname
 MIN_ROWS_FOR_IDENTIFIER = 10
 """With fewer rows, distinct values do not imply an identifier."""
 
-MAX_CATEGORIES = 50
-"""The maximum number of categories of an input; each is one-hot encoded as one input."""
+MAX_ONE_HOT = 20
+"""A category of more values has a trained vector for each, instead of an input of its own."""
 
-MIN_CATEGORY_ROWS = 10
+MIN_CATEGORY_ROWS = {1_000: 10, 0: 5}
+"""The least number of rows of a category with a vector of its own, by the number of rows."""
+
 MIN_FREQUENT_ROWS = 0.1
-"""A column with more categories is an input if those with at least `MIN_CATEGORY_ROWS` rows have at
-least the fraction `MIN_FREQUENT_ROWS` of the rows."""
+"""A column with many categories is an input if those with as many rows have at least this fraction
+of all rows."""
+
+MIN_SKEWNESS = 2.0
+"""That of amounts such as incomes, of which a few are far above the others."""
 
 Kind = Literal["arrays", "sequences", "numbers", "categories", "texts", "mixed", "empty"]
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """The summary of a column of `rows` values.
+    """What is known of a column of `rows` values.
 
     `mixed` is text among numbers, and `markers` are these texts. `distinct` is the number of
     distinct values, `missing` the number of missing ones, `smallest` the count of the rarest value;
-    `frequent` is the number of rows with one of the `MAX_CATEGORIES` most frequent categories that
-    have `MIN_CATEGORY_ROWS`;
+    `frequent` is the number of rows of categories that have at least `least`.
     `integers` is True if all are integers. `comma` is set if numbers have one, and whether it is a
     decimal comma; `format` is how numbers with a currency or a unit are written. For arrays, only
     the `shape` of one is known.
@@ -67,6 +72,7 @@ class ColumnFacts:
     smallest: int = 0
     frequent: int = 0
     integers: bool = False
+    skewed: bool = False
     counts_up: bool = False
     dates: bool = False
     comma: Literal["", "decimal", "unclear"] = ""
@@ -98,23 +104,49 @@ class ColumnFacts:
             return "differs in each row, so it only identifies the row"
         if self.counts_up or (self.distinct == known and self._named_as_identifier):
             return "numbers the rows"
-        if self.kind == "categories" and self.distinct > known / 2:
-            return f"holds {self.distinct:,} categories in {known:,} rows"
-        if self.many_categories and self.frequent < MIN_FREQUENT_ROWS * known:
+        if self.kind == "categories" and self._few_frequent:
             return f"holds {self.distinct:,} categories in {known:,} rows, few of them frequent"
         return ""
 
     @property
+    def least(self) -> int:
+        """How many rows a category must have for a vector of its own."""
+        return by_rows(MIN_CATEGORY_ROWS, self.rows)
+
+    @property
+    def _few_frequent(self) -> bool:
+        known = self.rows - self.missing
+        if self.many_categories:
+            return self.frequent < MIN_FREQUENT_ROWS * known
+        return self.distinct > known / 2
+
+    @property
     def many_categories(self) -> bool:
-        """Whether only the most frequent categories become inputs, and the others one more."""
-        return self.kind == "categories" and self.distinct > MAX_CATEGORIES
+        """Whether each category has a trained vector, instead of an input."""
+        return self.kind == "categories" and self.distinct > MAX_ONE_HOT
+
+    @property
+    def refuses_unseen(self) -> bool:
+        """Whether its encoder refuses categories that are not in the training rows by default."""
+        return self.kind == "categories" and not self.many_categories
+
+    @property
+    def encoder(self) -> Any:
+        """Its entry in `data.columns`; None if it needs none."""
+        if self.kind == "texts":
+            return "tf_idf"
+        if self.format:
+            return {"type": "number", "format": self.format}
+        if self.many_categories:
+            return {"type": "index", "min_rows": self.least}
+        return None
 
     @property
     def width(self) -> int:
-        """The number of inputs that the column becomes, one of them for missing values."""
-        width = 1
-        if self.kind == "categories":
-            width = MAX_CATEGORIES + 1 if self.many_categories else self.distinct
+        """The number of inputs that the column becomes, without bins and words of texts."""
+        if self.kind == "texts":
+            return 0
+        width = self.distinct if self.kind == "categories" and not self.many_categories else 1
         return width + (self.missing > 0)
 
     @property
@@ -141,9 +173,9 @@ class ColumnFacts:
         return self.kind == "numbers" and self.integers and (few or self.distinct == 2)
 
 
-def summarize_columns(table: Table) -> dict[str, ColumnFacts]:
-    """Return the summary of each column of a table. Raises `DataError` for an infinite number."""
-    return {name: _summarize(table, name) for name in table.columns}
+def facts_of_columns(table: Table) -> dict[str, ColumnFacts]:
+    """Return what is known of each column of a table. Raises `DataError` for an infinite number."""
+    return {name: _facts(table, name) for name in table.columns}
 
 
 def markers(columns: dict[str, ColumnFacts]) -> list[str]:
@@ -158,7 +190,7 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
     return sorted(found)
 
 
-def _summarize(table: Table, name: str) -> ColumnFacts:
+def _facts(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
     if isinstance(values, Ragged) or is_lists(values):
         return ColumnFacts(name, "sequences", len(values))
@@ -190,7 +222,7 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
         len(values) - len(known),
         len(present),
         min(present.values(), default=0),
-        sum(n for n in sorted(present.values())[-MAX_CATEGORIES:] if n >= MIN_CATEGORY_ROWS),
+        sum(n for n in present.values() if n >= by_rows(MIN_CATEGORY_ROWS, len(values))),
         dates=dates,
         comma=comma,
         markers=not_numbers if mixed else (),
@@ -218,5 +250,13 @@ def _numeric_facts(name: str, values: Array) -> ColumnFacts:
         len(distinct),
         int(counts.min()),
         integers=bool((known == np.floor(known)).all()),
+        skewed=_skewness(known) > MIN_SKEWNESS and bool(known.min() > 0),
         counts_up=len(steps) > 0 and bool((steps == 1).all()),
     )
+
+
+def _skewness(values: Array) -> float:
+    """Return the mean cube of the standardized values."""
+    centered = values - values.mean()
+    deviation = float(centered.std())
+    return float(np.mean((centered / deviation) ** 3)) if deviation else 0.0
