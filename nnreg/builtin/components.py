@@ -275,10 +275,13 @@ KERNELS: Mapping[str, str] = {
 SOURCES: Mapping[str, str] = {
     "csv": "nnreg.builtin.sources.delimited:Csv",
     "tsv": "nnreg.builtin.sources.delimited:Tsv",
+    "json_lines": "nnreg.builtin.sources.json_lines:JsonLines",
+    "sqlite": "nnreg.builtin.sources.sqlite:Sqlite",
     "npz": "nnreg.builtin.sources.arrays:Npz",
     "hdf5": "nnreg.builtin.sources.arrays:Hdf5",
     "idx": "nnreg.builtin.sources.idx:Idx",
     "images": "nnreg.builtin.sources.images:Images",
+    "arrow": "nnreg.builtin.sources.arrow:Arrow",
     "parquet": "nnreg.builtin.sources.parquet:Parquet",
 }
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from nnreg.builtin.sources.delimited import Csv, with_point
+from nnreg.builtin.sources.cell_columns import with_point
+from nnreg.builtin.sources.delimited import Csv
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.columns import categorical, categories_of, column, per_row, single

@@ -135,11 +135,13 @@ def _describe(prepared: PreparedRun) -> None:
     """Print the layers with their shapes and parameters, and the rows of each split."""
     print_lines(f"{prepared.model.document.origin}: valid", "")
     print_text(prepared.model.summary())
-    counts = {name: len(split) for name, split in prepared.splits.items()}
-    names = {name: "training" if name == "train" else name for name in counts}
     data = prepared.model.spec.data
     what = "windows" if data and data.windows else "rows"
-    rows = [f"{count:,} {names[name]} {what}" for name, count in counts.items()]
+    rows = [
+        f"{len(split):,} {'training' if name == 'train' else name} {what}"
+        f"{'' if split.holders is None else ' (out of fold)'}"
+        for name, split in prepared.splits.items()
+    ]
     train = prepared.model.spec.train
     of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
     print_lines(of_fold + ", ".join(rows))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
-import stat
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nnreg._utils.os_errors import explain_os_error
+from nnreg._types import Array
 from nnreg._utils.secret_text import START, reveal, reveal_path
+from nnreg.data.files import Files, digest_of, regular_files, suffix_within
 from nnreg.data.fitting import fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
@@ -23,7 +21,7 @@ from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Fold, Rows, rows_of_splits
+from nnreg.data.split import Fold, Rows, member_of_rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -37,7 +35,6 @@ from nnreg.data.windows import (
 )
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
-from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.names import Entry
 from nnreg.registry.registry import Registry
@@ -54,11 +51,15 @@ from nnreg.tables.table import Table
 
 @dataclass(frozen=True)
 class Splits:
-    """The training rows, and the held-out rows."""
+    """The training rows, and the held-out rows.
+
+    `holders` has for each training row the member of an ensemble that does not train on it.
+    """
 
     train: Table
     validation: Table | None = None
     test: Table | None = None
+    holders: Array | None = None
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
@@ -66,22 +67,31 @@ def source_entry(path: Path, registry: Registry) -> Entry | None:
 
     One that was asked for, as by `--plugin`, precedes the others.
     """
-    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    entries = [
-        entry
-        for entry in registry.loaded("source")
-        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
-    ]
-    return max(entries, key=registry.preferences.asks_for, default=None)
+    for name in _suffix_names(path):
+        entries = [
+            entry
+            for entry in registry.loaded("source")
+            if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
+        ]
+        if entries:
+            return max(entries, key=registry.preferences.asks_for)
+    return None
+
+
+def _suffix_names(path: Path) -> Sequence[str]:
+    """Return what ends with the suffix of a source for a path, in the order of preference."""
+    if not path.is_dir():
+        return (path.name.lower().removesuffix(".gz"),)
+    return (f"/{suffix_within(path)}", "/")
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
     """Read a file, with the columns in `text` as text even if they are numeric.
 
-    Raises `DataError` if there is no file, or the source cannot read it.
+    A pattern is all files that match it. Raises `DataError` if there is none, or the source cannot
+    read one.
     """
-    with readable(path):
-        return concat_chunks(source, path, text)
+    return concat_chunks(Files(source), path, text)
 
 
 class DataReader:
@@ -107,7 +117,7 @@ class DataReader:
         """Return the SHA-256 of the `files` that are read for a path."""
         key = path, tuple(files)
         if key not in self._digests:
-            self._digests[key] = _digest(path, files)
+            self._digests[key] = digest_of(path, files)
         return self._digests[key]
 
     def __enter__(self) -> DataReader:
@@ -118,35 +128,9 @@ class DataReader:
         self._digests.clear()
 
 
-def _digest(path: Path, files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file; for several, the SHA-256 of what `sha256sum` prints."""
-    each = {}
-    for name in files:
-        with name.open("rb") as file:
-            each[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    if list(files) == [path]:
-        return each[path]
-    names = {name: os.path.relpath(name, path.parent) for name in files}
-    listed = "".join(f"{each[name]}  {names[name]}\n" for name in files)
-    return hashlib.sha256(os.fsencode(listed)).hexdigest()
-
-
 def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
     """Yield the rows of a file in chunks; see `read_table`."""
-    with readable(path):
-        for table in source.iter_chunks(path, text):
-            if not isinstance(table, Table):
-                raise Caller(source).error("read", f"returned {describe(table)}; expected a Table")
-            yield table
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Raise the error of a file that cannot be read as `DataError`."""
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
+    return Files(source).iter_chunks(path, text)
 
 
 def data_files(data: Data, directory: Path) -> dict[Path, tuple[str, Sequence[Path]]]:
@@ -177,18 +161,6 @@ def with_secrets(source: Source) -> Source:
         raise DataError(f"data.source: {error}") from error
 
 
-def regular_files(source: Source, path: Path) -> Sequence[Path]:
-    """Return the files that a source reads for a path; see `data_files`."""
-    with readable(path):
-        files = source.files(path)
-    for file in files:
-        with readable(file):
-            regular = stat.S_ISREG(file.stat().st_mode)
-        if not regular:
-            raise DataError(f"{file}: cannot read the data: not a regular file")
-    return files
-
-
 def read_splits(
     data: Data,
     targets: Sequence[TargetColumns],
@@ -198,6 +170,7 @@ def read_splits(
     reader: DataReader,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
@@ -221,6 +194,7 @@ def read_splits(
         seed,
         fold,
         integer_inputs=integer_inputs,
+        members=members,
     )
     text.update(preprocessing.text)
     files = {
@@ -228,7 +202,7 @@ def read_splits(
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
-    held_out = {
+    held_out: dict[str, Any] = {
         name: _with_target(
             as_examples(table, preprocessing, data, with_targets=True),
             preprocessing.target_names,
@@ -248,13 +222,15 @@ def split_table(
     fold: Fold | None = None,
     *,
     integer_inputs: Collection[str],
+    members: int = 1,
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
     `integer_inputs` are the inputs that reach a layer which takes integers. The rows that a `fold`
     holds out are the validation split. If `split.validation` is given, they are the test split
-    instead, and validation is that file, or that fraction of the fold's training rows. The rows of
-    `split.test` are in no fold.
+    instead, and validation is that file, or that fraction of the fold's training rows; they are
+    too, if each of the `members` of an ensemble holds out some. The rows of `split.test` are in no
+    fold.
     """
     targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
@@ -280,11 +256,13 @@ def split_table(
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
+    all_rows = None
     if window is not None and isinstance(table, WindowTable):
         by_time = rows_of_splits(rows_by_time(table, window), split, seed, fold)
         rows = windows_of_splits(table, by_time)
     else:
-        rows = rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
+        all_rows = _rows(table, target_columns, columns, split)
+        rows = rows_of_splits(all_rows, split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -297,7 +275,10 @@ def split_table(
         if isinstance(target, ClassTarget):
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
-    return preprocessing, Splits(**splits)
+    holders = None
+    if split.member_folds and all_rows is not None:
+        holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
+    return preprocessing, Splits(**splits, holders=holders)
 
 
 def _names(targets: Sequence[TargetColumns]) -> tuple[str, ...]:

@@ -37,6 +37,12 @@ class Split(Configurable):
     ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
     validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
     has them.
+
+    With `member_folds`, no rows are set apart for validation: each member of an ensemble holds out
+    a fold of its own of the training rows, and trains on the others. The folds are drawn as those
+    of `train.folds`. The validation metrics are out of fold: each training row is predicted by the
+    member that did not train on it. The ensemble is usually a little better than that, as each row
+    is judged by one member.
     """
 
     validation: Fraction | Text | None = None
@@ -44,8 +50,18 @@ class Split(Configurable):
     stratify: bool = False
     group: Text | None = None
     order: Text | bool = False
+    member_folds: bool = False
 
     def __post_init__(self) -> None:
+        if self.member_folds and self.validation is not None:
+            raise ValueError(
+                "'member_folds' already validates each member on training rows; remove 'validation'"
+            )
+        if self.member_folds and self.order:
+            raise ValueError(
+                "'member_folds' draws rows at random, so that members train on later ones than "
+                "those they hold out; remove it, or 'order'"
+            )
         if self.order and (self.stratify or self.group):
             other = "stratify" if self.stratify else "group"
             raise ValueError(f"'order' already determines the held-out rows; remove {other!r}")
@@ -320,7 +336,7 @@ class Data(Columns):
 
     def _check_window(self) -> None:
         super()._check_window()
-        for name in ("stratify", "group"):
+        for name in ("stratify", "group", "member_folds"):
             if getattr(self.split, name):
                 raise ValueError(f"'window' splits by time, so that 'split' cannot have {name!r}")
         assert self.window is not None  # asked of windows

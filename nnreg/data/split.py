@@ -17,12 +17,22 @@ SPLITS = ("train", "validation", "test")
 
 SPLIT_STREAM = 3
 FOLD = 1
-"""The seeds of random numbers: [seed, SPLIT_STREAM] for splits, with FOLD appended for folds."""
+MEMBER = 2
+"""The seeds of random numbers: [seed, SPLIT_STREAM] for splits, with FOLD appended for folds, and
+MEMBER for those of the members of an ensemble."""
 
 
 def reported_split(available: Container[str]) -> str | None:
     """Return the split to report: test, else validation, else train."""
     return next((name for name in reversed(SPLITS) if name in available), None)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of several folds, counted from 1."""
+
+    number: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Rows:
             raise DataError(f"the split leaves none of {self.count} rows to train on")
         return splits
 
-    def folds(self, count: int, seed: int) -> list[tuple[Array, Array]]:
+    def folds(self, count: int, seed: int, stream: int = FOLD) -> list[tuple[Array, Array]]:
         """Return the training rows and the held-out rows of each fold, in ascending order.
 
         Each row is held out once. With times, the rows are cut into one segment more than there
@@ -70,7 +80,7 @@ class Rows:
             first, *others = _ordered_segments(self.times, ends)
             train = [np.sort(np.concatenate([first, *others[:n]])) for n in range(count)]
             return list(zip(train, others, strict=True))
-        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, FOLD]))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, stream]))
         if self.groups is not None:
             held_out = self._assign_groups(self.groups, [1 / count] * count, rng)
         else:
@@ -149,14 +159,6 @@ class Rows:
         return [np.flatnonzero(split_of[members] == split) for split in range(len(fractions))]
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One of several folds, counted from 1."""
-
-    number: int
-    count: int
-
-
 def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
     """Return the rows of the training split and of each split held out from this table."""
     fractions = {
@@ -164,7 +166,8 @@ def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
         for name in ("validation", "test")
         if isinstance(fraction := getattr(split, name), float)
     }
-    if fold is None and not fractions and (split.group or split.order):
+    nothing = fold is None and not fractions and not split.member_folds
+    if nothing and (split.group or split.order):
         problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
         raise SpecError([Problem("$.data.split", problem)])
     splits = _split_by_fractions(rows, fractions, seed)
@@ -172,7 +175,7 @@ def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
         return splits
     pool = np.delete(np.arange(rows.count), splits.get("test", []))
     train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
-    if split.validation is None:
+    if split.validation is None and not split.member_folds:
         return {"train": pool[train], "validation": pool[held_out]}
     train = pool[train]
     fractions.pop("test", None)
@@ -185,6 +188,14 @@ def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> d
         return {"train": np.arange(rows.count)}
     names = ["train", *fractions]
     return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
+
+
+def member_of_rows(rows: Rows, members: int, seed: int) -> Array:
+    """Return for each training row the member of an ensemble that holds it out, from 0."""
+    holders = np.empty(rows.count, np.intp)
+    for member, (_, held_out) in enumerate(rows.folds(members, seed, MEMBER)):
+        holders[held_out] = member
+    return holders
 
 
 def _ordered_segments(times: Array, ends: Array) -> list[Array]:

@@ -100,3 +100,22 @@ def sample_weights(table: Table, name: str) -> Array:
         what = "a missing value" if np.isnan(found[row]) else f"{found[row]:g}"
         raise DataError(f"{table.location(row, name)}: found {what}, expected a weight >= 0")
     return found
+
+
+def weights_of_members(weights: Array | None, holders: Array, members: int) -> Array:
+    """Return the weight of each training row for each member, `(rows, members)`.
+
+    It is 0 for the member that holds the row out, by `holders`. The others have a mean of 1 for
+    each member; without `weights`, all are equal.
+    """
+    own = np.ones(len(holders)) if weights is None else weights
+    found = own[:, None] * (holders[:, None] != np.arange(members))
+    means = mean_and_deviation(found)[0]
+    if not means.all():
+        member = int(np.argmin(means))
+        raise DataError(
+            f"every row that member {member} of the ensemble trains on has weight 0; give more "
+            "rows a positive weight, or remove data.split.member_folds"
+        )
+    result: Array = found / means
+    return result

@@ -16,7 +16,7 @@ class Source(Component):
     kind = "source"
     suffixes: ClassVar[tuple[str, ...]] = ()
     """The lowercase file name extensions by which `nnreg init` recognizes the format; "/" for
-    directories."""
+    directories, "/.parquet" for those whose files have that one."""
 
     def read(self, path: Path) -> Table:
         """Return the columns of a file. Raises `DataError` for a file that it cannot read."""

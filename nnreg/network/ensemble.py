@@ -26,7 +26,7 @@ from nnreg.network.parameters import (
     total_size,
     within_member,
 )
-from nnreg.network.stacked import Stacked, stackable
+from nnreg.network.stacked import Stacked, stackable, sum_of_members
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 
@@ -160,7 +160,7 @@ class Ensemble(Network):
         else:
             y, backward_fn = self._one_by_one(x, context)
 
-        def backward(dy: Array) -> Array | None:
+        def backward(dy: Array) -> Any:
             return backward_fn(np.ascontiguousarray(dy.swapaxes(0, 1)))
 
         return y.swapaxes(0, 1), backward
@@ -172,10 +172,12 @@ class Ensemble(Network):
         shape = self.members, *passes[0][0].shape
         scores = np.stack([y for y, _ in passes], out=context.empty(shape))
 
-        def backward(dy: Array) -> Array | None:
+        def backward(dy: Array) -> Any:
             found = [backward_fn(own) for (_, backward_fn), own in zip(passes, dy, strict=True)]
             gradients = [dx for dx in found if dx is not None]
-            return np.sum(gradients, axis=0) if gradients else None
+            if gradients and isinstance(gradients[0], dict):  # of several inputs
+                return sum_of_members({n: [dx[n] for dx in gradients] for n in gradients[0]})
+            return sum_of_members(gradients) if gradients else None
 
         return scores, backward
 
@@ -192,12 +194,15 @@ class Ensemble(Network):
         return flat_inputs([self._averages[name](y) for name, y in named.arrays.items()])
 
     def members_outputs(self, z: Array) -> Any:
-        """Return the outputs of each member, `(rows, members, ...)`; several are by name."""
-        rows = len(z)
-        y = super().outputs(z.reshape(rows * self.members, *self.output_shape))
+        """Return the outputs of each member, `(rows, members, ...)`; several are by name.
+
+        `z` may be the scores of some members only.
+        """
+        rows, members = z.shape[:2]
+        y = super().outputs(z.reshape(rows * members, *self.output_shape))
 
         def unfold(one: Array) -> Array:
-            return one.reshape(rows, self.members, *one.shape[1:])
+            return one.reshape(rows, members, *one.shape[1:])
 
         return y.each(unfold) if isinstance(y, NamedArrays) else unfold(y)
 

@@ -61,14 +61,24 @@ class Stacked:
         x = x.each(self._repeat) if isinstance(x, NamedArrays) else self._repeat(x)
         y, backward_fn = chain(self._steps, x)
 
-        def backward(dy: Array) -> Array | None:
+        def backward(dy: Array) -> Any:
             dx = backward_fn(dy)
-            return None if dx is None else dx.sum(axis=0)
+            return None if dx is None else sum_of_members(dx)
 
         return y, backward
 
     def _repeat(self, x: Array) -> Array:
         return np.broadcast_to(x, (self._members, *x.shape))
+
+
+def sum_of_members(gradients: Any) -> Any:
+    """Return the gradient of what all members read, from an array or a list of that of each.
+
+    Those of several inputs are in a dictionary, by name.
+    """
+    if isinstance(gradients, dict):
+        return {name: np.sum(one, axis=0) for name, one in gradients.items()}
+    return np.sum(gradients, axis=0)
 
 
 class _OneByOne:

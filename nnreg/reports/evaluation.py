@@ -50,6 +50,7 @@ def compare_with_baseline(results: SplitPredictions) -> str:
 def _rows_text(results: SplitPredictions) -> str:
     """Return on what a network is evaluated: `30 test rows`, of which each may have several."""
     rows, count = f"{results.rows:,} {SPLIT_ROWS[results.split]}", results.count
+    rows += ", out of fold" if results.out_of_fold else ""
     return rows if count == results.rows else f"{count:,} predictions for {rows}"
 
 

@@ -22,6 +22,7 @@ from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
 from nnreg.tables.windows import Windows
+from nnreg.training.ensemble import predict_examples
 
 MAX_ENCODED = 6
 """The most numbers that are shown of a value that cannot be converted back."""
@@ -55,6 +56,8 @@ class SplitPredictions(HeldOut):
     """The shape of a prediction that is an array of numbers, all of the same target."""
     verdict: Mapping[str, Any] = field(default_factory=dict)
     """The comparison of numbers with the best constant prediction, as in `summary.json`."""
+    out_of_fold: bool = False
+    """Whether each row is predicted by the member of an ensemble that did not train on it."""
 
     @property
     def count(self) -> int:
@@ -146,7 +149,7 @@ def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     compared = {name: output for name, output in model.outputs.items() if output.predicts}
     if not compared:
         return {}
-    found = model.inference_network.predict(prepared.reported[1].x)
+    found = predict_examples(model.inference_network, prepared.reported[1])
     return {
         name: _predictions_of(prepared, output, output.of(found))
         for name, output in compared.items()
@@ -192,6 +195,7 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
         lengths=lengths,
         shape=shape,
         verdict=verdict,
+        out_of_fold=examples.holders is not None,
     )
 
 

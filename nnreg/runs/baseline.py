@@ -19,6 +19,7 @@ from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.outputs import Output
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.padded import Padded, points_like, points_of
+from nnreg.training.ensemble import predict_examples
 from nnreg.training.evaluation import metric_value
 
 
@@ -119,7 +120,7 @@ def _verdict(
         value = metrics[name]
     else:
         name = f"{output.name} {own}".strip()
-        y = output.of(prepared.model.inference_network.predict(examples.x))
+        y = output.of(predict_examples(prepared.model.inference_network, examples))
         value = _value(metric, output, y, targets)
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline

@@ -135,7 +135,8 @@ def _validation_seconds(trainer: Trainer) -> float:
     rows = np.arange(min(SAMPLE_ROWS, len(examples)))
     x = examples.x.select(rows) if isinstance(examples.x, LazyArray) else examples.x[rows]
     targets, raw_targets = examples.targets[rows], examples.raw_targets[rows]
-    sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets)
+    holders = None if examples.holders is None else examples.holders[rows]
+    sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets, holders=holders)
     began = time.perf_counter()
     with trainer.blas_threads():
         trainer.evaluation.evaluate(trainer.network, sample, reproducible=trainer.reproducible)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from nnreg._types import Array
 from nnreg.data.loading import DataReader, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
 from nnreg.data.settings import INPUTS, Columns, Split
 from nnreg.data.split import Fold, reported_split
+from nnreg.data.weights import weights_of_members
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.layer import LayerEntry
@@ -24,6 +26,7 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import LazyArray, iter_chunks
+from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Examples
@@ -127,8 +130,23 @@ def attach_data(model: Model, splits: Splits) -> PreparedRun:
         for table in (splits.validation, splits.test)
     )
     tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    if splits.holders is not None:
+        train, validation = _out_of_fold(model, train, splits.holders)
+        tables["validation"] = splits.train
     bare = {name: replace(table, columns={}) for name, table in tables.items() if table is not None}
     return PreparedRun(model, train, validation, test, bare)
+
+
+def _out_of_fold(model: Model, train: Examples, holders: Array) -> tuple[Examples, Examples]:
+    """Return training rows with their weights for each member, and the same ones for validation."""
+    if model.evaluation.points(train.targets) is not None:
+        problem = "the target has a value per step, but needs one per row; use validation instead"
+        raise SpecError([Problem("$.data.split.member_folds", problem)])
+    model.evaluation.require_independent()
+    assert not isinstance(train.weights, Padded)  # those of a target per step are
+    weights = weights_of_members(train.weights, holders, model.network.members)
+    validation = replace(train, weights=None, holders=holders)
+    return replace(train, weights=as_type(weights, model.network.dtype)), validation
 
 
 def _examples(
@@ -167,6 +185,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         _fold(spec),
         reader or DataReader(),
         integer_inputs=integer_inputs(spec.model.layers, spec.data.groups, spec.several),
+        members=spec.model.members,
     )
 
 
@@ -199,6 +218,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         spec.seed,
         _fold(spec),
         integer_inputs=integer_inputs(spec.model.layers, columns.groups, spec.several),
+        members=spec.model.members,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
 from nnreg.data.settings import Data, Sequences, Split, Text, Window
+from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
@@ -98,6 +99,12 @@ class Spec(Configurable):
 
     def __post_init__(self) -> None:
         _ = self.outputs  # raises SpecError
+        if self.data and self.data.split.member_folds and self.model.members < 2:
+            problem = (
+                "each member of an ensemble holds out a fold of its own; set model.members to 2 or "
+                'more, or use "validation" instead'
+            )
+            raise SpecError([Problem("$.data.split.member_folds", problem)])
 
     @functools.cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:

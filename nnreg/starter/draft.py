@@ -24,6 +24,9 @@ RARE = 0.2
 EMBEDDING_UNITS = 8
 """The length of the vector of a category."""
 
+MIN_HELD_OUT = 10
+"""With fewer rows, none are held out."""
+
 MANY_ROWS = 20_000
 """With as many, a test split costs little."""
 
@@ -95,13 +98,14 @@ class SpecDraft:
         yield {}
 
     def _fractions(self) -> Iterable[dict[str, Any]]:
+        test = {"test": 0.1} if self.rows >= MANY_ROWS else {}
         if self.arrays and self.rows >= 40:
             yield {"validation": 0.15, "test": 0.2}
-        elif self.rows >= MANY_ROWS:
-            yield {"validation": 0.1, "test": 0.1}
+        elif self.rows >= MIN_HELD_OUT and self.plan.members > 1:
+            yield {"member_folds": True, **test}
         elif self.rows >= 100:
-            yield {"validation": 0.1}
-        if self.rows >= 10:
+            yield {"validation": 0.1, **test}
+        if self.rows >= MIN_HELD_OUT:
             yield {"validation": 0.2}
 
     def tree(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import os
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from nnreg._types import Shape
 from nnreg._utils.formatting import counted
-from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
+from nnreg.data.files import matching_paths
 from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import DataError, NnregWarning, UsageError
@@ -33,10 +31,11 @@ from nnreg.starter.column_facts import ColumnFacts, facts_of_columns, markers
 from nnreg.starter.comments import comments_of
 from nnreg.starter.draft import SpecDraft
 from nnreg.starter.network_plan import NetworkPlan
+from nnreg.starter.redundant import redundant_columns
+from nnreg.starter.text_form import text_form
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
-
-DELIMITERS = ",;\t|"
 
 TEXT_SOURCES = ("csv", "tsv")
 """The sources that read text."""
@@ -83,6 +82,7 @@ class Examined:
     columns: Mapping[str, ColumnFacts]
     draft: SpecDraft
     why: str
+    why_source: Sequence[str]
     registry: Registry
 
     def proposal(
@@ -100,6 +100,8 @@ class Examined:
         about = f"{self.path.name} has {size}."
         comments = {"$": f"{about} `nnreg show NAME` describes the components named here."}
         comments |= comments_of(draft, tree, self.why, cast(Shape, model.network.input_shape))
+        if self.why_source:
+            comments["$.data.source"] = "\n".join(self.why_source)
         inputs = tuple(one.name for one in draft.inputs)
         return SpecProposal(
             tree, comments, draft.target.name, self.why, self.columns, inputs, draft.excluded
@@ -127,28 +129,35 @@ def examine(
 ) -> Examined:
     """Return a data file with the draft of a spec; see `propose`."""
     path, registry = Path(data), registry or installed()
-    source, table = _read(path, registry)
+    source, table, why_source = _read(path, registry)
     columns = facts_of_columns(table)
     found, why = _target(columns, target, table.origin)
     excluded = _excluded(columns, found)
+    left = [name for name in columns if name != found.name and name not in excluded]
+    excluded = {**redundant_columns(table, columns, found.name, left), **excluded}
     inputs = [one for name, one in columns.items() if name != found.name and name not in excluded]
     if not inputs:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
     draft = SpecDraft(found, inputs, excluded, _time_column(table, columns))
-    return Examined(path, source, table, columns, draft, why, registry)
+    return Examined(path, source, table, columns, draft, why, why_source, registry)
 
 
-def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
-    """Return the source of a file for a spec, and its table, with markers as missing values."""
+def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
+    """Return the source of a file for a spec, its table, and the reasons for the source's options.
+
+    Markers of missing values are such in the table.
+    """
     name = _source(path, registry)
     options: dict[str, Any] = {"type": name}
 
     def table_with(**more: Any) -> Table:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
+    reasons: Sequence[str] = ()
     if name in TEXT_SOURCES:
-        options |= _text_options(path, name)
+        form = text_form(matching_paths(path)[0], name)
+        options, reasons = options | form.options, form.reasons
     table = table_with()
     if name in TEXT_SOURCES:
         columns = facts_of_columns(table)
@@ -159,7 +168,7 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
         if found := markers(columns):
             options["missing"] = [*Csv.missing, *found]
             table = table_with()
-    return options if len(options) > 1 else name, table
+    return options if len(options) > 1 else name, table, reasons
 
 
 def _count_numeric(columns: Mapping[str, ColumnFacts]) -> int:
@@ -174,52 +183,11 @@ def _source(path: Path, registry: Registry) -> str:
     if entry := source_entry(path, registry):
         return registry.reference(entry)
     sources = [one.cls for one in registry.loaded("source") if issubclass(one.cls, Source)]
-    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
+    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes if suffix[0] != "/"})
     raise UsageError(
         f"{path}: no source reads files of this name; expected a directory of images, or "
         f"{', '.join(suffixes)}"
     )
-
-
-def _text_options(path: Path, name: str) -> dict[str, Any]:
-    """Return the encoding and delimiter of a file, where they differ from the defaults."""
-    options = {}
-    if (encoding := _encoding(path)) != Csv.encoding:
-        options["encoding"] = encoding
-    if name == "csv":
-        with _bytes_of(path) as file:
-            line = file.readline(100_000).decode("latin-1")
-        if (delimiter := max(DELIMITERS, key=line.count)) != Csv.delimiter:
-            options["delimiter"] = delimiter
-    return options
-
-
-def _encoding(path: Path) -> str:
-    """Return the encoding of a text file: UTF-8 if it is valid, else one of spreadsheets."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with _bytes_of(path) as file:
-        block = file.read(2**20)
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        try:
-            while block:
-                decoder.decode(block)
-                block = file.read(2**20)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
-
-
-@contextmanager
-def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that may be compressed. Raises `DataError` if it cannot be read."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opened(path, "rb") as file:
-            yield cast(IO[bytes], file)
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
 def _target(
@@ -252,9 +220,13 @@ def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
     """Return the first column of dates or times that a split can order by, or an empty string."""
     for one in columns.values():
         with suppress(DataError):
-            if one.dates and len(times(table, one.name)):
+            if one.entry and one.dates and len(times(table, one.name, _form(one))):
                 return one.name
     return ""
+
+
+def _form(dates: ColumnFacts) -> Form:
+    return Form(format=dict(dates.entry or {}).get("format"))
 
 
 def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:
@@ -280,7 +252,8 @@ def _model(tree: Mapping[str, Any], table: Table, registry: Registry) -> Model |
         warnings.simplefilter("ignore", NnregWarning)  # a run says it
         try:
             preprocessing, splits = split_table(
-                table, [target], data, data.split, spec.seed, integer_inputs=(),
+                table, [target], data, data.split, spec.seed, members=spec.model.members,
+                integer_inputs=(),
             )  # fmt: skip
             model = Model(document, preprocessing)
             attach_data(model, splits)

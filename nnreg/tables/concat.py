@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -54,11 +55,11 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
     chunks = iter(source.iter_chunks(path, text))
     table = next(chunks)
     columns: dict[str, _Buffer] = {}
+    parts = [_part(table)]
     for chunk in chunks:
         if not columns:
             columns = {name: _growing_column(column) for name, column in table.columns.items()}
-            lines = [table.line_numbers]
-        lines.append(chunk.line_numbers)
+        parts.append(_part(chunk))
         for name, column in chunk.columns.items():
             values = column if isinstance(column, Ragged) else materialize(column)
             columns[name] = buffer = _buffer_for(columns[name], values)
@@ -70,8 +71,70 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
-    joined_lines = _concat_line_numbers(lines)
-    return Table(joined, table.origin, joined_lines, missing_texts=table.missing_texts), mixed
+    return _located(joined, parts, str(path), table.missing_texts), mixed
+
+
+def require_columns(
+    found: Collection[str], names: Collection[str], origin: str, first: str
+) -> None:
+    """Raise `DataError` if a file has other columns than the `first` one of its table."""
+    for name in names:
+        if name not in found:
+            raise DataError(
+                f"{origin}: no column {name!r}, which {first} has; all files of a table need the "
+                "same columns"
+            )
+    for name in found:
+        if name not in names:
+            raise DataError(
+                f"{origin}: column {name!r} is not in {first}; all files of a table need the same "
+                "columns"
+            )
+
+
+class _Part(NamedTuple):
+    """Where the rows of a chunk are in their file."""
+
+    rows: int
+    origin: str
+    lines: Sequence[int] | Array | None
+    names: Sequence[str] | None
+
+
+def _part(chunk: Table) -> _Part:
+    return _Part(len(chunk), chunk.origin, chunk.line_numbers, chunk.row_names)
+
+
+def _located(
+    columns: Mapping[str, AnyColumn],
+    parts: Sequence[_Part],
+    origin: str,
+    missing_texts: Sequence[str] | None,
+) -> Table:
+    """Return the table of these columns, whose rows are located as those of the chunks are."""
+    names = [one.names for one in parts]
+    return Table(
+        columns,
+        parts[0].origin if len({one.origin for one in parts}) == 1 else origin,
+        _concat_line_numbers([one.lines for one in parts]),
+        row_names=None if None in names else list(itertools.chain(*filter(None, names))),
+        missing_texts=missing_texts,
+        file_starts=_file_starts(parts),
+    )
+
+
+def _file_starts(parts: Sequence[_Part]) -> list[tuple[int, str]]:
+    """Return the first row of each file, and its name; none if all are of one file."""
+    origins = dict.fromkeys(one.origin for one in parts)
+    if len(origins) == 1:
+        return []
+    base = os.path.commonpath([os.path.dirname(origin) for origin in origins])
+    starts: dict[str, int] = {}
+    count = 0
+    for one in parts:
+        starts.setdefault(one.origin, count)
+        count += one.rows
+    return [(start, os.path.relpath(origin, base)) for origin, start in starts.items()]
 
 
 def _size(table: Table) -> int:

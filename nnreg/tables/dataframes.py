@@ -74,7 +74,7 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical | Ragged:
         return np.full(len(values), None, object)
     if types.is_primitive(values.type):
         return plain_values(values.to_numpy(zero_copy_only=False), where)
-    if types.is_string(values.type) or types.is_large_string(values.type):
+    if str(values.type) in ("string", "large_string", "string_view"):
         return plain_values(_objects(values.to_pylist()), where)
     raise DataError(f"{where}: values of type {kind}; expected numbers or text")
 

@@ -23,7 +23,8 @@ class Table:
     the file of an image; both are indexed by row number. `row_numbers` has the row numbers in the
     file if the table has only some of its rows. `fraction_read` is the fraction of the file read up
     to the end of this chunk. `missing_texts` are the texts of a missing value in its cells; None if
-    its cells have no types, and its source has replaced such texts.
+    its cells have no types, and its source has replaced such texts. `file_starts` are the first row
+    and the name of each file, if several make up the table.
 
     A column of sequences is a `Ragged`. If each step was a row of the file, `step_rows` has the row
     numbers of the steps.
@@ -37,6 +38,7 @@ class Table:
     row_names: Sequence[str] | None = None
     missing_texts: Sequence[str] | None = None
     step_rows: Array | None = None
+    file_starts: Sequence[tuple[int, str]] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -50,9 +52,15 @@ class Table:
         return self._file_row(row if self.row_numbers is None else self.row_numbers[row])
 
     def _file_row(self, number: int) -> str:
+        before = [one for one in self.file_starts if one[0] <= number]
+        start, name = before[-1] if before else (0, "")
         if self.row_names is not None:
-            return self.row_names[number]
-        return f"row {number}" if self.line_numbers is None else f"line {self.line_numbers[number]}"
+            label = self.row_names[number]
+        elif self.line_numbers is not None:
+            label = f"line {self.line_numbers[number]}"
+        else:
+            label = f"row {number - start}"
+        return f"{label} of {name}" if name else label
 
     def steps(self, names: Collection[str]) -> Table:
         """Return the table of the steps of these columns of sequences. Raises `DataError`.

@@ -166,6 +166,8 @@ def _layers_after(case: encoders.EncoderCase) -> list[Any]:
         encoded = encoders.encoded_rows(learned, case.column)
         tokens = 1 + max(int(row.max(initial=0)) for row in encoded)
         first = [{"type": "embedding", "vocabulary": tokens, "units": 2}]
+    if learned.index_count is not None:
+        first = ["column_embedding"]
     if learned.makes_sequences:
         return [*first, "global_average_pool"]
     return [*first, *(["flatten"] if len(learned.shape) + len(first) > 1 else [])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,22 @@ from nnreg.interfaces.context import Context
 from nnreg.network.ensemble import Ensemble
 from nnreg.network.network import Network
 from nnreg.training.evaluation import Evaluation, Examples
+
+
+def predict_examples(network: Network, examples: Examples) -> Any:
+    """Return the outputs of a network for examples; out of fold if members hold these out."""
+    if examples.holders is None:
+        return network.predict(examples.x)
+    with network.blas_threads():
+        return network.outputs(_of_holders(network.logits(examples.x), examples))
+
+
+def _of_holders(z: Array, examples: Examples) -> Array:
+    """Return scores `(rows, 1, ...)` of the member that holds out each row; `z` if none does."""
+    if examples.holders is None:
+        return z
+    found: Array = z[np.arange(len(z)), examples.holders][:, None]
+    return found
 
 
 class EnsembleEvaluation(Evaluation):
@@ -76,7 +93,9 @@ class EnsembleEvaluation(Evaluation):
 
     def weighted_losses(self, z: Array, t: Any, weights: Any) -> list[float]:
         """Return the mean over members and examples of loss times weight, of each output."""
-        rows = self._rows(z), self._repeat(t), self._repeat(weights)
+        of_members = isinstance(weights, np.ndarray) and weights.ndim > 1
+        own = self._rows(weights) if of_members else self._repeat(weights)
+        rows = self._rows(z), self._repeat(t), own
         return self._of_member.weighted_losses(*rows)
 
     def weighted_loss(self, z: Array, t: Any, weights: Any) -> float:
@@ -86,13 +105,18 @@ class EnsembleEvaluation(Evaluation):
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return what the record of an epoch has besides the loss, of the mean prediction."""
         assert isinstance(network, Ensemble)
+        if isinstance(examples.weights, np.ndarray) and examples.weights.ndim > 1:
+            examples = replace(examples, weights=examples.weights.mean(axis=1))
         return self._of_mean.record(network.without_activations(), network.mean(z), examples)
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
-        """Return the loss and every metric of the mean of the scores `z` of all members."""
+        """Return the loss and every metric of the mean prediction, given the scores `z`.
+
+        Rows that members hold out are predicted by the one that did not train on them.
+        """
         assert isinstance(network, Ensemble)
         with np.errstate(over="ignore", invalid="ignore"):
-            y = network.mean(z)
+            y = network.mean(_of_holders(z, examples))
         return self._of_mean.evaluate_logits(network.without_activations(), y, examples)
 
     def _rows(self, z: Array) -> Array:

@@ -33,13 +33,16 @@ class Examples:
     outputs. Raw targets are class numbers
     `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
     `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
-    Those of targets per step are `Padded`, with a weight for each step.
+    Those of targets per step are `Padded`, with a weight for each step; those of the members of an
+    ensemble `(examples, members)`. `holders` are for rows that are evaluated out of fold: the
+    member that did not train on each, which alone predicts it.
     """
 
     x: Inputs
     targets: Any
     raw_targets: Any
     weights: Array | Padded | None = None
+    holders: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)

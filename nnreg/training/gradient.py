@@ -26,7 +26,7 @@ from nnreg.network.prediction import CACHED_VALUES
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.windows import Windows
-from nnreg.training.evaluation import Evaluation
+from nnreg.training.evaluation import Evaluation, factors_for
 from nnreg.training.exchange import Exchange, Member
 from nnreg.training.update import chunks_of
 
@@ -176,7 +176,7 @@ class Shard:
             if examples.weights is not None:
                 weights = self._take(examples.weights, rows)
                 loss = self._evaluation.weighted_loss(z, t, weights)
-                dz = self._scaled(dz, (weights * scale).reshape(-1, *[1] * (dz.ndim - 1)))
+                dz = self._scaled(dz, factors_for(weights * scale, dz))
             elif scale != 1:
                 dz = self._scaled(dz, scale)
             backward(dz)

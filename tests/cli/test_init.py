@@ -89,13 +89,21 @@ class TestCommand:
             jsonc.loads((directory / "iris.json").read_text())["$schema"] == "./nnreg.schema.json"
         )
 
-    def test_a_first_line_that_looks_like_a_row_is_reported(self, directory, nnreg):
-        body = "5.1,3.5,a\n" + "".join(f"{i * 0.3:.1f},{i},{'ab'[i % 2]}\n" for i in range(30))
-        (directory / "bare.csv").write_text(body)
+    def test_a_first_line_that_looks_like_a_row_is_one(self, directory, nnreg):
+        body = "".join(f"{i * 0.3:.1f},{i},{'ab'[i % 2]}\n" for i in range(30))
+        (directory / "bare.csv").write_text("5.1,3.5,a\n" + body)
+        code, out, err = nnreg("init", "bare.csv")
+        assert (code, err) == (0, "")
+        assert 'reads it with the source {"type": "csv", "header": false}' in out
+        assert nnreg("validate", "bare.json")[0] == 0
+        (directory / "years.csv").write_text("2019,2020,name\n" + body)
+        assert "column names" not in nnreg("init", "years.csv")[2]
+        assert read_spec("years.json").tree["data"]["source"] == "csv"
+
+    def test_a_first_line_of_values_in_a_short_file_is_reported_once(self, directory, nnreg):
+        (directory / "bare.csv").write_text("5.1,3.5\n1,2\n3,4\n")
         note = nnreg("init", "bare.csv")[2]
         assert note.count("line 1: taken as column names, but '5.1' looks like a value") == 1
-        (directory / "years.csv").write_text(body.replace("5.1,3.5", "2019,2020"))
-        assert "column names" not in nnreg("init", "years.csv")[2]
 
     def test_a_mistyped_target_writes_nothing(self, directory, nnreg):
         code, _, err = nnreg("init", "iris.csv", "--target", "specis")

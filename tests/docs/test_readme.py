@@ -70,7 +70,7 @@ def test_the_example_plugin_is_that_in_the_repository():
 def test_every_command_is_listed():
     with pytest.raises(SystemExit):
         main(["--help"])  # commands are registered on first use
-    assert len(cli.commands) == 20
+    assert len(cli.commands) == 21
     for command in cli.commands:
         assert re.search(rf"`(nnreg )?{command}\b", README), command
 
@@ -78,7 +78,7 @@ def test_every_command_is_listed():
 COUNTS = {
     "activation": (32, "32 activations"),
     "loss": (28, "28 losses"),
-    "layer": (97, "97 layers"),
+    "layer": (99, "99 layers"),
     "optimizer": (18, "18 optimizers"),
     "schedule": (10, "ten learning-rate schedules"),
     "initializer": (15, "15 initializers"),

@@ -41,7 +41,7 @@ def users(name):
     [
         ("strerror", "_utils/os_errors.py"),  # the reason why a file cannot be read or written
         ("difflib", "_utils/suggestions.py"),  # "did you mean"
-        ("file_digest", "data/loading.py"),
+        ("file_digest", "data/files.py"),
     ],
 )
 def test_only_one_module_uses(name, module):

@@ -220,6 +220,27 @@ KINDS = {
         nnreg.Padded(SEQUENCES * (np.arange(6) < LENGTHS[:, None])[..., None], LENGTHS),
         NUMBERS,
     ),
+    "two inputs": (  # read by a layer with parameters and by one without
+        [
+            {**HIDDEN, "inputs": "a", "name": "c"},
+            {"type": "concat", "inputs": ["c", "b"]},
+            ONE_LAST,
+        ],
+        LOSS,
+        {"a": X, "b": X[:, :2]},
+        NUMBERS,
+    ),
+    "two inputs, of tokens": (
+        [
+            {"type": "embedding", "vocabulary": 7, "units": 3, "inputs": "a"},
+            {"type": "flatten", "name": "c"},
+            {"type": "concat", "inputs": ["c", "b"]},
+            ONE_LAST,
+        ],
+        LOSS,
+        {"a": TOKENS, "b": X[:, :2]},
+        NUMBERS,
+    ),
     "labels": (
         [HIDDEN, {"type": "dense", "units": 1, "activation": "sigmoid"}],
         "binary_cross_entropy",

@@ -169,6 +169,16 @@ def rows_of_long_texts(path: Path) -> None:
             file.write(b"%d" % number + b"x" * 100_000 + b"\n")
 
 
+@bomb(".jsonl", "a line of more than 3.1 MB")
+def a_line_of_json_without_end(path: Path) -> None:
+    path.write_bytes(gzip.compress(b'{"a": [' + b"[]," * 100 * 2**20, 1))
+
+
+@bomb(".json", "a list of objects of more than 3.1 MB")
+def a_list_of_objects_without_end(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"[\n" + b"{},\n" * 100 * 2**20, 1))
+
+
 @bomb("-ubyte", rf"an array of the shape \(300000000,\): 600 MB {LARGER}")
 def an_array_of_idx(path: Path) -> None:
     zeros = io.BytesIO()

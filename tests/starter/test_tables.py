@@ -260,7 +260,8 @@ class TestManyCategories:
     def test_they_predict(self, table):
         columns = self.cities()
         proposal = table(columns)
-        model = nnreg.run(proposal.tree)
+        small = ["train.epochs=12", "model.members=2"]
+        model = nnreg.run(proposal.tree, overrides=small)
         targets = np.array(columns["y"], dtype=float)
         assert model.evaluate({"city": columns["city"]}, targets)["r2"] > 0.6
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
-import io
 import itertools
-import math
 import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
 import numpy as np
-from annotated_types import Len
+from annotated_types import Ge, Len
 
 from nnreg._types import Array
 from nnreg._utils import json_text
-from nnreg.builtin.sources.text_file import CountedFile, open_text
+from nnreg._utils.formatting import counted
+from nnreg.builtin.sources.cell_columns import CellColumn, NumpyCells
+from nnreg.builtin.sources.text_file import CountedFile, open_text, undecodable
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.source import Source
-from nnreg.tables.cells import MISSING_TEXTS, parse_number
+from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.column_types import values_among
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
@@ -39,10 +39,13 @@ MIN_BLOCK_LINES, MAX_BLOCK = 100, 2**24
 FIRST_BLOCK = 2**14
 """The characters of the first block, from which the types of columns are inferred."""
 
-COMMA = str.maketrans({",": ".", ".": "?"})
-"""Translates a decimal comma to a point; a number with a point becomes invalid."""
-
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
+
+SEPARATOR = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.I)
+"""The first line of a file for Excel, which names the delimiter."""
+
+COMMENTS = ("#", "%", "//")
+"""What lines of comments begin with."""
 
 MAX_CELL = 2**24
 """The most characters of a cell: a long text, but a quote that is not closed is found soon."""
@@ -53,16 +56,26 @@ csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for al
 class Csv(Source):
     """Comma-separated text with a header line, also compressed with gzip.
 
-    `delimiter` is one character. `missing` lists the texts of missing values. `encoding` is the
-    name of a Python codec, such as `utf-8` (with or without a byte-order mark), `utf-16` or
-    `cp1252`. `decimal` is the decimal mark in numbers. Every row must have as many cells as the
-    header.
+    `delimiter` is one character; a first line `sep=;`, as Excel writes it, names another one.
+    `missing` lists the texts of missing values. `encoding` is the name of a Python codec, such as
+    `utf-8` (with or without a byte-order mark), `utf-16` or `cp1252`. `decimal` is the decimal mark
+    in numbers.
+
+    The header is the first line that is not blank; `skip_lines` leaves out that many lines before
+    it, such as titles. Without a header line, `header` is false, and the columns are called
+    `column_1`, `column_2`, …, or as `names` says. Lines that begin with `comment` are left out.
+    Every row must have as many cells as the header; if every line ends with a delimiter, the empty
+    cell after it is left out.
 
     Options:
         delimiter: the character between cells
         missing: cells that stand for a missing value
         encoding: Python's name of the text encoding
         decimal: the decimal mark in numbers
+        comment: what lines of comments begin with, such as "#"
+        skip_lines: the number of lines before the header that are not read
+        header: whether the first line has the names of the columns
+        names: the names of the columns of a file without a header
     """
 
     suffixes = (".csv", ".txt")
@@ -71,6 +84,10 @@ class Csv(Source):
     missing: tuple[str, ...] = MISSING_TEXTS
     encoding: str = "utf-8"
     decimal: Literal[".", ","] = "."
+    comment: Annotated[str, Len(1)] | None = None
+    skip_lines: Annotated[int, Ge(0)] = 0
+    header: bool = True
+    names: Annotated[tuple[str, ...], Len(1)] | None = None
 
     def __post_init__(self) -> None:
         if self.delimiter in '\r\n"\0':
@@ -79,6 +96,15 @@ class Csv(Source):
             "".encode(self.encoding)
         except (LookupError, ValueError) as error:
             raise ValueError(f"encoding: {error}; expected one such as utf-8") from error
+        if self.comment and self.comment[0] in f'{self.delimiter}\r\n"':
+            raise ValueError("comment: must not begin with the delimiter, a quote or a line break")
+        if self.names and self.header:
+            raise ValueError(
+                "names: the header line has the names; set header to false, and skip_lines to 1 "
+                "to replace them"
+            )
+        if twice := [name for name, count in Counter(self.names or ()).items() if count > 1]:
+            raise ValueError(f"names: {twice[0]!r} occurs twice")
 
     def read(self, path: Path, text: Collection[str] = ()) -> Table:
         """Return the columns; those named in `text` are text even if they are numeric."""
@@ -98,7 +124,8 @@ class Csv(Source):
                     fraction = raw.tell() / size if size else 1.0  # a pipe has no size
                     yield Table(columns, str(path), lines, fraction_read=fraction)
         except UnicodeError as error:
-            raise DataError(_undecodable(path, self)) from error
+            set_to = partial(_changed, self)
+            raise DataError(undecodable(path, self.encoding, set_to)) from error
 
 
 @dataclass(frozen=True)
@@ -129,33 +156,70 @@ class _Reader:
         self.path = path
         self.file = file
         self.counted = counted
+        self.delimiter = options.delimiter
         self.line = 0
-        self.header = self._read_header()
-        self.columns = [_Column(options, name in text) for name in self.header]
-        self.fills = {"", "nan"} <= set(options.missing)  # empty cells may be filled with nan
-        self.gaps = False
-        self.kinds: list[str] = []
-        self.dtype: np.dtype[Any] | None = None
+        self.starts = True
+        """Whether the next line starts a row, as it is not within a quoted cell."""
+        self.rows: list[list[str]] = []
+        self.numbers: list[int] = []
+        """Rows that were read to know the columns, and the line numbers in which they end."""
+        self.header: list[str] = []
+        self.header = self._read_names()
+        self.header_line = self.line
+        self.columns = [
+            CellColumn(options.missing, options.decimal, name in text) for name in self.header
+        ]
+        self.trailing = False
+        """Whether every line ends with a delimiter; the last of `columns` is then empty."""
+        self.numpy = NumpyCells(self.delimiter, options.missing)
 
-    def _read_header(self) -> list[str]:
+    def _first_line(self) -> str:
+        """Leave out title lines and a line that names the delimiter; return the one after them."""
+        line, skipped = self.file.readline(), self.options.skip_lines
+        if found := SEPARATOR.fullmatch(line):
+            if self.delimiter not in (type(self.options).delimiter, found[1]):
+                raise DataError(
+                    f"{self.path}, line 1: {line.strip()} names another delimiter than the "
+                    f"source, which has {self.delimiter!r}; remove one of them"
+                )
+            self.delimiter, skipped = found[1], max(skipped, 1)
+        for _ in range(skipped):
+            line = self.file.readline()
+        self.line = skipped
+        return line
+
+    def _read_names(self) -> list[str]:
+        """Return the names of the columns."""
+        line = self._first_line()
         rows: list[list[str]] = []
         while not rows:  # blank lines are not rows
-            line = self.file.readline()
             if not line:
-                raise DataError(
-                    f"{self.path}: the file is empty; expected a header line, then rows"
-                )
+                expected = "a header line, then rows" if self.options.header else "rows"
+                after = f" after {counted(self.line, 'line')}" if self.options.skip_lines else ""
+                raise DataError(f"{self.path}: the file is empty{after}; expected {expected}")
             rows, numbers = self._rows([line])
-        header = [name.strip() for name in rows[0]]
-        number, twice = numbers[0], [name for name, n in Counter(header).items() if n > 1]
-        where = f"{self.path}, line {number}"
-        if twice:
-            raise DataError(f"{where}: column {twice[0]!r} occurs twice; rename one")
-        if "\0" in header[0]:
+            line = "" if rows else self.file.readline()
+        if "\0" in rows[0][0]:
             advice = _changed(self.options, encoding="utf-16")
             raise DataError(
-                f"{where}: not text in {self.options.encoding}; set the source to {advice}"
+                f"{self.path}, line {numbers[0]}: not text in {self.options.encoding}; set the "
+                f"source to {advice}"
             )
+        if self.options.header:
+            return self._checked(rows[0], f"{self.path}, line {numbers[0]}")
+        self.rows, self.numbers = rows, numbers
+        width = len(self.options.names or rows[0])
+        return list(self.options.names or (f"column_{number + 1}" for number in range(width)))
+
+    def _checked(self, cells: list[str], where: str) -> list[str]:
+        """Return the names in a header line. Raises `DataError`."""
+        header = [name.strip() for name in cells]
+        if twice := [name for name, count in Counter(header).items() if count > 1]:
+            first, second = [at + 1 for at, name in enumerate(header) if name == twice[0]][:2]
+            problem = f"column {twice[0]!r} occurs twice; rename one"
+            if not twice[0]:
+                problem = f"columns {first} and {second} have no name; name them"
+            raise DataError(f"{where}: {problem}")
         for other, its_name in DELIMITERS.items():
             if len(header) == 1 and other in header[0]:
                 advice = _changed(self.options, delimiter=other)
@@ -165,7 +229,7 @@ class _Reader:
                 )
         if values := values_among(header):
             text = f"taken as column names, but {values[0]!r} looks like a value; if it is a row, "
-            text += "add a line of names above it"
+            text += f"set the source to {_changed(self.options, header=False)}"
             warnings.warn(f"{where}: {text}", NnregWarning, stacklevel=2)
         return header
 
@@ -173,112 +237,132 @@ class _Reader:
         """Yield the columns of each block by name, and the line numbers of its rows."""
         largest = min(MAX_BLOCK, self.counted.limit / 8)  # a character takes up to four bytes
         size, found = int(min(FIRST_BLOCK, largest)), False
-        while lines := self.file.readlines(size):
-            size = int(min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0])), largest))
-            first = self.line + 1
-            numbers: Sequence[int] = range(first, first + len(lines))
-            cells: Sequence[Any] | None = self._by_numpy(lines)
-            if cells is None:
-                rows, numbers = self._rows(lines)
-                self._check_widths(rows, numbers)
-                cells = list(zip(*rows, strict=True))
-            else:
-                self.line += len(lines)
+        while (lines := self.file.readlines(size)) or self.rows:
+            size = int(min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0] if lines else "")), largest))
+            cells, numbers = self._cells(lines, first=not found)
             if cells:
                 found = True
-                parsed = map(_Column.parse, self.columns, cells)
-                table = dict(zip(self.header, parsed, strict=True))
-                self._plan()
-                yield table, _span(numbers)
+                parsed = list(map(CellColumn.parse, self.columns, cells))
+                self.numpy.plan(self.columns)
+                if self.trailing:
+                    self._refuse_values(parsed.pop(), numbers)
+                yield dict(zip(self.header, parsed, strict=True)), _span(numbers)
             self.counted.restart()
         if not found:
             raise DataError(f"{self.path}: the file has a header but no rows")
 
-    def _by_numpy(self, lines: list[str]) -> list[Any] | None:
-        """Return the cells of each column, numbers parsed; None if `numpy.loadtxt` cannot."""
-        text = "".join(lines)
-        if self.dtype is None or text.isspace():
-            return None
-        if '"' in text and not _regular(text, self.options.delimiter):
-            return None
-        cells = None if self.gaps else self._loaded(lines, np.isfinite)
-        if cells is None and self.fills and '"' not in text and "nan" not in text.lower():
-            filled = io.StringIO(_filled(text, self.options.delimiter), newline="").readlines()
-            cells = self._loaded(filled, lambda values: ~np.isinf(values))
-            self.gaps = self.gaps or cells is not None
-        return cells
-
-    def _loaded(self, lines: list[str], valid: Callable[[Array], Array]) -> list[Any] | None:
-        """Return lines as columns by `numpy.loadtxt`; None if it fails or a number is invalid."""
-        mark = self.options.delimiter
-        try:
-            rows = np.loadtxt(
-                lines, self.dtype, comments=None, delimiter=mark, quotechar='"', ndmin=2
-            )
-        except ValueError:
-            return None
-        if len(rows) < len(lines):  # blank lines, or rows of several lines
-            return None
-        if self.dtype == float:
-            fits = rows.shape[1] == len(self.columns) and valid(rows).all()
-            return list(np.ascontiguousarray(rows.T)) if fits else None
-        fields = [rows[name].reshape(-1) for name in rows.dtype.names or ()]
-        if not all(valid(field).all() for field in fields if field.dtype == float):
-            return None
-        return [field.tolist() if field.dtype == object else field for field in fields]
-
-    def _plan(self) -> None:
-        """Set the type for `numpy.loadtxt`: a matrix if all columns are numeric."""
-        kinds = ["O" if column.text or not column.plain else "f8" for column in self.columns]
-        if kinds != self.kinds:
-            self.kinds = kinds
-            fields = [(f"f{index}", kind) for index, kind in enumerate(kinds)]
-            self.dtype = np.dtype(fields if "O" in kinds else float)
+    def _cells(self, lines: list[str], first: bool) -> tuple[Sequence[Any], Sequence[int]]:
+        """Return the cells of each column in these lines, and the line number of each row."""
+        kept, comment = lines, self.options.comment
+        numbers: Sequence[int] = range(self.line + 1, self.line + 1 + len(lines))
+        if comment and any(line.startswith(comment) for line in lines):
+            rest = [(n, line) for n, line in zip(numbers, lines, strict=True)
+                    if not line.startswith(comment)]  # fmt: skip
+            numbers, kept = [n for n, _ in rest], [line for _, line in rest]
+        cells = self.numpy.read(kept)
+        if cells is not None:
+            self.line += len(lines)
+            return cells, numbers
+        rows, numbers = self._rows(lines)
+        rows, numbers = self.rows + rows, self.numbers + numbers
+        self.rows, self.numbers = [], []
+        if first:
+            self._find_trailing(rows)
+        self._check_widths(rows, numbers)
+        return list(zip(*rows, strict=True)), numbers
 
     def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
         """Return the rows that begin in these lines, and the line number in which each ends.
 
-        If the last row continues after them, more lines are read. Blank lines are not rows.
+        If the last row continues after them, more lines are read. Blank lines and comments are not
+        rows.
         """
-        feed = itertools.chain(lines, iter(self.file.readline, ""))
-        reader = csv.reader(feed, delimiter=self.options.delimiter, strict=True)
-        rows, numbers = [], []
+        feed: Iterator[str] = itertools.chain(lines, iter(self.file.readline, ""))
+        if self.options.comment:
+            feed = self._without_comments(feed, self.options.comment)
+        reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        rows: list[list[str]] = []
+        numbers: list[int] = []
+        end, before = self.line + len(lines), 0
         try:
-            while reader.line_num < len(lines):
-                row = next(reader)
-                if row:
+            while self.line + reader.line_num < end:
+                self.starts, before = True, reader.line_num
+                row = next(reader, None)
+                if row and (len(row) > 1 or not self._blank(row[0])):
                     rows.append(row)
                     numbers.append(self.line + reader.line_num)
         except csv.Error as error:
-            line = self.line + reader.line_num
-            raise DataError(f"{self.path}, line {line}: not well-formed CSV: {error}") from error
+            first, line = self.line + before + 1, self.line + reader.line_num
+            begins = f" in the row that begins in line {first}" if first < line else ""
+            raise DataError(
+                f"{self.path}, line {line}: not well-formed CSV{begins}: {error}; put quotes "
+                "around the whole cell, and write a quote within it twice"
+            ) from error
         self.line += reader.line_num
         return rows, numbers
 
-    def _check_widths(self, rows: list[list[str]], numbers: Sequence[int]) -> None:
+    def _without_comments(self, lines: Iterable[str], comment: str) -> Iterator[str]:
+        """Yield lines except comments, which are counted; a quoted cell has none."""
+        for line in lines:
+            if self.starts and line.startswith(comment):
+                self.line += 1
+            else:
+                self.starts = False
+                yield line
+
+    def _blank(self, line: str) -> bool:
+        """Return True for a line of spaces, unless it is the missing value of a single column."""
+        return len(self.header) != 1 and not line.strip()
+
+    def _find_trailing(self, rows: list[list[str]]) -> None:
+        """Find out by the first rows whether every line ends with a delimiter."""
         width = len(self.header)
+        more = width + 1 if self.header[-1] or width == 1 else width
+        if any(len(row) != more or row[-1].strip() for row in rows) or not rows:
+            return
+        if more == width:
+            self.header.pop()
+        else:
+            self.columns.append(CellColumn(self.options.missing, self.options.decimal, False))
+        self.trailing = True
+        text = "every line ends with a delimiter; the empty column after it is left out"
+        warnings.warn(f"{self.path}: {text}", NnregWarning, stacklevel=2)
+
+    def _refuse_values(self, cells: Array, numbers: Sequence[int]) -> None:
+        """Raise `DataError` for a value after the last delimiter."""
+        numeric = cells.dtype.kind == "f"
+        some = ~np.isnan(cells) if numeric else [cell not in ("", None) for cell in cells]
+        if np.any(some):
+            row = int(np.argmax(some))
+            raise DataError(
+                f"{self.path}, line {numbers[row]}: found {cells[row]!s} in column "
+                f"{len(self.columns)}, which has no name and is empty in the first rows; name it "
+                "in the header, or remove the value"
+            )
+
+    def _check_widths(self, rows: list[list[str]], numbers: Sequence[int]) -> None:
+        width = len(self.columns)
         for row, number in zip(rows, numbers, strict=True):
             if len(row) != width:
+                has = "the header has" if self.options.header else "the first row has"
+                has = "'names' has" if self.options.names else has
+                cells = counted(len(row), "cell")
                 raise DataError(
-                    f"{self.path}, line {number}: {len(row)} cells, but the header has {width}; "
-                    f"fix the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
+                    f"{self.path}, line {number}: {cells}, but {has} {width}; "
+                    f"{self._advice_for_width(row, rows)}"
                 )
 
-
-def _regular(text: str, mark: str) -> bool:
-    """Return True if every quote begins or ends a cell, or is doubled within one."""
-    outside = '"'.join(text.replace('""', "").split('"')[::2])
-    beside = re.escape(mark) + r"\r\n"
-    return text.count('"') % 2 == 0 and not re.search(rf'[^{beside}]"|"[^{beside}]', outside)
-
-
-def _filled(text: str, mark: str) -> str:
-    """Write nan into empty cells."""
-    for _ in range(2):  # of adjacent empty cells, each pass fills every second one
-        text = text.replace(mark * 2, f"{mark}nan{mark}")
-    for end in "\r\n":
-        text = text.replace(end + mark, f"{end}nan{mark}").replace(mark + end, f"{mark}nan{end}")
-    return f"{'nan' if text.startswith(mark) else ''}{text}{'nan' if text.endswith(mark) else ''}"
+    def _advice_for_width(self, row: list[str], rows: list[list[str]]) -> str:
+        """Return how to read a row that has more or fewer cells than there are columns."""
+        if comment := next((mark for mark in COMMENTS if row[0].startswith(mark)), ""):
+            change = _changed(self.options, comment=comment)
+            return f"if it is a comment, set the source to {change}"
+        if self.options.header and len(self.columns) == 1:
+            change = _changed(self.options, skip_lines=self.header_line)
+            return f"if line {self.header_line} is a title, set the source to {change}"
+        if self.options.header and {len(one) for one in rows} == {len(self.columns) + 1}:
+            return "if the first column has no name in the header, add one"
+        return f"fix the row, or set 'delimiter' if it is not {self.delimiter!r}"
 
 
 def _span(numbers: Sequence[int]) -> Sequence[int]:
@@ -287,89 +371,7 @@ def _span(numbers: Sequence[int]) -> Sequence[int]:
     return span if len(span) == len(numbers) else numbers
 
 
-class _Column:
-    """The type of a column so far: numeric until a cell is not a number, then text."""
-
-    def __init__(self, options: Csv, wanted: bool) -> None:
-        self.text = self.wanted = wanted
-        self.comma = options.decimal == ","
-        self.plain = not self.comma
-        """Whether all cells so far are empty, or numbers that `numpy.loadtxt` reads."""
-        self.nan = dict.fromkeys(options.missing, "nan")
-        self.none = dict.fromkeys(options.missing)
-
-    def parse(self, cells: Sequence[str] | Array) -> Array:
-        """Return cells as float64, NaN if missing; or as text, None if missing."""
-        if isinstance(cells, np.ndarray):
-            return cells
-        if not self.text:
-            values = self._numbers(cells)
-            if values is not None:
-                missing = np.flatnonzero(np.isnan(values)).tolist()
-                self.plain = self.plain and all(cells[row] == "" for row in missing)
-                return values
-            self.text = True
-        cells = list(map(str.strip, cells))
-        if self.comma and not self.wanted:
-            cells = list(map(with_point, cells))
-        text = np.empty(len(cells), object)
-        text[:] = list(map(self.none.get, cells, cells))
-        return text
-
-    def _numbers(self, cells: Sequence[str]) -> Array | None:
-        """Return cells as numbers, or None if one is not a number."""
-        if self.comma:
-            cells = [c if c.strip() in self.nan else c.translate(COMMA) for c in cells]
-        values = self._floats(cells)
-        return self._floats(list(map(str.strip, cells))) if values is None else values
-
-    def _floats(self, cells: Sequence[str]) -> Array | None:
-        """Return cells as numbers; None if one is not, or a missing value has spaces around it."""
-        try:
-            values = np.fromiter(map(float, map(self.nan.get, cells, cells)), float, len(cells))
-        except ValueError:
-            return None
-        not_finite = np.flatnonzero(~np.isfinite(values)).tolist()
-        if "_" in "".join(cells) or not all(cells[row] in self.nan for row in not_finite):
-            return None  # Python reads 1_000 and inf as numbers
-        return values
-
-
-def with_point(cell: str) -> str:
-    """Return a number with a decimal comma as one with a point, other text unchanged."""
-    translated = cell.translate(COMMA)
-    return cell if math.isnan(parse_number(translated)) else translated
-
-
-def _undecodable(path: Path, options: Csv) -> str:
-    """Return the line of a file that is not in its encoding, and the encoding it may be in."""
-    encoding = options.encoding
-    with open_text(path, "latin-1") as (_, counted, file):  # any byte is a character in it
-        for line, text in enumerate(file, 1):
-            counted.restart()
-            data = text.encode("latin-1")
-            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
-                return f"{path}: {_advice(options, 'utf-16')}"
-            if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
-                break
-            if "\0" in text:
-                return f"{path}: not a text file; set the source for its format, such as npz"
-            try:
-                data.decode(encoding)
-            except UnicodeDecodeError as error:
-                byte = f"byte 0x{data[error.start]:02x}"
-                return f"{path}, line {line}: {byte} {_advice(options, 'cp1252')}"
-    return f"{path}: {_advice(options, 'utf-8')}"
-
-
-def _advice(options: Csv, likely: str) -> str:
-    return (
-        f"is not text in {options.encoding}; save the file as UTF-8, or set the source to "
-        f"{_changed(options, encoding=likely)}"
-    )
-
-
-def _changed(options: Csv, **changes: str) -> str:
+def _changed(options: Csv, **changes: str | int) -> str:
     """Return the source as a spec has it, with an option changed."""
     given = {field.name: getattr(options, field.name) for field in fields(Csv)}
     kept = {name: value for name, value in given.items() if value != getattr(Csv, name)}

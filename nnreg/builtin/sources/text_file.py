@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO, cast
@@ -29,6 +29,7 @@ class CountedFile(io.BufferedIOBase):
         self.file = file
         self.path = path
         self.limit = data_limit() / BYTES_PER_BYTE
+        self.content = "a line"
         self.restart()
 
     def restart(self) -> None:
@@ -42,7 +43,7 @@ class CountedFile(io.BufferedIOBase):
         data: bytes = self.file.read1(size)  # type: ignore[attr-defined]
         self.count += len(data)
         if self.count > self.limit:
-            where = f"{self.path}, a line of more than {byte_size(self.limit)}"
+            where = f"{self.path}, {self.content} of more than {byte_size(self.limit)}"
             require_memory(BYTES_PER_BYTE * self.count, where)
         return data
 
@@ -61,3 +62,33 @@ def open_text(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], CountedFil
         counted = CountedFile(cast(IO[bytes], binary), path)
         with io.TextIOWrapper(cast(IO[bytes], counted), encoding, newline="") as text:
             yield raw, counted, text
+
+
+def undecodable(path: Path, encoding: str, source_with: Callable[..., str]) -> str:
+    """Return the line of a file that is not in its encoding, and the encoding it may be in.
+
+    `source_with(encoding=…)` returns the source as a spec has it with another encoding.
+    """
+
+    def advice(likely: str) -> str:
+        return (
+            f"is not text in {encoding}; save the file as UTF-8, or set the source to "
+            f"{source_with(encoding=likely)}"
+        )
+
+    with open_text(path, "latin-1") as (_, counted, file):  # any byte is a character in it
+        for line, text in enumerate(file, 1):
+            counted.restart()
+            data = text.encode("latin-1")
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
+                return f"{path}: {advice('utf-16')}"
+            if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+                break
+            if "\0" in text:
+                return f"{path}: not a text file; set the source for its format, such as npz"
+            try:
+                data.decode(encoding)
+            except UnicodeDecodeError as error:
+                byte = f"byte 0x{data[error.start]:02x}"
+                return f"{path}, line {line}: {byte} {advice('cp1252')}"
+    return f"{path}: {advice('utf-8')}"
