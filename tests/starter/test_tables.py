@@ -97,7 +97,7 @@ class TestUnusualTables:
         assert proposal.inputs == ("x",)
         reasons = {
             "nr": "numbers the rows", "customer_id": "numbers the rows", "name": "differs in each",
-            "free": "40 categories in 60 rows", "when": "dates whose form is unclear", "same": "same",
+            "free": "40 categories in 60 rows", "when": "whose form is unclear", "same": "same",
             "empty": "has no values", "mixed": "text such as 'many' among numbers",
         }  # fmt: skip
         assert proposal.excluded.keys() == reasons.keys()
