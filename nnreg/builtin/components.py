@@ -276,6 +276,7 @@ SOURCES: Mapping[str, str] = {
     "csv": "nnreg.builtin.sources.delimited:Csv",
     "tsv": "nnreg.builtin.sources.delimited:Tsv",
     "json_lines": "nnreg.builtin.sources.json_lines:JsonLines",
+    "excel": "nnreg.builtin.sources.excel:Excel",
     "sqlite": "nnreg.builtin.sources.sqlite:Sqlite",
     "npz": "nnreg.builtin.sources.arrays:Npz",
     "hdf5": "nnreg.builtin.sources.arrays:Hdf5",

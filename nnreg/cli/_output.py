@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from nnreg._utils import json_text
+from nnreg._utils.remote import is_remote, local_path
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -226,9 +227,9 @@ def _numeric(text: str) -> bool:
 
 @contextmanager
 def data_file(path: str, suffix: str) -> Iterator[Path]:
-    """Yield the path of a data file; for `-`, of a temporary copy of standard input."""
+    """Yield the path of a data file; for `-` and an address, that of a temporary copy."""
     if path != "-":
-        yield Path(path)
+        yield local_path(path, Path()) if is_remote(path) else Path(path)
         return
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / f"standard-input{suffix}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from nnreg.cli._output import one_line, print_json, print_lines, print_text
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg.runs.trial import Trial
     from nnreg.starter.propose import SpecProposal
+    from nnreg.starter.trial import ProposalTrial
 
 
 SCHEMA_FILE = "nnreg.schema.json"
@@ -29,7 +32,7 @@ MAX_SHOWN, MAX_CHOICES = 5, 30
 
 
 @command()
-@click.argument("data", type=click.Path(path_type=Path), shell_complete=complete_file)
+@click.argument("data", shell_complete=complete_file)
 @click.option("--target", metavar="COLUMN", help="The column to predict. [default: guessed]")
 @click.option(
     "--out",
@@ -37,13 +40,20 @@ MAX_SHOWN, MAX_CHOICES = 5, 30
     help="The spec to write, - for standard output. [default: the data's name, .json]",
 )
 @click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option(
+    "--try",
+    "compare",
+    is_flag=True,
+    help="Compare several networks by cross-validation, and write the best.",
+)
 @plugin_option
 @json_option
 def init(
-    data: Path,
+    data: str,
     target: str | None,
     out: Path | None,
     force: bool,
+    compare: bool,
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -52,31 +62,45 @@ def init(
     It examines the columns and proposes a target, inputs and a network, with the reasons as
     comments; the spec runs without changes. On a terminal it asks for the target.
 
+    With --try the network is chosen from several, among them a linear model, each trained once for
+    each of three to five folds: the smallest within one standard error of the best. Nothing is
+    written before all are trained. Of a file of more than 10,000 rows, as many are drawn.
+
     \b
     nnreg init models/penguins.csv --out spec.json
     nnreg init models/diabetes.csv --target progression --out -
+    nnreg init models/diabetes.csv --try
     """
     from nnreg._utils.atomic_files import replace_text
     from nnreg.errors import UsageError
-    from nnreg.starter.propose import propose
+    from nnreg.starter.propose import examine
 
-    out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
+    out = out or Path(f"{_stem(data)}.json")
     to_file = str(out) != "-"
     if to_file and out.is_file() and not force:  # a device has nothing to be replaced
         raise UsageError(f"{out}: already exists; choose another --out, or replace it with --force")
     directory, registry = out.parent if to_file else Path(), registry_with(files)
-    proposal = propose(data, target, directory=directory, registry=registry)
+    examined = examine(data, target, registry=registry)
+    proposal = examined.proposal(directory)
     if target is None and to_file and not as_json and on_terminal():
         chosen = _ask(proposal)
         if chosen != proposal.target:
-            proposal = propose(data, chosen, directory=directory, registry=registry)
+            examined = examine(data, chosen, registry=registry)
+            proposal = examined.proposal(directory)
+    compared: dict[str, Any] = {}
+    if compare:
+        from nnreg.starter.trial import ProposalTrial
+
+        trial = ProposalTrial(examined)
+        trials = list(trial.trials()) if as_json else _compare(trial, err=not to_file)
+        proposal, compared = trial.proposal(directory, trials), {"trial": trial.as_json(trials)}
     if (directory / SCHEMA_FILE).exists():
         proposal.tree["$schema"] = f"./{SCHEMA_FILE}"
     if to_file:
         with os_errors_as(UsageError, out):
             replace_text(out, proposal.text())
     if as_json:
-        print_json(_as_json(proposal, str(out) if to_file else None))
+        print_json({**_as_json(proposal, str(out) if to_file else None), **compared})
     elif to_file:
         _print(proposal, data, out)
     else:
@@ -104,6 +128,31 @@ def _ask(proposal: SpecProposal) -> str:
     return answer
 
 
+def _compare(trial: ProposalTrial, *, err: bool) -> list[Trial]:
+    """Compare the proposals, and print a line for each as it is done, and which is chosen."""
+    from nnreg._utils.formatting import duration
+    from nnreg.starter.trial import score_text
+
+    every = trial.examined.draft.rows
+    rows = f"{trial.rows:,} rows" + (f" drawn from {every:,}" if trial.rows < every else "")
+    print_lines(
+        f"compares {len(trial.plans)} networks by cross-validation: {trial.folds} folds of {rows}, "
+        f"at most about {duration(trial.seconds())}",
+        err=err,
+    )
+    whats = {name: trial.what(name) for name in trial.plans}
+    widths = max(map(len, whats)), max(map(len, whats.values()))
+    trials = []
+    for one in trial.trials():
+        name, what = one.name.ljust(widths[0]), whats[one.name].ljust(widths[1])
+        score = f"{trial.metric} {score_text(one)}" if one.scores else score_text(one)
+        print_lines(f"{name}  {what}  {score}  {duration(one.seconds)}", err=err)
+        trials.append(one)
+    chosen, why = trial.choice(trials)
+    print_lines(f"chose {chosen.name}: {why}", err=err)
+    return trials
+
+
 def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
     return {
         "spec": proposal.tree,
@@ -115,7 +164,13 @@ def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
     }
 
 
-def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
+def _stem(data: str) -> str:
+    """Return the name of a file, an address or a pattern without suffixes and wildcards."""
+    name = Path(data).resolve().name.split(".")[0]
+    return re.sub(r"[*?]+|\[.*?\]", "", name).strip("-_ ") or "data"
+
+
+def _print(proposal: SpecProposal, data: str, out: Path) -> None:
     """Print a summary of the proposal, and the next command."""
     from nnreg.starter.comments import NAMELESS
 

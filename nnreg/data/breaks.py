@@ -34,13 +34,11 @@ def describe_breaks(table: WindowTable, window: Window, breaks: Array) -> str:
     missing = int(np.sum(gaps - 1))
     counts = [
         (len(gaps), "gap", f" with {missing} missing row{'s' * (missing != 1)}"),
-        (int(np.sum(steps == 0)), "row with the time of the one before", ""),
-        (int(np.sum(np.isnan(steps))), "distance of another length", ""),
+        (int(np.sum(steps == 0)), "row", " with the time of the one before"),
+        (int(np.sum(np.isnan(steps))), "distance", " of another length"),
     ]
     found = " and ".join(
-        f"{count} {what}{'s' if count > 1 and what == 'gap' else ''}{more}"
-        for count, what, more in counts
-        if count
+        f"{count} {what}{'s' * (count > 1)}{more}" for count, what, more in counts if count
     )
     times = " to ".join(time_text(time, spacing) for time in table.times[first - 1 : first + 1])
     group = ""

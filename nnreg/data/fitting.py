@@ -22,6 +22,7 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.columns import column
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
@@ -67,8 +68,17 @@ def fit_preprocessing(
     sizes = {key: len(group) for key, group in columns.groups.items()}
     window = None
     if isinstance(table, WindowTable):
+        _require_differences(table, [*fitted_targets.values(), target])
         window = LearnedWindow(table.length, table.targets, table.spacing)
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
+
+
+def _require_differences(table: WindowTable, targets: Sequence[Target | None]) -> None:
+    """Raise `SpecError` for classes, which have no differences, if targets are relative."""
+    given = [one for one in targets if one is not None]
+    if table.relative and any(one.type != "numbers" for one in given):
+        problem = "classes have no difference from another value; leave it out"
+        raise SpecError([Problem("$.data.window.relative_to", problem)])
 
 
 def _input_names(
@@ -162,7 +172,7 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
     """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        why = f"but there are {len(found)}" if found else "which sequences and windows do not have"
         problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
@@ -170,9 +180,14 @@ def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:
     """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    return times(table, name, date_form(name, columns))
+
+
+def date_form(name: str | None, columns: Columns) -> Form | None:
+    """Return how the encoder of a column reads dates; None if it has none that does."""
     if name not in columns.columns:
-        return times(table, name)
+        return None
     from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
 
     encoder = columns.columns[name]
-    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
+    return encoder.form if isinstance(encoder, Date) else None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
-from nnreg._utils.secret_text import START, reveal, reveal_path
+from nnreg._utils.remote import local_path
+from nnreg._utils.secret_text import START, reveal
 from nnreg.data.files import Files, digest_of, regular_files, suffix_within
-from nnreg.data.fitting import fit_preprocessing, times_of
+from nnreg.data.fitting import date_form, fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
@@ -21,7 +21,7 @@ from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
-from nnreg.data.split import Fold, Rows, member_of_rows, rows_of_splits
+from nnreg.data.split import Fold, Rows, Splits, member_of_rows, rows_of_splits
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -47,19 +47,6 @@ from nnreg.tables.columns import (
 )
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The training rows, and the held-out rows.
-
-    `holders` has for each training row the member of an ensemble that does not train on it.
-    """
-
-    train: Table
-    validation: Table | None = None
-    test: Table | None = None
-    holders: Array | None = None
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
@@ -136,11 +123,11 @@ def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Itera
 def data_files(data: Data, directory: Path) -> dict[Path, tuple[str, Sequence[Path]]]:
     """Return each path of a data section with its text there, and the files that are read for it.
 
-    Relative paths start at `directory`. Raises `DataError` for anything but a regular file: a pipe
-    or a device may never end.
+    Relative paths start at `directory`; a file at an address is its copy here. Raises `DataError`
+    for anything but a regular file: a pipe or a device may never end.
     """
     texts = (data.path, *_held_out_files(data).values())
-    source, paths = with_secrets(data.source), {directory / reveal_path(t): t for t in texts}
+    source, paths = with_secrets(data.source), {local_path(t, directory): t for t in texts}
     return {path: (text, regular_files(source, path)) for path, text in paths.items()}
 
 
@@ -185,7 +172,7 @@ def read_splits(
     if data.window and data.window.group:
         text.add(data.window.group)
     source = with_secrets(data.source)
-    table = reader.table(source, directory / reveal_path(data.path), text)
+    table = reader.table(source, local_path(data.path, directory), text)
     preprocessing, splits = split_table(
         table,
         targets,
@@ -198,7 +185,7 @@ def read_splits(
     )
     text.update(preprocessing.text)
     files = {
-        name: reader.table(source, directory / reveal_path(path), text)
+        name: reader.table(source, local_path(path, directory), text)
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }
@@ -252,17 +239,20 @@ def split_table(
     if window is None:
         table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
     else:
-        table, targets = as_windows(table, window, targets), _names(target_columns)
+        form = date_form(window.order, columns)
+        table, targets = as_windows(table, window, targets, form=form), _names(target_columns)
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    all_rows = None
+    holders = None
     if window is not None and isinstance(table, WindowTable):
         by_time = rows_of_splits(rows_by_time(table, window), split, seed, fold)
         rows = windows_of_splits(table, by_time)
     else:
         all_rows = _rows(table, target_columns, columns, split)
         rows = rows_of_splits(all_rows, split, seed, fold)
+        if split.member_folds:
+            holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
@@ -275,9 +265,6 @@ def split_table(
         if isinstance(target, ClassTarget):
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
-    holders = None
-    if split.member_folds and all_rows is not None:
-        holders = member_of_rows(all_rows.take(rows["train"]), members, seed)
     return preprocessing, Splits(**splits, holders=holders)
 
 

@@ -71,9 +71,11 @@ class _Observed:
             'are ignored, as data.unseen is "ignore"'
         )
 
-    @property
-    def imputed(self) -> str:
-        """What was imputed in a column that had to be complete in training; empty if nothing."""
+    def imputed(self, *, in_series: bool) -> str:
+        """Return what was imputed in a column that was complete in training; empty if nothing.
+
+        In a series, it is the value before.
+        """
         fill = self.fill
         if not self.missing or fill is None:
             return ""
@@ -81,6 +83,8 @@ class _Observed:
             shown = f"the most frequent value {fill!r}" if fill else "an empty text"
         else:
             shown = f"the mean {fill:.6g}"
+        if in_series:
+            shown = f"the value before it, or by {shown}"
         have = "has" if self.missing == 1 else "have"
         return (
             f"{self.missing:,} of {self.rows:,} {self.unit} {have} a missing value in "
@@ -155,8 +159,9 @@ class _FarValues:
 class _Observations:
     """What was seen of each column of one table, or of the parts of one."""
 
-    def __init__(self, *, complete: bool) -> None:
-        self._complete = complete
+    def __init__(self, columns: Columns | None) -> None:
+        self._complete = columns is None or columns.missing is None
+        self._in_series = columns is not None and columns.window is not None
         self._columns: dict[tuple[str, int], _Observed] = {}
 
     def add(self, raw: RawColumn, missing: Array, learned: Learned) -> None:
@@ -172,7 +177,9 @@ class _Observations:
         for one in seen:
             if one.ignored:
                 warnings.warn(one.ignored, NnregWarning, stacklevel=4)
-        imputed = _listed([one.imputed for one in seen if self._complete])
+        imputed = _listed(
+            [one.imputed(in_series=self._in_series) for one in seen if self._complete]
+        )
         if imputed:
             warnings.warn(f"{seen[0].origin}: {imputed}", NnregWarning, stacklevel=4)
         drift = _listed([one.drift(without_missing=self._complete) for one in seen])
@@ -212,7 +219,7 @@ def observed_together(columns: Columns | None) -> Iterator[None]:
     if _current.get() is not None:
         yield
         return
-    found = _Observations(complete=columns is None or columns.missing is None)
+    found = _Observations(columns)
     token = _current.set(found)
     try:
         yield

@@ -105,9 +105,9 @@ class Sequences(Configurable):
 class Window(Configurable):
     """How rows of a time series become examples: a window of the past, and what comes after it.
 
-    Rows are sorted by the column `order`, of numbers or ISO dates, within each value of the column
-    `group`; without `order`, they are in the order of the file, or of `data.split.order`. An
-    example is `length` consecutive rows. Its target is the value of the target column in each of
+    Rows are sorted by the column `order`, of numbers or dates, within each value of the column
+    `group`; without `order`, they are in the order of the file, or of `data.split.order`. Dates are
+    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length` consecutive rows. Its target is the value of the target column in each of
     the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
     values of the first row, then of the next. Examples begin `stride` rows after each other.
 
@@ -121,6 +121,11 @@ class Window(Configurable):
     rows follow each other at any distance. `season` is the number of rows after which the series
     is expected to repeat itself, in the baseline that predictions are compared with; by default,
     that of the frequency, such as 7 days.
+
+    With `relative_to`, the network predicts by how much a number differs from the `last` value of
+    the window, or from the one a `season` before it, the last such one in the window; the past of
+    the target is given to it relative to the last value. So it continues a series at a level that
+    training did not have. Predictions and metrics are the values themselves.
     """
 
     length: Count
@@ -131,6 +136,14 @@ class Window(Configurable):
     gap: Annotated[int, Ge(0)] = 0
     irregular: Literal["split", "refuse", "ignore"] = "split"
     season: Count | None = None
+    relative_to: Literal["last", "season"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.relative_to == "season" and (self.season or 0) > self.length:
+            raise ValueError(
+                f"a season of {self.season} rows is longer than the window, so that values are "
+                "relative to none in it; make length as long, or set relative_to to 'last'"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -167,7 +180,8 @@ class Columns(Configurable):
     a warning: they are replaced by the mean or the most frequent category of the training split.
     `refuse` refuses them everywhere, `impute` imputes them everywhere; with `indicate`, missing is
     a category of its own, and a number has a second input that is 1 where it is missing, in columns
-    with missing values in the training split. Rows with a `missing_target`
+    with missing values in the training split. In the windows of a series, an imputed value is
+    instead the last one before it in its group, if there is one. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
     refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
     training split; all others, unseen ones too, are one more category.

@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.data.settings import Split
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.tables.table import Table
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits; the last one available is reported."""
@@ -25,6 +26,19 @@ MEMBER for those of the members of an ensemble."""
 def reported_split(available: Container[str]) -> str | None:
     """Return the split to report: test, else validation, else train."""
     return next((name for name in reversed(SPLITS) if name in available), None)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The training rows, and the held-out rows.
+
+    `holders` has for each training row the member of an ensemble that does not train on it.
+    """
+
+    train: Table
+    validation: Table | None = None
+    test: Table | None = None
+    holders: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from nnreg.builtin.encoders import Category, Number
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.builtin.encoders.scaling import learn_scale, with_bounds
 from nnreg.data.label_targets import fit_label_target
+from nnreg.data.naive import values_before
 from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.data.targets import (
@@ -102,6 +103,9 @@ def _numeric_target(
             f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
             "have no values; choose another target"
         )
+    base = values_before(train, names, texts)
+    if base is not None:
+        raw = raw - base
     flat = raw.reshape(-1, raw.shape[-1])
     width, scaling = flat.shape[1], columns.target_scaling
     target = NumericTarget(
@@ -114,6 +118,12 @@ def _numeric_target(
     )
     if scaling == "none" or not len(flat):
         return target
+    if base is not None and scaling in ("log", "power", "quantile"):
+        problem = (
+            f"{scaling!r} scales values, but targets are relative to others, by "
+            'data.window.relative_to; set it to "standard", or leave that out'
+        )
+        raise SpecError([Problem("$.data.target_scaling", problem)])
     if scaling == "standard":  # all columns at once
         mean, deviation = mean_and_deviation(flat)
         scale = scale_of(mean, deviation)

@@ -24,7 +24,9 @@ class WindowTable(Table):
     `starts[i]` on; its targets, the `horizon` rows that begin `gap` rows after these, are a column
     for each step and each of the columns `targets` of `rows`, in this order. `groups` and `times`
     have the number of the group and the time of each row, which ascend; without a column of times,
-    they are the numbers of the rows in their group, and there is no `spacing`.
+    they are the numbers of the rows in their group, and there is no `spacing`. Targets are learned
+    relative to the values `relative` rows before them, or as often that as these are in the window;
+    0 if they are not.
     """
 
     rows: Table = field(default_factory=lambda: Table({}))
@@ -36,6 +38,7 @@ class WindowTable(Table):
     groups: Array = field(default_factory=_no_rows)
     times: Array = field(default_factory=_no_rows)
     spacing: Spacing | None = None
+    relative: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -65,16 +68,20 @@ class WindowTable(Table):
         """The number in `rows` of the last input row of each window."""
         return self.starts + (self.length - 1)
 
-    def inputs(self) -> tuple[Table, Array]:
-        """Return the rows that are an input of a window, and where in them each window starts."""
+    @property
+    def used_rows(self) -> Array:
+        """The numbers of the rows that are an input of a window."""
         changes = np.zeros(len(self.rows) + 1, np.intp)
         np.add.at(changes, self.starts, 1)
         np.add.at(changes, self.starts + self.length, -1)
-        used = np.cumsum(changes[:-1]) > 0
-        if used.all():
+        return np.flatnonzero(np.cumsum(changes[:-1]) > 0)
+
+    def inputs(self) -> tuple[Table, Array]:
+        """Return the rows that are an input of a window, and where in them each window starts."""
+        used = self.used_rows
+        if len(used) == len(self.rows):
             return self.rows, self.starts
-        position = np.cumsum(used) - 1
-        return self.rows.take(np.flatnonzero(used)), position[self.starts]
+        return self.rows.take(used), np.searchsorted(used, self.starts)
 
     def _select(self, rows: Array | slice, numbers: Array) -> Self:
         selected = super()._select(rows, numbers)

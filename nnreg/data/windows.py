@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.builtin.encoders import Category
 from nnreg.data.breaks import breaks_of, describe_breaks
+from nnreg.data.fitting import date_form
 from nnreg.data.preprocessing import LearnedWindow, Preprocessing
 from nnreg.data.sequences import as_learned
 from nnreg.data.settings import INPUTS, Columns, Window
@@ -22,6 +23,7 @@ from nnreg.data.target_fitting import TargetColumns, one_class_ahead
 from nnreg.data.window_table import WindowTable, step_names
 from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.tables.columns import categorical, column, per_row, single
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
 from nnreg.tables.table import Table
@@ -39,21 +41,23 @@ def as_windows(
     *,
     with_targets: bool = True,
     known: LearnedWindow | None = None,
+    form: Form | None = None,
 ) -> WindowTable:
     """Return a table of the windows of rows, with the values of `targets` after each.
 
     Without targets, these rows need not exist. The spacing of the rows is inferred unless it is
-    `known`. A table of windows stays as it is. Raises `DataError` if there are no windows.
+    `known`; `form` is that of their dates. A table of windows stays as it is. Raises `DataError` if
+    there are no windows.
     """
     if isinstance(table, WindowTable):
         return table
-    found = _without_windows(table, window, targets, known)
+    found = _without_windows(table, window, targets, known, form)
     span = window.length + (window.gap + window.horizon if with_targets else 0)
     begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
     breaks = np.empty(0, np.intp) if window.irregular == "ignore" else breaks_of(found)
     whole = _starts(begins, len(found.rows), span, window.stride)
     starts = _starts(np.union1d(begins, breaks), len(found.rows), span, window.stride)
-    if len(breaks):
+    if len(breaks) and len(whole):
         problem = describe_breaks(found, window, breaks)
         if window.irregular == "refuse":
             raise DataError(f"{problem}; correct the rows, or leave out data.window.irregular")
@@ -68,12 +72,14 @@ def as_windows(
     return replace(found, columns=_targets(found)) if with_targets else found
 
 
-def last_windows(table: Table, window: Window, known: LearnedWindow) -> WindowTable:
+def last_windows(
+    table: Table, window: Window, known: LearnedWindow, form: Form | None = None
+) -> WindowTable:
     """Return the window of the last rows of each group, without targets.
 
     A group that has too few rows, or a gap in the last ones, is left out with a warning.
     """
-    found = _without_windows(table, window, known.targets, known)
+    found = _without_windows(table, window, known.targets, known, form)
     ends = np.flatnonzero(np.diff(found.groups, append=-1)) + 1
     starts = ends - window.length
     begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
@@ -100,10 +106,14 @@ def last_windows(table: Table, window: Window, known: LearnedWindow) -> WindowTa
 
 
 def _without_windows(
-    table: Table, window: Window, targets: Sequence[str], known: LearnedWindow | None
+    table: Table,
+    window: Window,
+    targets: Sequence[str],
+    known: LearnedWindow | None,
+    form: Form | None,
 ) -> WindowTable:
     """Return the rows of a table in their order, with the windows to be chosen."""
-    series = _sorted(_in_memory(table), window)
+    series = _sorted(_in_memory(table), window, form)
     spacing = _same_kind(series, window, known.spacing) if known else _spacing(series, window)
     return WindowTable(
         {},
@@ -117,7 +127,25 @@ def _without_windows(
         groups=series.groups,
         times=series.times,
         spacing=spacing,
+        relative=_relative(window, spacing),
     )
+
+
+def _relative(window: Window, spacing: Spacing | None) -> int:
+    """Return how many rows before a target the value is that it is relative to; 0 if to none."""
+    if window.relative_to != "season":
+        return int(window.relative_to == "last")
+    season = window.season or (spacing.season if spacing else None)
+    if season is None:
+        problem = "these times have no usual season, which targets are relative to; set it"
+        raise SpecError([Problem("$.data.window.season", problem)])
+    if season > window.length:
+        problem = (
+            f"the season of {season} rows, which targets are relative to, is longer than the "
+            'window; set at least this, or set relative_to to "last"'
+        )
+        raise SpecError([Problem("$.data.window.length", problem)])
+    return season
 
 
 _HOW_TO_IGNORE = (
@@ -178,8 +206,10 @@ def as_examples(
     window = columns.windows
     if preprocessing.window is None or window is None:
         return as_learned(table, preprocessing, columns)
-    known = preprocessing.window
-    return as_windows(table, window, known.targets, with_targets=with_targets, known=known)
+    known, form = preprocessing.window, date_form(window.order, columns)
+    return as_windows(
+        table, window, known.targets, with_targets=with_targets, known=known, form=form
+    )
 
 
 def fit_together(preprocessing: Preprocessing, columns: Columns) -> bool:
@@ -216,7 +246,7 @@ def _in_memory(table: Table) -> Table:
     return replace(table, columns=read)
 
 
-def _sorted(table: Table, window: Window) -> _Series:
+def _sorted(table: Table, window: Window, form: Form | None) -> _Series:
     """Return the rows of a table sorted by group, in the order of their first rows, then by time.
 
     Without a column of times, the time of a row is its number in its group.
@@ -233,7 +263,7 @@ def _sorted(table: Table, window: Window) -> _Series:
         order = np.argsort(groups, kind="stable")
         of_rows = None
     else:
-        of_rows = times(table, window.order)
+        of_rows = times(table, window.order, form)
         order = np.lexsort((of_rows, groups))
     groups = groups[order]
     if of_rows is None:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.data.fitting import date_form
 from nnreg.data.settings import Columns
 from nnreg.data.targets import NumericTarget
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import UsageError
 from nnreg.model.outputs import Output
 from nnreg.tables.columns import categorical
-from nnreg.tables.date_forms import DAY
+from nnreg.tables.date_forms import DAY, Form, written
 
 _ZONE = re.compile(r"(?<=\d)(Z|UTC|GMT|[-+]\d\d(:?\d\d)?)$")
 
@@ -33,7 +34,8 @@ def forecast_columns(
     steps = np.arange(1, table.horizon + 1)
     if window.order is not None and table.spacing is not None:
         times = table.spacing.after(table.times[table.last_inputs], steps + table.gap)
-        forecast[window.order] = _as_written(times, table, window.order)
+        form = date_form(window.order, columns)
+        forecast[window.order] = _as_written(times, table, window.order, form or Form())
     forecast["step"] = np.tile(steps, len(table))
     for output, y, _ in found:
         for name, values in _columns_of(output, y, table).items():
@@ -73,15 +75,17 @@ def _own_targets(output: Output, table: WindowTable) -> list[str]:
     return list(dict.fromkeys(table.place_of(name)[1] for name in output.target.names))
 
 
-def _as_written(times: Array, table: WindowTable, name: str) -> Array:
+def _as_written(times: Array, table: WindowTable, name: str, form: Form) -> Array:
     """Return times `(windows, steps)` as numbers, or as text of the form of the last one's."""
     if times.dtype.kind != "i":
         whole = bool(np.all(times == np.round(times)))
         return times.astype(np.int64).ravel() if whole else times.ravel()
+    if form != Form():
+        return np.array([written(time, form) for time in times.ravel().tolist()], object)
     last = str(categorical(table.rows, name).text()[int(table.last_inputs[-1])])
     text = np.datetime_as_string(times.ravel().astype("datetime64[us]")).astype(object)
     dates = bool(np.all(times % DAY == 0)) and len(last) <= len("2024-01-01")
     cut = len(last) if dates and re.fullmatch(r"\d{4}(-\d\d(-\d\d)?)?", last) else 10
     zone = "Z" if not dates and _ZONE.search(last) else ""
-    form = [one[:cut] if dates else one[:19] + zone for one in text]
-    return np.array([one.replace("T", " ") if last[10:11] == " " else one for one in form], object)
+    found = [one[:cut] if dates else one[:19] + zone for one in text]
+    return np.array([one.replace("T", " ") if last[10:11] == " " else one for one in found], object)

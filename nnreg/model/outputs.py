@@ -13,6 +13,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
 from nnreg.data.label_targets import LabelTarget
+from nnreg.data.naive import values_before
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError, Problem, SpecError
@@ -25,6 +26,7 @@ from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 from nnreg.tables.ragged import Ragged, padded
+from nnreg.tables.relative import RelativeTargets
 from nnreg.tables.table import Table
 from nnreg.training.ensemble import EnsembleEvaluation
 from nnreg.training.evaluation import Evaluation
@@ -73,15 +75,36 @@ class Output(NamedTuple):
         """Return what belongs to this output of values by name, or the values of the only one."""
         return values[self.name] if self.name else values
 
-    def in_units(self, y: Array) -> Array:
-        """Return outputs in the units of the target."""
+    def in_units(self, y: Array, table: Table) -> Array:
+        """Return the outputs for a table in the units of the target."""
         target, loss = self.target, self.spec.loss
         if loss is None or not isinstance(target, NumericTarget):
             return y
+        base = self._base(table) if loss.predicts_target else None
+        if base is not None:
+            differences = loss.in_units(y.astype(np.float64), target.mean, target.std)
+            blocks = differences.shape[1] // base.shape[1]
+            found: Array = differences + self._moved(differences.shape[1]) * np.tile(base, blocks)
+            return found
         if not target.curves or not loss.predicts_target:
             return loss.in_units(y.astype(np.float64), target.mean, target.std)
         blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target
         return target.unscale(blocks).reshape(y.shape)
+
+    def _base(self, table: Table) -> Array | None:
+        """Return the values that the target is relative to, or None; see `values_before`."""
+        assert isinstance(self.target, NumericTarget)  # asked of one
+        return values_before(table, self.target.names, self.target.texts)
+
+    def _moved(self, width: int) -> Array:
+        """Return 1 for each output that moves with its target, and 0 for one such as a variance."""
+        target, loss = self.target, self.spec.loss
+        assert isinstance(target, NumericTarget)
+        assert loss is not None
+        ones, zeros = (1.0,) * len(target.std), (0.0,) * len(target.std)
+        one, zero = (loss.in_units(np.zeros((1, width)), mean, ones) for mean in (ones, zeros))
+        found: Array = one - zero
+        return found
 
     def prediction(self, y: Array) -> Array:
         """Return outputs as they are predicted: one value per row if the target has one."""
@@ -141,7 +164,7 @@ class Output(NamedTuple):
             "labels, which are 0 or 1; correct it, or remove the metric"
         )
 
-    def _targets(self, table: Table, network: Network, shape: Shape) -> tuple[Array, Array]:
+    def _targets(self, table: Table, network: Network, shape: Shape) -> tuple[Array, Any]:
         """Return targets for outputs of this shape, as the loss and as the metrics take them."""
         target, loss = self.target, self.spec.loss
         assert target is not None
@@ -152,7 +175,9 @@ class Output(NamedTuple):
             raw = raw[:, 0]
         if not len(raw):
             raise DataError("there are no rows")
-        scaled = target.scale(raw) if isinstance(target, NumericTarget) else raw
+        base = self._base(table) if isinstance(target, NumericTarget) else None
+        learned = raw if base is None else raw - base
+        scaled = target.scale(learned) if isinstance(target, NumericTarget) else raw
         count = None if self.classes is None else len(self.classes)
         with np.errstate(over="ignore"):
             found = encode_targets(scaled, shape, loss, count, network.dtype, self.path)
@@ -161,7 +186,7 @@ class Output(NamedTuple):
         if self.classes is None and (wrong := loss.wrong_target(scaled, shape)):
             row, reason = wrong
             raise DataError(f"{table.location(row, columns_of(target)[0])}: {reason}")
-        return found, raw
+        return found, raw if base is None else RelativeTargets(raw, base)
 
 
 def _labels(target: Target | None, loss: Loss) -> Sequence[str] | None:

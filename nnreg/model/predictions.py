@@ -30,7 +30,7 @@ def predicted(
     masks = network.output_masks
     with np.errstate(over="ignore", invalid="ignore"):
         y = network.predict(inputs)
-        found = {name: one.in_units(one.of(y)) for name, one in outputs.items()}
+        found = {name: one.in_units(one.of(y), table) for name, one in outputs.items()}
     for name, y in found.items():
         points, lengths = real_points(y, inputs, masks[name])
         if not all_finite(points):

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnreg._types import Array
 from nnreg.builtin.sources.delimited import Csv
+from nnreg.data.fitting import date_form
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.preprocessing import columns_of as target_columns
@@ -50,7 +51,8 @@ class RawRows:
         window, known = self.columns.windows, self.preprocessing.window
         if window is None or known is None:
             raise UsageError("the model was not trained on windows of a series; use predict")
-        return last_windows(self.table(x, self.preprocessing.names), window, known)
+        form = date_form(window.order, self.columns)
+        return last_windows(self.table(x, self.preprocessing.names), window, known, form)
 
     def inputs_and_targets(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of raw inputs and of raw targets. Raises `DataError` without these."""

@@ -14,7 +14,7 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.model.build import plan_network
 from nnreg.model.outputs import Output
 from nnreg.network.network import Network
-from nnreg.network.parameters import declared
+from nnreg.network.parameters import declared, within_member
 from nnreg.spec.sections import Spec
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -91,7 +91,7 @@ def _refusal(
     except SpecError as error:
         return f"the network does not take them ({error})"
     for own, now in zip((network.params, network.state_params), declared(plan), strict=True):
-        for name, param in own.items():
+        for name, param in {within_member(name): param for name, param in own.items()}.items():
             if now[name].shape != param.shape:
                 return f"{name} has the shape {param.shape} for these"
     return None

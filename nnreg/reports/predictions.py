@@ -165,7 +165,7 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
     lengths = known.lengths if isinstance(known, Padded) else None
     verdict = verdict_on(prepared, output, y) if output.classes is None else {}
     y, true_values = points_like(y, known), points_of(known)
-    predictions = output.evaluation.predictions(y)
+    predictions = output.evaluation.predictions(y, known)
     targets, confidence, baseline, shape = columns_of(output.target), None, None, (1,)
     if output.classes is None:
         if len(output.shape) > 1 and len(targets) == 1:  # an array of numbers: an image, a sequence

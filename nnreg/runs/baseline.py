@@ -62,7 +62,7 @@ def _value(metric: Metric, output: Output, y: Array, targets: Array | Padded) ->
     """Return the value of a metric, which is not one of scores, of the outputs `y` of a network."""
     assert output.evaluation is not None  # that of a compared output
     with np.errstate(over="ignore", invalid="ignore"):
-        predictions = output.evaluation.predictions(points_like(y, targets))
+        predictions = output.evaluation.predictions(points_like(y, targets), targets)
         return metric_value(metric, predictions, points_of(targets))
 
 

@@ -65,7 +65,11 @@ def estimate(prepared: PreparedRun, seconds: float = SECONDS, *, check: bool = T
     passes = _pass_bytes(trainer)
     return Estimate(
         {
-            "data": sum(map(_data_bytes, prepared.splits.values())),
+            "data": sum(
+                _data_bytes(split)
+                for split in prepared.splits.values()
+                if split.holders is None  # else the training rows again
+            ),
             **trainer.memory(),
             "passes": passes,
         },

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.loading import DataReader, Splits, data_files, read_splits, split_table
+from nnreg._utils.remote import is_remote
+from nnreg.data.loading import DataReader, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
 from nnreg.data.settings import INPUTS, Columns, Split
-from nnreg.data.split import Fold, reported_split
+from nnreg.data.split import Fold, Splits, reported_split
 from nnreg.data.weights import weights_of_members
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
@@ -111,7 +112,7 @@ def check_data(model: Model, reader: DataReader | None = None) -> None:
         now = digests(document, reader)
         for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
             if found != known:
-                file = document.directory / path
+                file = path if is_remote(path) else document.directory / path
                 raise DataError(
                     f"{file}: not the data that it was trained on (SHA-256 {known[:16]}…); "
                     "restore the old file, or start a new run"

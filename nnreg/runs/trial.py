@@ -16,7 +16,7 @@ import numpy as np
 from nnreg.data.loading import DataReader
 from nnreg.errors import DivergedError
 from nnreg.interfaces.source import Source
-from nnreg.runs.cross_validation import CrossValidation
+from nnreg.runs.cross_validation import CrossValidation, check_folds
 from nnreg.runs.estimate import estimate
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import Document
@@ -93,9 +93,10 @@ class Comparison:
     def trials(self, signals: Iterable[int] = (signal.SIGINT,)) -> Iterator[Trial]:
         """Train each spec once per fold, and yield its scores.
 
-        Raises `DataError` if the rows cannot be divided into folds, and KeyboardInterrupt at one of
-        the `signals`.
+        Raises `DataError` if the rows cannot be divided into folds, before any is trained, and
+        KeyboardInterrupt at one of the `signals`.
         """
+        check_folds(next(iter(self.documents.values())), reader=self._reader)
         for name, document in self.documents.items():
             began = time.perf_counter()
             folds = CrossValidation(document, None, reader=self._reader)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.os_errors import explain_os_error
-from nnreg._utils.secret_text import START
+from nnreg._utils.remote import is_local
 from nnreg.errors import Override, Problem, SpecError, UsageError
 from nnreg.spec import jsonc
 from nnreg.spec.source_text import SourceText, child, parent
@@ -290,7 +290,7 @@ def _resolve_paths(tree: Any, files: Iterable[_SpecFile], origins: Origins) -> A
         except ValueError as error:
             problems.append(origins.with_location(Problem(path, str(error))))
             return text
-        if path in FILE_PATHS and isinstance(value, str) and value and not value.startswith(START):
+        if path in FILE_PATHS and isinstance(value, str) and is_local(value):
             return str(directories[id(origins.of(path))] / value)
         return value
 

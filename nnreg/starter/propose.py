@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from nnreg._types import Shape
 from nnreg._utils.formatting import counted
+from nnreg._utils.remote import is_remote, local_path
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.files import matching_paths
@@ -30,6 +31,7 @@ from nnreg.spec.validation import Reader, read
 from nnreg.starter.column_facts import ColumnFacts, facts_of_columns, markers
 from nnreg.starter.comments import comments_of
 from nnreg.starter.draft import SpecDraft
+from nnreg.starter.images import image_options, names_images, table_of_images
 from nnreg.starter.network_plan import NetworkPlan
 from nnreg.starter.redundant import redundant_columns
 from nnreg.starter.text_form import text_form
@@ -74,24 +76,28 @@ class SpecProposal:
 
 @dataclass(frozen=True)
 class Examined:
-    """A data file with the draft of a spec for it, from which specs with other networks follow."""
+    """A data file with the draft of a spec for it, from which specs with other networks follow.
+
+    `path` is where it was read, `address` that of a remote file.
+    """
 
     path: Path
+    address: str
     source: Any
+    why_source: Sequence[str]
     table: Table
     columns: Mapping[str, ColumnFacts]
     draft: SpecDraft
     why: str
-    why_source: Sequence[str]
     registry: Registry
 
     def proposal(
         self, directory: str | os.PathLike[str], plan: NetworkPlan | None = None
     ) -> SpecProposal:
         """Return the spec to be saved in a directory, by default with the plan of the draft."""
-        draft, relative_path = self.draft, os.path.relpath(self.path, directory)
+        draft, path = self.draft, self.address or os.path.relpath(self.path, directory)
         for split in draft.splits():
-            tree = draft.tree(self.source, relative_path, split, plan or draft.plan)
+            tree = draft.tree(self.source, path, split, plan or draft.plan)
             if model := _model(tree, self.table, self.registry):
                 break
         else:  # pragma: no cover - without a split, all rows are for training
@@ -128,7 +134,9 @@ def examine(
     data: str | os.PathLike[str], target: str | None = None, *, registry: Registry | None = None
 ) -> Examined:
     """Return a data file with the draft of a spec; see `propose`."""
-    path, registry = Path(data), registry or installed()
+    named, registry = os.fspath(data), registry or installed()
+    remote = is_remote(named)
+    path = local_path(named, Path()) if remote else table_of_images(Path(named))
     source, table, why_source = _read(path, registry)
     columns = facts_of_columns(table)
     found, why = _target(columns, target, table.origin)
@@ -140,7 +148,8 @@ def examine(
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
     draft = SpecDraft(found, inputs, excluded, _time_column(table, columns))
-    return Examined(path, source, table, columns, draft, why, why_source, registry)
+    address = named if remote else ""
+    return Examined(path, address, source, why_source, table, columns, draft, why, registry)
 
 
 def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
@@ -155,10 +164,15 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table, Sequence[str]]:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
     reasons: Sequence[str] = ()
+    if name == "images":
+        options, reasons = image_options(path, options, registry)
     if name in TEXT_SOURCES:
         form = text_form(matching_paths(path)[0], name)
         options, reasons = options | form.options, form.reasons
     table = table_with()
+    if name in TEXT_SOURCES and names_images(table, path):
+        options, reasons = image_options(path, {"type": "images", "table": options}, registry)
+        return options, table_with(), reasons
     if name in TEXT_SOURCES:
         columns = facts_of_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):

@@ -118,7 +118,7 @@ def _proposal(order: str, group: str, spacing: Spacing, rows: int) -> SeriesProp
     seasonal = 1 < season <= MAX_HORIZON and rows >= ROWS_PER_SEASON * season
     horizon = season if seasonal else 1
     length = max(2 * season, LENGTHS[0]) if seasonal else int(np.clip(rows // 10, *LENGTHS))
-    window = {"length": length, "horizon": horizon, "order": order}
+    window = {"length": length, "horizon": horizon, "order": order, "relative_to": "last"}
     if group:
         window["group"] = group
     layers: list[dict[str, Any]] = [
@@ -139,7 +139,8 @@ def _comments(window: Mapping[str, Any], spacing: Spacing) -> dict[str, str]:
     return {
         "$.data.window": f"A time series: the rows are {spacing.name} by {window['order']}{each}. "
         f"{window['length']} rows in a row are an example, and the target in the {ahead} is "
-        "predicted.\nWithout `window`, the target is predicted from the other columns of its row.",
+        "predicted, as a difference from the last of these.\n"
+        "Without `window`, the target is predicted from the other columns of its row.",
         "$.model": "The last layer reads the window itself beside the hidden layer, which adds to "
         "a linear forecast what this misses.",
     }

@@ -19,6 +19,7 @@ from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.lists import from_arrays, from_lists
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged, of_consecutive, of_rows
+from nnreg.tables.sparse import column_of_sparse, is_sparse
 
 
 def columns_of_arrow(
@@ -127,6 +128,8 @@ def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
 
 def column_of(series: Any, name: str) -> AnyColumn:
     """Return a column of a data frame, an array or a list as an array, categories or sequences."""
+    if is_sparse(series):
+        return column_of_sparse(series, name)
     if (sequences := _sequences_of(series, name)) is not None:
         return sequences
     dtype = getattr(series, "dtype", None)

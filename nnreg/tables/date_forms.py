@@ -81,6 +81,13 @@ def read(text: str, form: Form) -> Moment | None:
         return None
 
 
+def written(time: int, form: Form) -> str:
+    """Return the text of microseconds since 1970 by the format or the unit of a form."""
+    if form.unit is not None:
+        return str(time * 1000 if form.unit == "ns" else time // int(_PER_UNIT[form.unit]))
+    return (_EPOCH.replace(tzinfo=UTC) + timedelta(microseconds=time)).strftime(form.format or "%c")
+
+
 def _of_unix(text: str, unit: UnixUnit) -> Moment | None:
     scale = _PER_UNIT[unit]
     if unit == "ns":

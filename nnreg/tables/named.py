@@ -10,6 +10,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.tables.lazy import Column
 from nnreg.tables.padded import Padded, concatenate_padded
+from nnreg.tables.relative import RelativeTargets, concatenate_relative
 from nnreg.tables.windows import Windows
 
 
@@ -50,10 +51,12 @@ Inputs: TypeAlias = Column | Padded | Windows | NamedArrays
 
 
 def concatenate(parts: Sequence[Any]) -> Any:
-    """Return the rows of several arrays, of several `Padded`, or of `NamedArrays` of these."""
+    """Return the rows of several parts: of arrays, or of these classes by which they are kept."""
     first = parts[0]
     if isinstance(first, Padded):
         return concatenate_padded(parts)
+    if isinstance(first, RelativeTargets):
+        return concatenate_relative(parts)
     if not isinstance(first, NamedArrays):
         return np.concatenate(parts)
     return NamedArrays({name: concatenate([part[name] for part in parts]) for name in first.arrays})

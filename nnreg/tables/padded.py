@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError
+from nnreg.tables.relative import RelativeTargets
 
 
 class Padded:
@@ -181,9 +182,9 @@ def mask_of(lengths: Array, steps: int) -> Array:
     return mask
 
 
-def points_of(values: Array | Padded) -> Array:
-    """Return the real steps of sequences, or an array as it is."""
-    return values.points if isinstance(values, Padded) else values
+def points_of(values: Array | Padded | RelativeTargets) -> Array:
+    """Return the real steps of sequences, the values of relative targets, or an array as it is."""
+    return values if isinstance(values, np.ndarray) else values.points
 
 
 def as_type(values: Array | Padded, dtype: npt.DTypeLike) -> Array | Padded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,21 @@ from nnreg._types import Array, Shape
 class Windows:
     """Arrays of consecutive rows: the one at i is `values[starts[i] : starts[i] + length]`.
 
+    The features `relative`, numbers of the last axis, are relative to the last row of the window.
+
     `values` is `(rows, ...)`, and stored once; those of a batch are copied when they are needed.
     Slices and arrays of numbers select windows, and give an array `(windows, length, ...)`.
     """
 
-    __slots__ = ("length", "starts", "values")
+    __slots__ = ("length", "relative", "starts", "values")
 
-    def __init__(self, values: Array, starts: Array, length: int) -> None:
+    def __init__(
+        self, values: Array, starts: Array, length: int, relative: Sequence[int] = ()
+    ) -> None:
         self.values = np.ascontiguousarray(values)  # `take` would copy another one each time
         self.starts = starts
         self.length = length
+        self.relative = tuple(relative)
 
     @property
     def shape(self) -> Shape:
@@ -53,7 +59,10 @@ class Windows:
     def take(self, windows: slice | Array, out: Array | None = None) -> Array:
         """Return these windows as one array, which is `out` if it is given."""
         rows = self.starts[windows][:, None] + np.arange(self.length)
-        return self.values.take(rows, 0, out, "clip")  # "raise" would copy twice
+        found = self.values.take(rows, 0, out, "clip")  # "raise" would copy twice
+        for feature in self.relative:
+            found[..., feature] -= found[:, -1:, feature]
+        return found
 
     def __repr__(self) -> str:
         return f"<{len(self)} windows of {self.length} rows>"

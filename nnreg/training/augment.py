@@ -127,7 +127,9 @@ def _reasons(network: Network, evaluation: Evaluation, examples: Examples) -> It
     if any(one.indices for one in network.plan.input_features.values()):
         yield "the inputs have positions of categories, which cannot be mixed; remove this"
     if examples.weights is not None:
-        yield "the rows have weights, which the mixture of two has not; remove either"
+        several = isinstance(examples.weights, np.ndarray) and examples.weights.ndim > 1
+        which = " for each member (data.split.member_folds)" if several else ""
+        yield f"the rows have weights{which}, which the mixture of two has not; remove either"
     if not evaluation.independent:
         yield "the loss compares the rows of a batch, as they are; remove this"
     if not evaluation.loss.scores_are_probabilities:

@@ -21,7 +21,8 @@ from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.padded import Padded
+from nnreg.tables.padded import Padded, points_of
+from nnreg.tables.relative import RelativeTargets
 from nnreg.tables.windows import Windows
 
 
@@ -31,7 +32,8 @@ class Examples:
 
     The inputs of a network with several are given by name, and so are the targets of several
     outputs. Raw targets are class numbers
-    `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
+    `(examples, ...)`, or numbers in the target's own units, which are `RelativeTargets` if outputs
+    are differences from other values. Inputs may stay in their file.
     `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
     Those of targets per step are `Padded`, with a weight for each step; those of the members of an
     ensemble `(examples, members)`. `holders` are for rows that are evaluated out of fold: the
@@ -164,21 +166,22 @@ class Evaluation:
         """Return every metric of the outputs `y`."""
         if not self.named_metrics:
             return {}
-        raw = examples.raw_targets
+        targets = examples.raw_targets
         if self.masked:
-            y, raw = y[raw.mask], raw.points
-        predictions, found = self.predictions(y), {}
+            y = y[targets.mask]
+        predictions, raw, found = self.predictions(y, targets), points_of(targets), {}
         for name, metric in self.named_metrics.items():
             compared = self.loss.class_scores(y) if metric.of_scores else predictions
             found[name] = metric_value(metric, compared, raw)
         return found
 
-    def predictions(self, y: Array) -> Array:
-        """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
+    def predictions(self, y: Array, targets: Any) -> Array:
+        """Return outputs as class numbers, or in the target's own units, as raw `targets` are."""
         if self.unscale is None:
             classes: Array = np.argmax(self.loss.class_scores(y), axis=-1)
             return classes
-        return self.unscale(self.loss.prediction(y))
+        found = self.unscale(self.loss.prediction(y))
+        return found + targets.base if isinstance(targets, RelativeTargets) else found
 
     def evaluate(
         self, network: Network, examples: Examples, *, reproducible: bool | None = None

@@ -119,3 +119,59 @@ class TestCommand:
         assert "predicts 'petal_length', a number (it was requested)" in out
         assert nnreg("init", "iris.csv", "--force", stdin="\n")[1].startswith("columns: ")
         assert read_spec("iris.json").spec.data.target == "species"
+
+
+class TestTry:
+    @pytest.fixture(autouse=True)
+    def directory(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("nnreg.starter.network_plan.UNITS", {0: (4,)})
+        monkeypatch.setattr("nnreg.starter.network_plan.MEMBERS", {0: 1})
+        monkeypatch.setattr("nnreg.starter.network_plan.EPOCHS", {0: 4})
+        monkeypatch.setattr("nnreg.runs.trial.ESTIMATE_SECONDS", 0.01)
+        (tmp_path / "iris.csv").write_bytes((MODELS / "iris.csv").read_bytes())
+        return tmp_path
+
+    def test_it_prints_a_line_for_each_network_and_writes_the_best(self, nnreg):
+        code, out, err = nnreg("init", "iris.csv", "--try")
+        assert (code, err) == (0, "")
+        first, *lines = out.splitlines()
+        assert first.startswith("compares ")
+        assert " networks by cross-validation: 5 folds of 150 rows, at most about " in first
+        count = int(first.split()[1])
+        assert all(" accuracy 0." in one and " ± 0." in one for one in lines[:count])
+        assert lines[0].startswith("default ")
+        assert lines[count].startswith("chose ")
+        assert lines[count + 1] == "iris.csv: 150 rows, 5 columns"
+        assert "// Chosen by cross-validation with 5 folds" in Path("iris.json").read_text()
+        assert nnreg("validate", "iris.json")[0] == 0
+
+    def test_json_has_the_table(self, nnreg):
+        code, out, err = nnreg("init", "iris.csv", "--try", "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert found["trial"]["chosen"] in [one["name"] for one in found["trial"]["proposals"]]
+        assert len(found["trial"]["proposals"][0]["scores"]) == found["trial"]["folds"] == 5
+        assert found["spec"] == jsonc.loads(Path("iris.json").read_text())
+
+    def test_the_lines_are_not_among_the_spec_on_standard_output(self, directory, nnreg):
+        code, out, err = nnreg("init", "iris.csv", "--try", "--out", "-")
+        assert code == 0
+        assert jsonc.loads(out)["data"]["target"] == "species"
+        assert "chose " in err
+        assert [one.name for one in directory.iterdir()] == ["iris.csv"]
+
+    def test_when_it_is_interrupted_nothing_is_written(self, directory, nnreg, monkeypatch):
+        def stop(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("nnreg.runs.run.Run.train", stop)
+        code, _, err = nnreg("init", "iris.csv", "--try")
+        assert (code, err.strip()) == (130, "stopped")
+        assert [one.name for one in directory.iterdir()] == ["iris.csv"]
+
+    def test_an_existing_file_is_found_before_anything_is_trained(self, directory, nnreg):
+        (directory / "iris.json").write_text("mine")
+        code, out, err = nnreg("init", "iris.csv", "--try")
+        assert (code, out) == (2, "")
+        assert "already exists" in err

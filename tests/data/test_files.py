@@ -128,4 +128,5 @@ def test_a_run_evaluates_predicts_and_notices_another_file(tmp_path, monkeypatch
     (tmp_path / "part-9.csv").write_text("x,y\n1,2\n")
     code, _, err = nnreg("evaluate", "runs/spec-001")
     assert (code, "not the data that it was trained on" in err) == (1, True), err
-    assert nnreg("init", "part-[02].csv", "--out", "new.json")[0] == 0
+    assert nnreg("init", "part-[02].csv")[0] == 0
+    assert '"path": "part-[02].csv"' in (tmp_path / "part.json").read_text()

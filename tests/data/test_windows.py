@@ -248,6 +248,18 @@ def test_rows_of_the_same_time_are_reported():
         as_windows(data, DAILY, ["y"])  # fmt: skip
 
 
+def test_several_rows_of_the_same_time_are_counted():
+    data = dated()
+    data.columns["day"][5:7] = data.columns["day"][4]
+    with pytest.warns(match="1 gap with 2 missing rows and 2 rows with the time of the one before"):
+        as_windows(data, DAILY, ["y"])
+
+
+def test_windows_longer_than_a_series_with_a_gap_are_too_long():
+    with pytest.raises(DataError, match=r"a window needs 60 consecutive rows .*, but there are 29"):
+        as_windows(dated(10), replace(DAILY, length=58), ["y"])
+
+
 def test_the_group_with_a_gap_is_named():
     day = np.r_[:20, :20]
     data = table_of(

@@ -122,6 +122,25 @@ def test_times_are_written_as_those_of_the_data(trained, tmp_path, first, step, 
     assert found["day"][0] == following
 
 
+def unix(time):
+    return str(int(time.astype("datetime64[s]").astype(np.int64)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "form"),
+    [({"format": "%d/%m/%Y"}, lambda day: day.item().strftime("%d/%m/%Y")), ({"unit": "s"}, unix)],
+)
+def test_dates_are_ordered_and_written_by_their_encoder(trained, tmp_path, entry, form):
+    days = np.datetime64("2024-01-20") + np.arange(ROWS + 1)  # their texts are in another order
+    times = np.array([form(day) for day in days], object)
+    lines = [f"{time},{value}" for time, value in zip(times[:-1], SALES, strict=True)]
+    (tmp_path / "sales.csv").write_text("\n".join(["day,sales", *lines]) + "\n")
+    columns = {"day": {"type": "date", **entry}}
+    model = trained(spec(data={"exclude": [], "columns": columns}))
+    assert model.preprocessing.window.spacing.name == "daily"
+    assert model.forecast({"day": times[:-1], "sales": SALES})["day"][0] == times[-1]
+
+
 def test_a_model_without_windows_has_no_forecast():
     one = {name: value for name, value in spec().items() if name != "data"}
     model = nnreg.run(

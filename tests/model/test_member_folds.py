@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -253,19 +254,39 @@ def test_rows_of_each_fold_of_a_cross_validation_are_divided_again(tmp_path, mon
     assert found.summary["part"] == "test"
 
 
+def test_rows_may_stay_in_their_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("data.h5", "w") as file:
+        file["x"], file["target"] = X, NUMBERS
+    found = []
+    for stream in (False, True):
+        data = {"source": {"type": "hdf5", "stream": stream}, "path": "data.h5"}
+        model = nnreg.run(document_of("numbers", data=data, shuffle=False))
+        found.append((list(model.history), model.network.vector.tolist()))
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-9)
+    assert found[0][0][-1] == pytest.approx(found[1][0][-1], rel=1e-9)
+
+
 def test_an_estimate_evaluates_the_rows_of_every_fold():
-    prepared = prepare("numbers")
-    assert estimate(prepared, 0.01).memory["data"] > 0
+    folds, no_folds = (
+        estimate(prepare("numbers", split={"member_folds": one}), 0.01) for one in (True, False)
+    )
+    assert folds.memory["data"] == no_folds.memory["data"] > 0
 
 
-def test_the_weights_of_a_mean_prediction_are_those_of_the_rows():
-    prepared = prepare("two outputs")
+def test_the_recorded_loss_of_an_output_weights_rows_as_training_does():
+    own = np.where(NUMBERS > 5, 1.0, 0.0)
+    x = {"a": X[:, 0], "b": X[:, 1], "own": own}
+    prepared = prepare("two outputs", data={"sample_weights": "own"}, x=x)
     model, train = prepared.model, prepared.train
     z = model.network.logits(train.x)
-    found = model.evaluation.record(model.network, z, train)
-    equal = model.evaluation.record(model.network, z, replace(train, weights=None))
-    for name, value in equal.items():
-        assert found[name] == pytest.approx(value, rel=0.1)
+    weights = (train.weights, own / own.mean(), None)
+    found, expected, equal = (
+        model.evaluation.record(model.network, z, replace(train, weights=one))["price_loss"]
+        for one in weights
+    )
+    assert found == pytest.approx(expected, rel=0.1)
+    assert abs(found - equal) > 0.2 * equal
 
 
 @pytest.mark.parametrize(
@@ -281,6 +302,16 @@ def test_the_weights_of_a_mean_prediction_are_those_of_the_rows():
 def test_what_member_folds_do_not_go_with_is_refused(members, split, message):
     with pytest.raises(nnreg.SpecError, match=message):
         read_spec(document_of("numbers", members, split))
+
+
+def test_rows_of_members_cannot_be_mixed():
+    with pytest.raises(nnreg.SpecError, match=r"weights for each member .*member_folds.*; remove"):
+        trained("classes", augment="mixup")
+
+
+def test_windows_of_a_series_have_no_folds_for_members():
+    with pytest.raises(nnreg.SpecError, match=r"splits by time, .* cannot have 'member_folds'"):
+        read_spec(document_of("numbers", data={"window": {"length": 3}}))
 
 
 def test_too_few_rows_or_groups_and_targets_per_step_are_refused():

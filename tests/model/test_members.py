@@ -9,6 +9,7 @@ import pytest
 import nnreg
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.network.ensemble import Ensemble
+from nnreg.network.stacked import stackable
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.spec.document import read_spec
 from tests.helpers.trained import require_resumed_in_mid_epoch, require_saved_and_resumed
@@ -122,7 +123,8 @@ STACKED = {
     "batch norm": [HIDDEN, {"type": "batch_norm"}],
     "activation": [{"type": "flatten"}, HIDDEN, {"type": "activation", "activation": "softmax"}],
     "parameters": [{**HIDDEN, "activation": "prelu"}, HIDDEN],
-    "in a residual": [HIDDEN, {"type": "residual", "layers": [{"type": "layer_norm"}, HIDDEN]}],
+    "layer norm": [HIDDEN, {"type": "layer_norm"}],
+    "in a residual": [HIDDEN, {"type": "residual", "layers": [{"type": "rms_norm"}, HIDDEN]}],
 }
 
 
@@ -130,9 +132,14 @@ STACKED = {
 @pytest.mark.parametrize("training", [False, True])
 def test_all_members_run_at_once_or_one_after_the_other_with_the_same_result(hidden, training):
     model = build("classes", 3, [{**HIDDEN, "name": "first"}, *hidden, HIDDEN])
-    network = model.network
+    require_same_one_by_one(model.network, X, training=training)
+
+
+def require_same_one_by_one(network, x, *, training):
+    """Require scores, gradients and buffers of all members at once to be those of each."""
     assert isinstance(network, Ensemble)
-    found = []
+    network.vector[...] += 0.1 * np.sin(np.arange(network.vector.size))
+    start, found = network.vector.copy(), []
     for stacked in (True, False):
         gradient, workspace = np.zeros_like(network.vector), network.workspace(reuse=True)
         workspace.rng = Ones()
@@ -140,16 +147,50 @@ def test_all_members_run_at_once_or_one_after_the_other_with_the_same_result(hid
         assert context.stacked is not None
         if not stacked:
             context.stacked = None
-        z, backward = network.forward(X, context)
+        z, backward = network.forward(x, context)
         dx = backward(np.cos(np.arange(float(z.size))).reshape(z.shape))
         found.append((z.copy(), dx, gradient, network.state_vector.copy()))
         network.initialize(0)
+        network.vector[...] = start
     for one, other in zip(*found, strict=True):
-        assert np.allclose(one, other, rtol=1e-12, atol=1e-14)
+        if one is None or other is None:  # integers have no gradient
+            assert one is other
+        else:
+            assert np.allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_embeddings_of_all_members_run_at_once(training):
+    table = {"a": X[:, 0], "kind": CLASSES, "b": X[:, 1], "size": np.array(["S", "L"] * 20)}
+    document = {
+        "data": {
+            "source": "csv",
+            "path": "data.csv",
+            "target": "target",
+            "columns": {"kind": "index", "size": "index"},
+        },
+        "model": {
+            "layers": ["column_embedding", HIDDEN, TASKS["numbers"][1]],
+            "members": 3,
+            "dtype": "float64",
+        },
+        "loss": "mean_squared_error",
+        "optimizer": "adam",
+    }
+    model = nnreg.build(document, data=(table, NUMBERS))
+    x = model.examples(table, NUMBERS).x
+    require_same_one_by_one(model.network, x, training=training)
+
+
+def test_a_first_embedding_of_all_members_runs_at_once():
+    x, y = KINDS["embedding"][2:]
+    model = nnreg.build(document_of("embedding", 3), data=(x, y))
+    assert stackable(model.network.member(0))
+    require_same_one_by_one(model.network, model.examples(x, y).x, training=True)
 
 
 @pytest.mark.parametrize(
-    "hidden", [(HIDDEN,), (HIDDEN, {"type": "layer_norm"})], ids=["stacked", "one by one"]
+    "hidden", [(HIDDEN,), (HIDDEN, {"type": "rms_norm"})], ids=["stacked", "one by one"]
 )
 @pytest.mark.parametrize("task", TASKS)
 def test_the_gradients_agree_with_central_differences(task, hidden):
@@ -308,6 +349,16 @@ def test_a_mixture_of_normal_distributions_has_the_moments_of_all_members():
     means, variances = np.moveaxis(np.stack(parts), -1, 0)
     expected = np.stack([means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)], axis=-1)
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-4)
+
+
+def test_numbers_on_a_logarithmic_scale_are_averaged_in_their_own_units():
+    data = {"source": "csv", "path": "data.csv", "target": "target", "target_scaling": "log"}
+    document = document_of("dropout", 3) | {"data": data}
+    model = nnreg.run(document, data=(X, np.exp(NUMBERS / 3)))
+    members = np.array(model.predict_members(X))
+    np.testing.assert_allclose(model.predict(X), members.mean(axis=0), rtol=1e-9)
+    geometric = np.expm1(np.log1p(members).mean(axis=0))
+    assert mean_difference(model.predict(X), geometric) > 0.01
 
 
 def test_settings_of_parameters_apply_to_those_of_every_member():

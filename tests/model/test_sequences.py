@@ -175,6 +175,10 @@ def test_longer_sequences_than_in_training_are_taken_where_no_layer_has_that_man
     long = RNG.normal(size=(30, 3))
     assert nnreg.run(spec(), data=(X, SUMS)).predict([long, X[0]])[0].shape == (30,)
     assert nnreg.run(spec(POOLED), data=(X, MEANS)).predict([long, X[0]]).shape == (2,)
+    members = nnreg.build(
+        {**spec(POOLED), "model": {"layers": POOLED, "members": 2}}, data=(X, MEANS)
+    )
+    assert members.predict([long, X[0]]).shape == (2,)
     model = nnreg.run(spec(), data=(X, SUMS))
     longer = [long, *X], [long[:, 0], *SUMS]
     model.fit(X, SUMS, validation=longer, epochs=1)

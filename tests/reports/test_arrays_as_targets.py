@@ -106,7 +106,7 @@ def test_images_are_those_of_the_rows_and_the_largest_errors_come_first(run):
     results = predict_held_out(prepared)[""]
     true = prepared.test.raw_targets
     predicted = prepared.model.evaluation.predictions(
-        prepared.model.inference_network.predict(prepared.test.x)
+        prepared.model.inference_network.predict(prepared.test.x), true
     )
     errors = np.abs(predicted - true).mean(axis=(1, 2))
     assert results.worst(3).tolist() == np.argsort(-errors)[:3].tolist()

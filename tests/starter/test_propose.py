@@ -119,7 +119,7 @@ class TestTarget:
     ("name", "content", "error", "message"),
     [
         ("nowhere.csv", None, DataError, "cannot read the data: No such file"),
-        ("data.xlsx", b"", UsageError, "this name; expected a directory of images, or -"),
+        ("data.docx", b"", UsageError, "this name; expected a directory of images, or -"),
         ("data", b"", UsageError, "no source reads files of this name"),
         ("data.csv", b"", DataError, "the file is empty"),
         ("data.csv", b"a,b\n", DataError, "no rows"),

@@ -26,7 +26,7 @@ def proposed(target="sales", **columns):
 
 def test_days_have_windows_of_two_weeks():
     found = proposed(day=days(), sales=sales())
-    assert found.window == {"length": 14, "horizon": 7, "order": "day"}
+    assert found.window == {"length": 14, "horizon": 7, "order": "day", "relative_to": "last"}
     assert found.layers[-1] == {"type": "dense", "units": 7}
     assert (
         "the rows are daily by day. 14 rows in a row are an example"
@@ -37,12 +37,12 @@ def test_days_have_windows_of_two_weeks():
 def test_months_have_windows_of_two_years():
     assert proposed(month=days(unit="M"), sales=sales()).window["length"] == 24
     short = proposed(month=days(60, "M"), sales=sales(60))
-    assert short.window == {"length": 6, "horizon": 1, "order": "month"}
+    assert short.window == {"length": 6, "horizon": 1, "order": "month", "relative_to": "last"}
 
 
 def test_years_may_be_numbers():
     found = proposed(year=list(range(1900, 2020)), sales=sales())
-    assert found.window == {"length": 12, "horizon": 1, "order": "year"}
+    assert found.window == {"length": 12, "horizon": 1, "order": "year", "relative_to": "last"}
     assert proposed(age=list(range(1900, 2020)), sales=sales()) is None
 
 
@@ -52,7 +52,13 @@ def test_several_series_are_told_apart_by_a_column(shops):
     rows = {"day": days() * 2, "shop": np.repeat(shops, ROWS).tolist(), "sales": sales(2 * ROWS)}
     shuffled = {name: [values[row] for row in order] for name, values in rows.items()}
     found = proposed(**shuffled)
-    assert found.window == {"length": 14, "horizon": 7, "order": "day", "group": "shop"}
+    assert found.window == {
+        "length": 14,
+        "horizon": 7,
+        "order": "day",
+        "relative_to": "last",
+        "group": "shop",
+    }
     assert "daily by day for each shop" in found.comments["$.data.window"]
 
 

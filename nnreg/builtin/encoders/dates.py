@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 import numpy as np
-from annotated_types import Len
+from annotated_types import Interval, Len
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
@@ -68,7 +68,7 @@ class Date(Encoder):
     time_zone: str | None = None
     parts: Annotated[tuple[Part, ...], Len(1)] | None = None
     chosen: tuple[Part, ...] = learned(())
-    origin: int = learned(0)
+    origin: Annotated[int, Interval(ge=-(2**62), le=2**62)] = learned(0)
     mean: tuple[float, ...] = learned(())
     std: tuple[Positive, ...] = learned(())
     zoned: bool = learned(False)

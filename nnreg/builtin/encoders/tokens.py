@@ -32,6 +32,8 @@ Token = Annotated[int, Ge(0)]
 class Tokens(Encoder):
     """A text as the indices of its tokens, for an `embedding`: a sequence, as long as the text.
 
+    y_t = k if the t-th token is the k-th of those that were learned, 0 if it is none
+
     Words, and every other mark but spaces, such as ".", are tokens, or characters are. The most
     frequent ones in the training rows have an index from 1 on; all others have the index 0. Byte
     pairs (Sennrich et al. 2016) are parts of words, learned from the training rows: the bytes of

@@ -20,6 +20,7 @@ from nnreg.interfaces.features import Features
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
+from nnreg.interfaces.passes import HasForward, OfMembers
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,20 @@ class Embedding(Layer):
             context.kernels.sum_by_index(rows, index.reshape(-1), gradient)
 
         return np.take(context.params["weight"], index, axis=0), backward
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        weight = context.params["weight"]
+        members, _, units = weight.shape
+        index = x.astype(np.intp)
+        rows = index.reshape(members, -1)
+
+        def backward(dy: Array) -> None:
+            parts = dy.reshape(*rows.shape, units)
+            for gradient, part, own in zip(context.gradients["weight"], parts, rows, strict=True):
+                context.kernels.sum_by_index(part, own, gradient)
+
+        y = weight[np.arange(members)[:, None], rows]
+        return y.reshape(*index.shape, units), backward
 
 
 MOST_EXACT = 2**24
@@ -126,14 +141,22 @@ class ColumnEmbedding(Layer):
         return (*shape[:-1], width)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        return self._beside(x, context, Embedding(1, 1))
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        return self._beside(x, context, OfMembers(Embedding(1, 1)))
+
+    def _beside(
+        self, x: Array, context: Context, embedding: HasForward
+    ) -> tuple[Array, LayerBackward]:
+        """Run with an embedding, whose options are those of its arrays."""
         features = context.features
         if features is None or not features.indices:
             return x, lambda dy: dy
         others = _others(features, x.shape[-1])
         parts, backwards = [np.take(x, others, axis=-1)], list[LayerBackward]()
-        layer = Embedding(1, 1)  # its options are those of its arrays
         for number, place in enumerate(features.indices):
-            vectors, backward_fn = layer.forward(
+            vectors, backward_fn = embedding.forward(
                 x[..., place], context.children[f"columns/{number}"]
             )
             parts.append(vectors)

@@ -206,3 +206,33 @@ class LayerNorm(Layer):
             return dx.reshape(x.shape)
 
         return y.reshape(x.shape), backward
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        gamma, beta = context.params["gamma"][:, None], context.params["beta"][:, None]
+        kernels, scratch = context.kernels, context.workspace
+        rows = x.reshape(len(gamma), -1, x.shape[-1])
+        flat = rows.reshape(-1, x.shape[-1])
+        y, normal = context.empty(rows.shape), context.empty(flat.shape)
+        scale, unused = context.empty(flat.shape[:1]), context.empty((2, x.shape[-1]))
+        ones = scratch.ones(x.shape[-1])
+        unused.fill(0)
+        # one call without gamma and beta, which differ between members
+        kernels.layer_norm(
+            flat, ones, unused[0], y.reshape(flat.shape), normal, scale, self.epsilon, scratch
+        )
+        np.multiply(y, gamma, out=y)
+        np.add(y, beta, out=y)
+
+        def backward(dy: Array) -> Array:
+            g, of_rows = dy.reshape(rows.shape), scratch.ones(rows.shape[1])
+            dnormal, dx = context.empty(rows.shape), context.empty(flat.shape)
+            np.multiply(g, normal.reshape(rows.shape), out=dnormal)
+            np.matmul(of_rows, dnormal, out=context.gradients["gamma"])
+            np.matmul(of_rows, g, out=context.gradients["beta"])
+            np.multiply(g, gamma, out=dnormal)
+            kernels.layer_norm_backward(
+                dnormal.reshape(flat.shape), ones, normal, scale, dx, unused[0], unused[1], scratch
+            )
+            return dx.reshape(x.shape)
+
+        return y.reshape(x.shape), backward

@@ -8,6 +8,7 @@ import struct
 import sys
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,7 +21,10 @@ from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.column_types import plain_values
+from nnreg.tables.convert import ARRAY
 from nnreg.tables.lazy import Column, LazyArray
+from nnreg.tables.sparse import FIELDS as SPARSE_FIELDS
+from nnreg.tables.sparse import column_of_rows
 from nnreg.tables.table import Table
 
 UNREADABLE = (ValueError, EOFError, OverflowError, RuntimeError)
@@ -31,7 +35,11 @@ COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @dataclass(frozen=True)
 class Npz(Source):
-    """NumPy's archive of arrays, as `numpy.savez` writes it; each array is a column."""
+    """NumPy's archive of arrays, as `numpy.savez` writes it; each array is a column.
+
+    The sparse matrix that `scipy.sparse.save_npz` writes is a column `x`, beside columns of other
+    arrays. It must be stored by rows (CSR), and rows of a large one become dense as they are read.
+    """
 
     suffixes = (".npz",)
 
@@ -42,10 +50,8 @@ class Npz(Source):
                     raise DataError(f"{path}: a single array; save named arrays with numpy.savez")
                 with zipfile.ZipFile(file) as archive:
                     _check_archive(archive, path)
-                    columns = {
-                        _name(entry): plain_values(_member(archive, entry), _where(path, entry))
-                        for entry in archive.infolist()
-                    }
+                    arrays = {_name(one): _member(archive, one) for one in archive.infolist()}
+                    columns = _columns(arrays, path)
         except (*UNREADABLE, zipfile.BadZipFile, zlib.error, struct.error) as error:
             raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
         except OSError as error:
@@ -59,6 +65,20 @@ class Npz(Source):
 
 def _name(entry: zipfile.ZipInfo) -> str:
     return entry.filename.removesuffix(".npy")
+
+
+def _columns(arrays: Mapping[str, Array], path: Path) -> dict[str, Column]:
+    """Return each array as a column, and those of a sparse matrix as one."""
+    columns: dict[str, Column] = {}
+    matrix = {"data", "shape", "format"} <= arrays.keys() and arrays["format"].ndim == 0
+    for name, array in arrays.items():
+        if not (matrix and name in (*SPARSE_FIELDS, "_is_array")):
+            columns[name] = plain_values(array, f"{path}, {name!r}")
+    if matrix:
+        if ARRAY in columns:
+            raise DataError(f"{path}: an array {ARRAY!r} beside a sparse matrix; rename it")
+        columns = {ARRAY: column_of_rows(arrays, str(path)), **columns}
+    return columns
 
 
 def _where(path: Path, entry: zipfile.ZipInfo) -> str:

@@ -64,6 +64,9 @@ INTERLACED = (
 ROTATIONS = (b"eXIf", b"Raw profile type exif")
 """What a PNG has if its data may say that it is rotated; to find out is to decode it."""
 
+ORIENTATION = 0x0112
+"""The EXIF tag that says how an image is turned: 1 if it is upright, above 4 if on its side."""
+
 MAX_PIXELS = 89_478_485
 """The most pixels of an image, by default as in Pillow, which refuses twice as many itself."""
 
@@ -105,6 +108,17 @@ class ImageDecoder:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS), "nnreg-images") as pool:
             for start in range(0, len(others), GROUP):
                 yield from pool.map(like_first, others[start : start + GROUP])
+
+    def declared(self, file: Path) -> Shape:
+        """Return the height, width and channels that the header of an image declares.
+
+        Raises `DataError` for one that cannot be read.
+        """
+        image = self._open(file, self._bytes(file))
+        turned = image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) > 4
+        sides = (image.width, image.height) if turned else (image.height, image.width)
+        mode = CONVERTED.get(image.mode, image.mode)
+        return (*sides, {"LA": 2, "P": 3, "RGB": 3, "RGBA": 4}.get(mode, 1))
 
     def decode(self, file: Path, first: Array | None = None, origin: Path | None = None) -> Array:
         """Return the pixels of an image. Raises `DataError` for one that cannot be read.
@@ -247,7 +261,7 @@ class ImageFiles:
 
 
 def described(shape: Shape, dtype: np.dtype[Any]) -> str:
-    """Return the size of an image in words."""
+    """Return the size and type of an image for an error message."""
     height, width, channels = shape
     return f"{width} x {height} pixels of {channels} channels and {8 * dtype.itemsize} bits"
 
@@ -306,7 +320,7 @@ def _upright(image: Image) -> Image:
     """Return an image turned and mirrored as its EXIF data say, unless Pillow has done so."""
     from PIL import ImageOps
 
-    if image.getexif().get(0x0112, 1) == 1:
+    if image.getexif().get(ORIENTATION, 1) == 1:
         return image
     return ImageOps.exif_transpose(image)
 

@@ -51,8 +51,12 @@ class NamedImages:
         table = concat_chunks(source, path, text)
         if not len(table):
             raise DataError(f"{table.origin}: there are no rows")
+        name = name or column_of_names(table)
         if name is None:
-            name = _column_of_names(table)
+            raise DataError(
+                f"{table.origin}: no column of the file names of images, such as a.png; set the "
+                'source\'s "file_column"'
+            )
         column(table, name)
         cells = categorical(table, name)
         if (cells.codes < 0).any():
@@ -102,16 +106,14 @@ def require_inner(name: str, what: str = "a name") -> None:
         raise ValueError(f"{what}: must be relative, without '..'")
 
 
-def _column_of_names(table: Table) -> str:
+def column_of_names(table: Table) -> str | None:
+    """Return the first column whose texts all end as those of images do, if there is one."""
     for name, values in table.columns.items():
         if values.ndim == 1 and is_text(values):
             cells = categorical(table, name)
             if cells.categories and all(map(_is_image, cells.categories)):
                 return name
-    raise DataError(
-        f"{table.origin}: no column of the file names of images, such as a.png; set the source's "
-        '"file_column"'
-    )
+    return None
 
 
 def _is_image(text: str) -> bool:

@@ -72,8 +72,8 @@ class Images(Source):
         color: "gray", "rgb" or "rgba" to convert the images, "auto" to keep them as they are.
         size: [height, width] to resize the images to, or null to keep their size.
         fit: What happens to other proportions: "stretch", "crop" or "pad".
-        interpolation: How pixels are weighted, with as many as a smaller image needs: "bilinear",
-            "bicubic", "lanczos" or "nearest".
+        interpolation: How pixels are averaged: "bilinear", "bicubic" or "lanczos", antialiased, or
+            "nearest" for none.
         max_pixels: The most pixels of an image; a larger one is refused before it is decoded.
         stream: Whether images stay in their files; "auto" decides by their size.
         table: How a table of file names is read.
@@ -121,6 +121,11 @@ class Images(Source):
             return (path, *sorted(set(self._names(path).files)))
         return _found(path)
 
+    @property
+    def decoder(self) -> ImageDecoder:
+        """What decodes each image."""
+        return ImageDecoder(self.color, self.size, self.fit, self.interpolation, self.max_pixels)
+
     def _is_table(self, path: Path) -> bool:
         name = path.name.lower().removesuffix(".gz")
         return name.endswith(type(self.table).suffixes) and path.is_file()
@@ -158,7 +163,7 @@ class Images(Source):
     def _read(self, files: Sequence[Path], origin: str) -> Array | LazyArray:
         """Return the images, decoded now or when they are needed, but checked now."""
         size = self.size
-        decoder = ImageDecoder(self.color, size, self.fit, self.interpolation, self.max_pixels)
+        decoder = self.decoder
         if size is not None:  # before the first one is resized
             require_memory(4 * math.prod(size), f"{origin}, one image", HINT)
         with warnings.catch_warnings(), closing(decoder.decode_all(files)) as images:

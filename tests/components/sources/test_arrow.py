@@ -19,6 +19,8 @@ pa = pytest.importorskip("pyarrow", reason=REASON)
 feather = pytest.importorskip("pyarrow.feather", reason=REASON)
 parquet = pytest.importorskip("pyarrow.parquet", reason=REASON)
 
+pytestmark = pytest.mark.verify
+
 
 def table(rows=10, start=0):
     text = pa.array(["u", "v"] * (rows // 2)).dictionary_encode()
