@@ -88,20 +88,20 @@ class SpecDraft:
             texts=any(one.kind == "texts" for one in self.inputs),
         )
 
-    def splits(self) -> Iterable[dict[str, Any]]:
-        """Return candidate splits, the best first; the last one holds out no rows."""
+    def splits(self, plan: NetworkPlan) -> Iterable[dict[str, Any]]:
+        """Return candidate splits for a plan, the best first; the last one holds out no rows."""
         stratify = {"stratify": True} if self.target.classification else {}
-        for fractions in self._fractions():
+        for fractions in self._fractions(plan.members):
             yield {**fractions, **stratify}
             if stratify:
                 yield fractions
         yield {}
 
-    def _fractions(self) -> Iterable[dict[str, Any]]:
+    def _fractions(self, members: int) -> Iterable[dict[str, Any]]:
         test = {"test": 0.1} if self.rows >= MANY_ROWS else {}
         if self.arrays and self.rows >= 40:
             yield {"validation": 0.15, "test": 0.2}
-        elif self.rows >= MIN_HELD_OUT and self.plan.members > 1:
+        elif self.rows >= MIN_HELD_OUT and members > 1:
             yield {"member_folds": True, **test}
         elif self.rows >= 100:
             yield {"validation": 0.1, **test}

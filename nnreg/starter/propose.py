@@ -96,8 +96,9 @@ class Examined:
     ) -> SpecProposal:
         """Return the spec to be saved in a directory, by default with the plan of the draft."""
         draft, path = self.draft, self.address or os.path.relpath(self.path, directory)
-        for split in draft.splits():
-            tree = draft.tree(self.source, path, split, plan or draft.plan)
+        plan = plan or draft.plan
+        for split in draft.splits(plan):
+            tree = draft.tree(self.source, path, split, plan)
             if model := _model(tree, self.table, self.registry):
                 break
         else:  # pragma: no cover - without a split, all rows are for training
