@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +12,13 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.starter.network_plan import by_rows
+from nnreg.starter.text_kinds import (
+    are_label_lists,
+    date_options,
+    known_order,
+    learned_date,
+    separator_of,
+)
 from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import COMMA, DATE, are_texts
 from nnreg.tables.columns import categorical, column, is_text, numbers
@@ -49,7 +57,10 @@ of all rows."""
 MIN_SKEWNESS = 2.0
 """That of amounts such as incomes, of which a few are far above the others."""
 
-Kind = Literal["arrays", "sequences", "numbers", "categories", "texts", "mixed", "empty"]
+Kind = Literal[
+    "arrays", "sequences", "numbers", "categories", "ordered", "labels", "dates", "texts", "mixed",
+    "empty",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,10 @@ class ColumnFacts:
     `integers` is True if all are integers. `comma` is set if numbers have one, and whether it is a
     decimal comma; `format` is how numbers with a currency or a unit are written. For arrays, only
     the `shape` of one is known.
+
+    `dates` look like dates; those that can be read in one way have that kind, and `formats` are
+    those of others. `entry` is that in `data.columns` of dates, labels and ordered categories, and
+    `encoded` the number of inputs that it makes.
     """
 
     name: str
@@ -75,6 +90,9 @@ class ColumnFacts:
     skewed: bool = False
     counts_up: bool = False
     dates: bool = False
+    formats: tuple[str, ...] = ()
+    entry: Mapping[str, Any] | None = None
+    encoded: int = 1
     comma: Literal["", "decimal", "unclear"] = ""
     markers: tuple[str, ...] = ()
     format: NumberFormat | None = None
@@ -90,8 +108,8 @@ class ColumnFacts:
             return ""
         if self.kind == "sequences":
             return "holds lists, the steps of sequences, for which a spec is written by hand"
-        if self.dates:
-            return 'holds dates or times, which the encoder "date" in data.columns reads'
+        if self.dates and self.kind != "dates":
+            return self._why_no_dates
         if self.comma:
             return "has numbers with a comma; remove it, or write a decimal point"
         if self.kind == "mixed":
@@ -107,6 +125,16 @@ class ColumnFacts:
         if self.kind == "categories" and self._few_frequent:
             return f"holds {self.distinct:,} categories in {known:,} rows, few of them frequent"
         return ""
+
+    @property
+    def _why_no_dates(self) -> str:
+        if len(self.formats) > 1:
+            first, second = self.formats[:2]
+            return (
+                f'holds dates whose form is unclear, "{first}" or "{second}"; give the encoder '
+                '"date" the right "format" in data.columns'
+            )
+        return "holds dates or times of different forms; write them like 2024-07-31 or 08:30"
 
     @property
     def least(self) -> int:
@@ -128,7 +156,8 @@ class ColumnFacts:
     @property
     def refuses_unseen(self) -> bool:
         """Whether its encoder refuses categories that are not in the training rows by default."""
-        return self.kind == "categories" and not self.many_categories
+        one_hot = self.kind == "categories" and not self.many_categories
+        return one_hot or self.kind in ("ordered", "labels")
 
     @property
     def encoder(self) -> Any:
@@ -137,6 +166,8 @@ class ColumnFacts:
             return "tf_idf"
         if self.format:
             return {"type": "number", "format": self.format}
+        if self.entry is not None:
+            return dict(self.entry)
         if self.many_categories:
             return {"type": "index", "min_rows": self.least}
         return None
@@ -146,13 +177,14 @@ class ColumnFacts:
         """The number of inputs that the column becomes, without bins and words of texts."""
         if self.kind == "texts":
             return 0
-        width = self.distinct if self.kind == "categories" and not self.many_categories else 1
+        one_hot = self.kind == "categories" and not self.many_categories
+        width = self.distinct if one_hot else self.encoded
         return width + (self.missing > 0)
 
     @property
     def why_not_target(self) -> str:
         """Why the column cannot be a target; empty if it can."""
-        if self.kind in ("arrays", "texts"):
+        if self.kind in ("arrays", "texts", "dates", "labels"):
             return f"holds {self.kind}"
         if self.kind == "categories" and self.distinct == 1:
             return "has only one class"
@@ -167,7 +199,7 @@ class ColumnFacts:
     @property
     def classification(self) -> bool:
         """Whether the column holds classes, if it is the target."""
-        if self.kind == "categories":
+        if self.kind in ("categories", "ordered"):
             return True
         few = self.distinct <= 20 and self.distinct * 5 <= self.rows - self.missing
         return self.kind == "numbers" and self.integers and (few or self.distinct == 2)
@@ -192,7 +224,7 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
 
 def _facts(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
-    if isinstance(values, Ragged) or is_lists(values):
+    if isinstance(values, Ragged):
         return ColumnFacts(name, "sequences", len(values))
     if values.ndim > 1:
         return ColumnFacts(name, "arrays", len(values), shape=tuple(values.shape[1:]))
@@ -204,18 +236,13 @@ def _facts(table: Table, name: str) -> ColumnFacts:
     present = {
         text: int(count) for text, count in zip(cells.categories, counts, strict=True) if count
     }
+    if is_lists(values) and not are_label_lists(present):
+        return ColumnFacts(name, "sequences", len(values))
     not_numbers = tuple(text for text in present if math.isnan(parse_number(text)))
     mixed = len(not_numbers) < len(present)
     if present and not not_numbers:
         return _numeric_facts(name, numbers(table, name))
-    dates = bool(present) and all(map(DATE.fullmatch, present))
-    if not mixed and not dates and are_texts(list(present), len(known)):
-        return ColumnFacts(name, "texts", len(values), len(values) - len(known), len(present))
-    comma = _comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS])
-    if not comma and len(formats := number_formats(present)) == 1:
-        facts = _numeric_facts(name, numbers(table, name, NumberTexts(formats[0])))
-        return replace(facts, format=formats[0])
-    return ColumnFacts(
+    found = ColumnFacts(
         name,
         "mixed" if mixed else "categories" if present else "empty",
         len(values),
@@ -223,10 +250,51 @@ def _facts(table: Table, name: str) -> ColumnFacts:
         len(present),
         min(present.values(), default=0),
         sum(n for n in present.values() if n >= by_rows(MIN_CATEGORY_ROWS, len(values))),
-        dates=dates,
-        comma=comma,
         markers=not_numbers if mixed else (),
     )
+    comma = _comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS])
+    if not present or mixed or comma:
+        written = () if comma else number_formats(present)
+        return _in_format(found, table, written) if written else replace(found, comma=comma)
+    return _facts_of_texts(found, table, present)
+
+
+def _facts_of_texts(found: ColumnFacts, table: Table, present: Mapping[str, int]) -> ColumnFacts:
+    """Return what is known of a column of texts, none of which is a plain number."""
+    texts = list(present)
+    if options := date_options(texts):
+        encoder = learned_date(table, found.name, options[0]) if len(options) == 1 else None
+        if encoder is not None:
+            entry = {"type": "date", **options[0]}
+            width = encoder.shape[0]
+            return replace(found, kind="dates", dates=True, entry=entry, encoded=width)
+        formats = tuple(one["format"] for one in options if one)
+        if formats or all(map(DATE.fullmatch, texts)):
+            return replace(found, dates=True, formats=formats)
+    if all(map(DATE.fullmatch, texts)):
+        return replace(found, dates=True)
+    if are_texts(texts, sum(present.values())):
+        return ColumnFacts(found.name, "texts", found.rows, found.missing, len(texts))
+    if written := number_formats(texts):
+        return _in_format(found, table, written)
+    if order := known_order(texts):
+        entry = {"type": "ordered", "order": list(order), "code": "thermometer"}
+        return replace(found, kind="ordered", entry=entry, encoded=len(order) - 1)
+    if are_label_lists(present):
+        return replace(found, kind="labels", entry={"type": "labels"}, encoded=len(texts))
+    if separator := separator_of(present):
+        entry = {"type": "labels", "separator": separator}
+        return replace(found, kind="labels", entry=entry, encoded=len(texts))
+    return found
+
+
+def _in_format(found: ColumnFacts, table: Table, formats: Sequence[NumberFormat]) -> ColumnFacts:
+    """Return what is known of numbers that are written in a format, if there is only one."""
+    if len(formats) > 1:
+        return found
+    texts = NumberTexts(formats[0])
+    facts = _numeric_facts(found.name, numbers(table, found.name, texts))
+    return replace(facts, format=formats[0])
 
 
 def _comma(texts: list[str]) -> Literal["", "decimal", "unclear"]:

@@ -29,7 +29,7 @@ def comments_of(
         "inputs": _listed(draft.excluded),
         "exclude": _listed(draft.excluded),
         "numbers": "A number is standardized, and is divided into bins of as many rows each, so "
-        "that a\nnetwork of few layers can follow curves and steps.",
+        "that a network of few layers can follow curves and steps.",
         "columns": _of_columns(draft.inputs, draft.target),
         "missing": _of_missing(draft.inputs),
         "unseen": "An unknown category, one not seen in training, is not an error.",
@@ -63,27 +63,32 @@ def _of_scaling(target: ColumnFacts) -> str:
     if target.skewed:
         text += (
             "\nIt is skewed: a few values are far above the others, and count most. If an error of "
-            '10 % is\nas bad for small values as for large ones: "target_scaling": "log".'
+            '10 % is as bad for small values as for large ones: "target_scaling": "log".'
         )
     return text
 
 
 def _of_split(draft: SpecDraft, split: Mapping[str, Any]) -> str:
-    if "test" in split:
-        text = "Validation decides when to stop; the test split is evaluated once, at the end."
-    else:
-        both = {**split, "test": 0.2}
+    text = "Validation decides when to stop"
+    if "member_folds" in split:
         text = (
-            "Validation decides when to stop, so its score is a little too good. For the score of "
-            f"rows\nthat decided nothing, hold out a test split too: {json_text.dumps(both)}"
+            "Each network trains on all rows but a part of its own; together, these parts are the "
+            "validation split, which decides when to stop"
         )
+    if "test" in split:
+        lines = [f"{text}; the test split is evaluated once, at the end."]
+    else:
+        both = json_text.dumps({**split, "test": 0.2})
+        lines = [
+            f"{text}. For a score on rows that decided nothing, hold out a test split too:",
+            both,
+        ]
     if "stratify" in split:
-        text += "\nEach split has the classes in proportion."
+        lines.append("Each split has the classes in proportion.")
     if draft.time_column:
-        order = json_text.dumps({key: split[key] for key in split if key != "stratify"})
-        name = json_text.dumps(draft.time_column, ensure_ascii=False)
-        text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
-    return text
+        order = json_text.dumps({"validation": 0.2, "order": draft.time_column}, ensure_ascii=False)
+        lines.append(f"To hold out the latest rows instead: {order}")
+    return "\n".join(lines)
 
 
 def _of_model(draft: SpecDraft, model: Mapping[str, Any], input_shape: Shape, *, bins: bool) -> str:
@@ -93,7 +98,7 @@ def _of_model(draft: SpecDraft, model: Mapping[str, Any], input_shape: Shape, *,
     if is_wide(draft.rows, draft.shape[0]):
         lines.append(
             "These are many for so few rows: the network is small, with dropout and weight decay, "
-            "so that\nit does not learn single rows."
+            "so that it does not learn single rows."
         )
     if any(one.many_categories for one in draft.inputs):
         lines.append(
@@ -116,6 +121,9 @@ def _parts(draft: SpecDraft, *, bins: bool) -> str:
         f"numbers{' with their bins' if bins else ''}": "numbers" in kinds,
         "categories one-hot encoded": False in many,
         "positions of categories": True in many,
+        "steps of ordered categories": "ordered" in kinds,
+        "labels": "labels" in kinds,
+        "parts of dates": "dates" in kinds,
         "frequencies of words": "texts" in kinds,
         "which values were missing": any(one.missing for one in draft.inputs),
     }
@@ -127,7 +135,7 @@ def _of_metrics(metrics: Sequence[str]) -> str:
     text = "Some classes are rare: f1 weights each class equally, accuracy each row."
     if "auc" in metrics:
         text += (
-            " auc is the chance that\na row of one class gets a higher probability for it than a "
+            " auc is the chance that a row of one class gets a higher probability for it than a "
             "row of the other."
         )
     return (
@@ -154,6 +162,13 @@ def _of_columns(inputs: Sequence[ColumnFacts], target: ColumnFacts) -> str:
         )
     if any(one.format for one in (*inputs, target)):
         lines.append("Numbers in text, with a currency or a unit, or separated thousands.")
+    for kind, text in (
+        ("dates", "Dates and times become their parts, such as the time elapsed and the weekday."),
+        ("labels", "Several labels in a cell: each label is an input, 1 if the cell has it."),
+        ("ordered", "Categories from low to high: each step up is an input."),
+    ):
+        if named := [one.name for one in inputs if one.kind == kind]:
+            lines.append(f"{_names(named)}: {text[0].lower()}{text[1:]}")
     many = [one.name or NAMELESS for one in inputs if one.many_categories]
     if many:
         lines.append(

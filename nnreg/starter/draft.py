@@ -24,6 +24,9 @@ RARE = 0.2
 EMBEDDING_UNITS = 8
 """The length of the vector of a category."""
 
+MIN_HELD_OUT = 10
+"""With fewer rows, none are held out."""
+
 MANY_ROWS = 20_000
 """With as many, a test split costs little."""
 
@@ -85,23 +88,24 @@ class SpecDraft:
             texts=any(one.kind == "texts" for one in self.inputs),
         )
 
-    def splits(self) -> Iterable[dict[str, Any]]:
-        """Return candidate splits, the best first; the last one holds out no rows."""
+    def splits(self, plan: NetworkPlan) -> Iterable[dict[str, Any]]:
+        """Return candidate splits for a plan, the best first; the last one holds out no rows."""
         stratify = {"stratify": True} if self.target.classification else {}
-        for fractions in self._fractions():
+        for fractions in self._fractions(plan.members):
             yield {**fractions, **stratify}
             if stratify:
                 yield fractions
         yield {}
 
-    def _fractions(self) -> Iterable[dict[str, Any]]:
+    def _fractions(self, members: int) -> Iterable[dict[str, Any]]:
+        test = {"test": 0.1} if self.rows >= MANY_ROWS else {}
         if self.arrays and self.rows >= 40:
             yield {"validation": 0.15, "test": 0.2}
-        elif self.rows >= MANY_ROWS:
-            yield {"validation": 0.1, "test": 0.1}
+        elif self.rows >= MIN_HELD_OUT and members > 1:
+            yield {"member_folds": True, **test}
         elif self.rows >= 100:
-            yield {"validation": 0.1}
-        if self.rows >= 10:
+            yield {"validation": 0.1, **test}
+        if self.rows >= MIN_HELD_OUT:
             yield {"validation": 0.2}
 
     def tree(

@@ -33,7 +33,9 @@ from nnreg.starter.comments import comments_of
 from nnreg.starter.draft import SpecDraft
 from nnreg.starter.images import image_options, names_images, table_of_images
 from nnreg.starter.network_plan import NetworkPlan
+from nnreg.starter.redundant import redundant_columns
 from nnreg.starter.text_form import text_form
+from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
 from nnreg.tables.table import Table
 
@@ -94,8 +96,9 @@ class Examined:
     ) -> SpecProposal:
         """Return the spec to be saved in a directory, by default with the plan of the draft."""
         draft, path = self.draft, self.address or os.path.relpath(self.path, directory)
-        for split in draft.splits():
-            tree = draft.tree(self.source, path, split, plan or draft.plan)
+        plan = plan or draft.plan
+        for split in draft.splits(plan):
+            tree = draft.tree(self.source, path, split, plan)
             if model := _model(tree, self.table, self.registry):
                 break
         else:  # pragma: no cover - without a split, all rows are for training
@@ -139,6 +142,8 @@ def examine(
     columns = facts_of_columns(table)
     found, why = _target(columns, target, table.origin)
     excluded = _excluded(columns, found)
+    left = [name for name in columns if name != found.name and name not in excluded]
+    excluded = {**redundant_columns(table, columns, found.name, left), **excluded}
     inputs = [one for name, one in columns.items() if name != found.name and name not in excluded]
     if not inputs:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
@@ -230,9 +235,13 @@ def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
     """Return the first column of dates or times that a split can order by, or an empty string."""
     for one in columns.values():
         with suppress(DataError):
-            if one.dates and len(times(table, one.name)):
+            if one.entry and one.dates and len(times(table, one.name, _form(one))):
                 return one.name
     return ""
+
+
+def _form(dates: ColumnFacts) -> Form:
+    return Form(format=dict(dates.entry or {}).get("format"))
 
 
 def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:
@@ -258,7 +267,8 @@ def _model(tree: Mapping[str, Any], table: Table, registry: Registry) -> Model |
         warnings.simplefilter("ignore", NnregWarning)  # a run says it
         try:
             preprocessing, splits = split_table(
-                table, [target], data, data.split, spec.seed, integer_inputs=(),
+                table, [target], data, data.split, spec.seed, members=spec.model.members,
+                integer_inputs=(),
             )  # fmt: skip
             model = Model(document, preprocessing)
             attach_data(model, splits)

@@ -119,10 +119,10 @@ def _split(
 
 @lru_cache(maxsize=16)  # a table is encoded in chunks, which have the same categories
 def _split_all(categories: Sequence[str], separator: str) -> tuple[tuple[str, ...] | None, ...]:
-    return tuple(_labels_of(text, separator) for text in categories)
+    return tuple(labels_of(text, separator) for text in categories)
 
 
-def _labels_of(text: str, separator: str) -> tuple[str, ...] | None:
+def labels_of(text: str, separator: str) -> tuple[str, ...] | None:
     """Return the labels of a cell, or None if it begins like a JSON list but is none of them."""
     if not text.startswith("["):
         return tuple(label for part in text.split(separator) if (label := part.strip()))

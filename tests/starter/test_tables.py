@@ -86,7 +86,7 @@ class TestUnusualTables:
                 "customer_id": rng().permutation(1000)[:60],
                 "name": [f"n{i}" for i in range(60)],
                 "free": [f"text {i % 40}" for i in range(60)],
-                "when": [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)],
+                "when": [f"{i % 12 + 1:02}/{i % 12 + 1:02}/2024" for i in range(60)],
                 "same": ["x"] * 60,
                 "empty": [""] * 60,
                 "mixed": ["many", *range(59)],
@@ -97,7 +97,7 @@ class TestUnusualTables:
         assert proposal.inputs == ("x",)
         reasons = {
             "nr": "numbers the rows", "customer_id": "numbers the rows", "name": "differs in each",
-            "free": "40 categories in 60 rows", "when": "holds dates or", "same": "same",
+            "free": "40 categories in 60 rows", "when": "whose form is unclear", "same": "same",
             "empty": "has no values", "mixed": "text such as 'many' among numbers",
         }  # fmt: skip
         assert proposal.excluded.keys() == reasons.keys()
@@ -124,10 +124,24 @@ class TestUnusualTables:
         assert proposal.tree["data"]["source"] == "csv"
         assert "numbers with a comma" in proposal.excluded["people"]
 
-    def test_times_are_excluded_like_dates(self, table):
+    def test_dates_and_times_are_inputs_by_their_parts(self, table):
         times = [f"{i % 24}:{i:02}" for i in range(60)]
-        proposal = table({"at": times, "x": range(0, 120, 2), "y": repeated(60, "a", "b")})
-        assert "holds dates or times" in proposal.excluded["at"]
+        days = [f"{i % 28 + 1}/{i % 12 + 1}/2024" for i in range(60)]
+        proposal = table({"at": times, "on": days, "y": repeated(60, "a", "b")})
+        on = {"type": "date", "format": "%d/%m/%Y"}
+        assert proposal.tree["data"]["columns"] == {"at": {"type": "date"}, "on": on}
+        assert "at, on: dates and times become" in proposal.comments["$.data.columns"]
+
+    def test_labels_and_ordered_categories_have_their_encoders(self, table):
+        columns = {
+            "size": repeated(60, "S", "M", "L"),
+            "extras": repeated(60, "a;b", "b;c", "a;c", "a", "b"),
+            "y": rng().normal(size=60),
+        }
+        data = table(columns).tree["data"]
+        assert data["columns"]["size"]["code"] == "thermometer"
+        assert data["columns"]["extras"] == {"type": "labels", "separator": ";"}
+        assert data["unseen"] == "ignore"
 
     def test_dates_can_order_the_rows(self, table):
         days = [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)]
@@ -138,7 +152,7 @@ class TestUnusualTables:
         assert nnreg.run(
             read_spec("spec.json", [f"data.split={json.dumps(split)}", "train.epochs=1"])
         )
-        columns["on"] = [f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(60)]
+        columns["on"] = [f"{i % 12 + 1}.{i % 12 + 1}.2024" for i in range(60)]
         assert "latest rows" not in table(columns).comments["$.data.split"]
 
     def test_common_markers_of_missing_numbers_are_recognized(self, table):
@@ -260,7 +274,8 @@ class TestManyCategories:
     def test_they_predict(self, table):
         columns = self.cities()
         proposal = table(columns)
-        model = nnreg.run(proposal.tree)
+        small = ["train.epochs=12", "model.members=2"]
+        model = nnreg.run(proposal.tree, overrides=small)
         targets = np.array(columns["y"], dtype=float)
         assert model.evaluate({"city": columns["city"]}, targets)["r2"] > 0.6
 
