@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import activations
-from nnreg.builtin.layers import sequence, transformer
+from nnreg.builtin.layers import embedding, transformer
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.layer import LayerEntry
@@ -337,7 +337,7 @@ def test_a_layer_has_the_outputs_and_the_gradients_of_its_peer(torch, keras, nam
 
 def test_an_embedding_with_tied_output_has_the_gradients_of_pytorch(torch, keras):
     entries = [
-        LayerEntry(sequence.Embedding(7, 6), EntryKeys(name="words")),
+        LayerEntry(embedding.Embedding(7, 6), EntryKeys(name="words")),
         transformer.TransformerEncoder(2, 5, dropout=0.0, causal=True),
         LayerEntry(None, EntryKeys(use="words", transposed=True)),
     ]
