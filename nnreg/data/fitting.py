@@ -53,7 +53,8 @@ def fit_preprocessing(
     for key, group in (columns.groups or {INPUT: names}).items():
         integer = key in integer_inputs
         if isinstance(table, WindowTable) and isinstance(train, WindowTable):
-            parts = table.rows, train.inputs()[0]
+            ahead = columns.windows is not None and key in columns.windows.known
+            parts = table.rows, (train.ahead() if ahead else train).inputs()[0]
             inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
         elif longest := longest_sequence(train, group):
             steps[key] = longest
@@ -69,7 +70,9 @@ def fit_preprocessing(
     window = None
     if isinstance(table, WindowTable):
         _require_differences(table, [*fitted_targets.values(), target])
-        window = LearnedWindow(table.length, table.targets, table.spacing)
+        known = () if columns.windows is None else columns.windows.known
+        horizon = table.horizon if known else 1
+        window = LearnedWindow(table.length, table.targets, table.spacing, known, horizon)
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step, window)
 
 

@@ -56,12 +56,19 @@ class LearnedWindow(Configurable):
     """The windows that a model reads: `length` rows, and the columns whose next values it predicts.
 
     Its other settings are those of the spec. `spacing` is that of the training rows, if they have
-    one.
+    one. The inputs `known` are windows of the `horizon` rows with the targets instead.
     """
 
     length: Count
     targets: tuple[str, ...] = ()
     spacing: Spacing | None = None
+    known: tuple[str, ...] = ()
+    horizon: Count = 1
+
+    def of_input(self, name: str) -> LearnedWindow:
+        """Return the windows of one of several inputs."""
+        length = self.horizon if name in self.known else self.length
+        return replace(self, length=length, known=())
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class Preprocessing(Configurable):
                 raise ValueError(f"steps: column {part.names[0]!r} becomes sequences, but has none")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
+        if self.window is not None and not {*self.window.known} <= {*self.groups}:
+            raise ValueError("window.known: must be among several inputs")
         if self.window is not None and (self.steps or self.targets_per_step):
             raise ValueError("window: must not be together with sequences")
         if self.parts:
@@ -119,6 +128,7 @@ class Preprocessing(Configurable):
                 inputs=self.inputs[start:end],
                 groups={},
                 steps={INPUT: self.steps[name]} if name in self.steps else {},
+                window=self.window and self.window.of_input(name),
             )
             for name, start, end in spans
         }

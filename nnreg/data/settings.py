@@ -107,9 +107,10 @@ class Window(Configurable):
 
     Rows are sorted by the column `order`, of numbers or dates, within each value of the column
     `group`; without `order`, they are in the order of the file, or of `data.split.order`. Dates are
-    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length` consecutive rows. Its target is the value of the target column in each of
-    the `horizon` rows that begin `gap` rows after the last of them; of several target columns, all
-    values of the first row, then of the next. Examples begin `stride` rows after each other.
+    in an ISO form, or as the encoder "date" of the column in `columns` says. An example is `length`
+    consecutive rows. Its target is the value of the target column in each of the `horizon` rows
+    that begin `gap` rows after the last of them; of several target columns, all values of the first
+    row, then of the next. Examples begin `stride` rows after each other.
 
     The inputs are all columns, the past of the target too, except those of `group` and `order`, or
     those that `data.inputs` lists. `data.split` is by time: the targets of a split are rows of its
@@ -126,6 +127,10 @@ class Window(Configurable):
     the window, or from the one a `season` before it, the last such one in the window; the past of
     the target is given to it relative to the last value. So it continues a series at a level that
     training did not have. Predictions and metrics are the values themselves.
+
+    `known` names inputs of `data.inputs` whose columns are known in advance, such as holidays and
+    planned prices: an example has their values of the target rows, `(horizon, columns)`. A forecast
+    then needs these rows too, with an empty target.
     """
 
     length: Count
@@ -137,6 +142,7 @@ class Window(Configurable):
     irregular: Literal["split", "refuse", "ignore"] = "split"
     season: Count | None = None
     relative_to: Literal["last", "season"] | None = None
+    known: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
         if self.relative_to == "season" and (self.season or 0) > self.length:
@@ -144,6 +150,11 @@ class Window(Configurable):
                 f"a season of {self.season} rows is longer than the window, so that values are "
                 "relative to none in it; make length as long, or set relative_to to 'last'"
             )
+
+    @property
+    def rows_to_predict(self) -> int:
+        """The number of consecutive rows that an example needs, if its targets are not known."""
+        return self.length + (self.gap + self.horizon if self.known else 0)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -244,6 +255,14 @@ class Columns(Configurable):
         for name in ("sequences", "sample_weights"):
             if getattr(self, name) is not None:
                 raise ValueError(f"'window' makes examples of several rows; remove {name!r}")
+        assert self.window is not None  # asked of windows
+        for name in self.window.known:
+            if name not in self.groups or len(self.groups) == len({*self.window.known}):
+                raise ValueError(
+                    f"window.known: {name!r} is not one of several inputs; give the columns that "
+                    "are known in advance an input of their own, beside one of the past: "
+                    '"inputs": {"past": […], "known": […]}'
+                )
 
     @property
     def windows(self) -> Window | None:

@@ -76,6 +76,10 @@ class WindowTable(Table):
         np.add.at(changes, self.starts + self.length, -1)
         return np.flatnonzero(np.cumsum(changes[:-1]) > 0)
 
+    def ahead(self) -> Self:
+        """Return windows of the target rows, whose columns are known in advance."""
+        return replace(self, starts=self.first_targets, length=self.horizon, relative=0)
+
     def inputs(self) -> tuple[Table, Array]:
         """Return the rows that are an input of a window, and where in them each window starts."""
         used = self.used_rows

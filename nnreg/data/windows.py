@@ -52,7 +52,7 @@ def as_windows(
     if isinstance(table, WindowTable):
         return table
     found = _without_windows(table, window, targets, known, form)
-    span = window.length + (window.gap + window.horizon if with_targets else 0)
+    span = window.length + window.gap + window.horizon if with_targets else window.rows_to_predict
     begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
     breaks = np.empty(0, np.intp) if window.irregular == "ignore" else breaks_of(found)
     whole = _starts(begins, len(found.rows), span, window.stride)
@@ -81,7 +81,7 @@ def last_windows(
     """
     found = _without_windows(table, window, known.targets, known, form)
     ends = np.flatnonzero(np.diff(found.groups, append=-1)) + 1
-    starts = ends - window.length
+    starts = ends - window.rows_to_predict
     begins = np.flatnonzero(np.diff(found.groups, prepend=-1))
     whole = starts >= begins
     if window.irregular != "ignore":
@@ -96,7 +96,8 @@ def last_windows(
             cells = categorical(found.rows, window.group)
             group = f" of {window.group!r} {cells.categories[cells.codes[row]]!r}"
         text = (
-            f"the rows up to {found.rows.row_label(row)}{group} are fewer than the {window.length}"
+            f"the rows up to {found.rows.row_label(row)}{group} are fewer than the "
+            f"{window.rows_to_predict}"
         )
         text = f"{table.origin}: {text} of a window, or have a gap"
         if not whole.any():
@@ -220,6 +221,8 @@ def fit_together(preprocessing: Preprocessing, columns: Columns) -> bool:
     names = preprocessing.target_names
     if len(names) != len(known.targets) * window.horizon or len(set(names)) < len(names):
         return False
+    if {*known.known} != {*window.known} or (known.known and known.horizon != window.horizon):
+        return False
     return known.length == window.length and {*names} == {
         *step_names(known.targets, window.horizon)
     }
@@ -314,6 +317,9 @@ def window_targets(
 ) -> list[TargetColumns]:
     """Return the targets of windows, whose columns are those of a table of them."""
     for one in targets:
+        if ahead := [n for key in window.known for n in columns.groups[key] if n in one.columns]:
+            problem = f"{ahead[0]!r} is to be predicted, and not known in advance; leave it out"
+            raise SpecError([Problem("$.data.window.known", problem)])
         if one.columns == (INPUTS,):
             problem = "windows predict columns, not their own inputs; name the columns"
             raise SpecError([Problem("$.data.target", problem)])

@@ -89,11 +89,17 @@ def _encoded(
 def _windows(table: WindowTable, preprocessing: Preprocessing, network: Network) -> Inputs:
     """Return windows of encoded rows, or those of several inputs by name."""
     parts = preprocessing.parts
+    known = preprocessing.window.known if preprocessing.window else ()
     encoded: Any = (
         preprocessing.encode(table, network.input_dtype())
         if not parts
         else NamedArrays(
-            {name: part.encode(table, network.input_dtype(name)) for name, part in parts.items()}
+            {
+                name: part.encode(
+                    table.ahead() if name in known else table, network.input_dtype(name)
+                )
+                for name, part in parts.items()
+            }
         )
     )
     _check(encoded, table, preprocessing.names, network)

@@ -35,6 +35,7 @@ _CLOCK = (
 )
 _ZONE = r" ?(?P<zone>Z|UTC|GMT|(?P<sign>[-+])(?P<east>\d{2})(?::?(?P<minutes>\d{2}))?)"
 _MOMENT = re.compile(f"{_DATE}(?:[T ](?:{_CLOCK})(?:{_ZONE})?)?")
+_WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
 
 
@@ -64,7 +65,10 @@ class Moment(NamedTuple):
 
 
 def read(text: str, form: Form) -> Moment | None:
-    """Return the moment of a text, or None if it is none."""
+    """Return the moment of a text, or None if it is none.
+
+    With a format or a unit, a date of ISO 8601 is read too: so are those of data frames written.
+    """
     try:
         if form.unit is not None:
             return _of_unix(text, form.unit)
@@ -73,7 +77,7 @@ def read(text: str, form: Form) -> Moment | None:
         if text[10:11] in ("", "T", " ") and len(text) > 8:  # much faster than by its parts
             return _of_datetime(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
-        if form != Form():
+        if form != Form() and not _WHOLE_DATE.match(text):
             return None
     try:
         return _of_parts(text)

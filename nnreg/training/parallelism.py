@@ -103,7 +103,9 @@ def divide(network: Network, evaluation: Evaluation, settings: Train, rows: int)
     """Return how a training on this number of rows is divided; see `shard_count` for errors."""
     shards = shard_count(network, evaluation, settings, rows)
     batch = min(settings.batch_size, rows)
-    small = network.largest_product(batch) < MIN_FLOPS_FOR_THREADS
+    # the products of members are computed one after the other, each too short for two threads
+    least = MIN_FLOPS_FOR_THREADS if network.members == 1 else MIN_FLOPS
+    small = network.largest_product(batch) < least
     blocks = shards == 1 and _in_blocks(network, evaluation, settings, batch)
     if shards > 1:
         threads: int | None = min(settings.threads or available_threads(), shards)

@@ -78,6 +78,16 @@ def test_the_hour_follows_daylight_saving_of_the_zone():
     assert hours(["0001-01-01T00:00+14:00", "9999-12-31T23:00-12:00"], time_zone="UTC") == [10, 11]
 
 
+def test_a_format_or_a_unit_is_of_text_and_not_of_the_dates_of_a_data_frame():
+    days = pd.to_datetime(["2024-01-31", "2024-02-01T08:30", None], format="ISO8601")
+    of_text = Date(format="%d/%m/%Y %H:%M").learn(column(["31/01/2024 00:00", "01/02/2024 08:30"]))
+    frame = column(days.to_numpy()), column(days)
+    for one in frame:
+        np.testing.assert_array_equal(of_text.encode(one)[:2, 0], [-1, 1])
+    unix = Date(unit="s").learn(column(["1706659200", "1706776200"]))
+    np.testing.assert_array_equal(unix.encode(column(days.tz_localize("UTC")))[:2, 0], [-1, 1])
+
+
 def test_columns_of_programs_are_read_as_those_of_a_file():
     expected = encoded(STAMPS)
     stamps = pd.Series(pd.to_datetime(STAMPS))

@@ -9,7 +9,7 @@ from nnreg.data.settings import Split, Window
 from nnreg.tables.convert import table_of
 from tests.data.test_windows import splits
 
-VALUES = [np.nan, 1, 2, np.nan, np.nan, 5, 6, 7, np.nan, 9, 10, 11]
+VALUES = [np.nan, 1, 2, np.nan, np.nan, 5, np.nan, 7, 8, np.nan, 10, 11]
 GROUPS = [1] * 6 + [2] * 6
 SKY = ["rain", "", "sun", "sun", "", "rain", "", "", "rain", "sun", "", "sun"]
 
@@ -28,7 +28,7 @@ def test_a_value_is_the_last_before_it_in_its_group_and_the_mean_where_there_is_
     preprocessing, found = encoded(rows(), window, missing="impute", inputs="x", scaling="none")
     (column,) = preprocessing.inputs
     assert np.isfinite(column.fill)
-    expected = [column.fill, 1, 2, 2, 2, 6, 7, 7, 9, 10]
+    expected = [column.fill, 1, 2, 2, 2, column.fill, 7, 8, 8, 10]
     np.testing.assert_array_equal(found.values[:, 0], expected)
     np.testing.assert_array_equal(found[:][0, :, 0], [column.fill, 1])
 
@@ -36,7 +36,7 @@ def test_a_value_is_the_last_before_it_in_its_group_and_the_mean_where_there_is_
 def test_the_indicator_still_says_where_it_was_missing():
     window = Window(length=2, group="shop")
     _, found = encoded(rows(), window, missing="indicate", inputs="x", scaling="none")
-    np.testing.assert_array_equal(found.values[:, 1], [1, 0, 0, 1, 1, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(found.values[:, 1], [1, 0, 0, 1, 1, 1, 0, 0, 1, 0])
     np.testing.assert_array_equal(found.values[1:5, 0], [1, 2, 2, 2])
 
 

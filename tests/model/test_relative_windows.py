@@ -76,6 +76,15 @@ def test_training_equals_that_on_arrays_of_differences(trained):
     np.testing.assert_allclose(model.network.vector, other.network.vector, rtol=1e-12)
 
 
+def test_the_scale_of_the_targets_is_that_of_their_differences(trained):
+    target = trained(relative()).preprocessing.target
+    differences = [
+        SALES[LENGTH + step :][:COUNT] - SALES[LENGTH - 1 :][:COUNT] for step in range(HORIZON)
+    ]
+    np.testing.assert_allclose(target.mean, np.mean(differences, axis=1))
+    np.testing.assert_allclose(target.std, np.std(differences, axis=1))
+
+
 def test_metrics_are_those_of_the_values(trained):
     one = relative(metrics=["mean_absolute_error", "r2"], data={"split": {"test": 0.3}})
     run = prepare_run(one)

@@ -42,7 +42,8 @@ class Date(Encoder):
     without. Times with a zone are converted to UTC. A missing value is 0 everywhere, or is imputed.
 
     Options:
-        format: The form of other dates, as of Python's strptime: "%d/%m/%Y" for 31/07/2024.
+        format: The form of other dates, as of Python's strptime: "%d/%m/%Y" for 31/07/2024. The
+            dates of a data frame need not have it.
         unit: The unit of Unix times, which count from 1970 in UTC: "s", "ms", "us" or "ns".
         time_zone: The zone that times with a zone, and Unix times, are converted to, such as
             "Europe/Berlin"; null for UTC.

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -79,14 +80,14 @@ class _Words(Encoder):
         """Return how often each row has each word, `(rows, words)`; with `binary`, 0 or 1."""
         number_of = {word: number for number, word in enumerate(self.words)}
         texts, number_of_row = texts_of(column.categories)
+        found = [[number_of.get(word, -1) for word in self._terms(text)] for text in texts]
+        rows = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
+        words = np.fromiter(chain.from_iterable(found), np.intp, len(rows))
+        known = words >= 0
         counts = np.zeros((len(texts), len(self.words)))
-        for own, text in zip(counts, texts, strict=True):
-            found = map(number_of.get, self._terms(text))
-            numbers = [number for number in found if number is not None]
-            if self.binary:
-                own[numbers] = 1
-            else:
-                np.add.at(own, numbers, 1)
+        np.add.at(counts, (rows[known], words[known]), 1)
+        if self.binary:
+            np.minimum(counts, 1, out=counts)
         return counts[number_of_row]
 
     def _terms(self, text: str) -> Iterator[str]:

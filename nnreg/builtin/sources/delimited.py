@@ -315,17 +315,22 @@ class _Reader:
         return len(self.header) != 1 and not line.strip()
 
     def _find_trailing(self, rows: list[list[str]]) -> None:
-        """Find out by the first rows whether every line ends with a delimiter."""
-        width = len(self.header)
-        more = width + 1 if self.header[-1] or width == 1 else width
-        if any(len(row) != more or row[-1].strip() for row in rows) or not rows:
-            return
-        if more == width:
-            self.header.pop()
+        """Find out by the first rows whether the header or every line ends with a delimiter."""
+        width, named = len(self.header), bool(self.header[-1]) or len(self.header) == 1
+        lengths = {len(row) for row in rows}
+        if not named and lengths == {width - 1}:
+            del self.header[-1], self.columns[-1]
+            what = "the header"
+        elif lengths == {width + named} and not any(row[-1].strip() for row in rows):
+            if named:
+                self.columns.append(CellColumn(self.options.missing, self.options.decimal, False))
+            else:
+                self.header.pop()
+            self.trailing = True
+            what = "every line"
         else:
-            self.columns.append(CellColumn(self.options.missing, self.options.decimal, False))
-        self.trailing = True
-        text = "every line ends with a delimiter; the empty column after it is left out"
+            return
+        text = f"{what} ends with a delimiter; the empty column after it is left out"
         warnings.warn(f"{self.path}: {text}", NnregWarning, stacklevel=2)
 
     def _refuse_values(self, cells: Array, numbers: Sequence[int]) -> None:

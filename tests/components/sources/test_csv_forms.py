@@ -159,6 +159,12 @@ class TestDelimitersAtTheEndOfLines:
         assert numbers(table, "a").tolist() == list(range(9))
         assert list(table.columns) == ["a", "b"]
 
+    def test_only_the_header_may_end_with_one(self, read):
+        with pytest.warns(NnregWarning, match="the header ends with a delimiter") as notes:
+            table = read("a,b,\n1,x\n2,y\n3,\n")
+        assert len(notes) == 1
+        assert columns(table) == {"a": ["1", "2", "3"], "b": ["x", "y", None]}
+
     @pytest.mark.filterwarnings("ignore:.*every line ends")
     @pytest.mark.parametrize("value", ["7", "z"])
     def test_a_value_there_is_refused_with_its_line(self, tmp_path, monkeypatch, value):

@@ -12,6 +12,7 @@ import pytest
 from nnreg.data.loading import read_table, source_entry
 from nnreg.registry.registry import installed
 from nnreg.tables.columns import categorical, is_numeric, missing_rows, numbers
+from tests.helpers.specs import regressor
 
 ROWS = [
     {"number": 1.5, "count": 3, "gap": 7, "word": "blue", "code": "007", "day": "2024-01-31",
@@ -124,6 +125,25 @@ def test_the_table_is_that_of_a_csv_file(tmp_path, suffix):
     found, known = read(path), read(expected)
     for name in known.columns:
         assert is_numeric(found, name) == is_numeric(known, name), name
+
+
+def test_a_model_predicts_the_same_from_each_format(tmp_path, monkeypatch, nnreg):
+    monkeypatch.chdir(tmp_path)
+    data = {
+        "source": "json_lines", "path": "data.jsonl", "target": "count", "missing": "impute",
+        "inputs": ["number", "word", "code", "flag"], "columns": {"code": "category"},
+    }  # fmt: skip
+    write_json_lines(tmp_path / "data.jsonl")
+    (tmp_path / "s.json").write_text(json.dumps(regressor(data=data, train={"epochs": 1})))
+    code, _, err = nnreg("run", "s.json", "--quiet")
+    assert code == 0, err
+    outputs = set()
+    for suffix in (".csv", ".jsonl", ".json", ".sqlite"):
+        WRITERS[suffix](tmp_path / f"new{suffix}")
+        code, out, err = nnreg("predict", "runs/s-001", f"new{suffix}")
+        assert code == 0, err
+        outputs.add(out)
+    assert len(outputs) == 1
 
 
 def _texts(table, name):
