@@ -274,7 +274,8 @@ class TestManyCategories:
     def test_they_predict(self, table):
         columns = self.cities()
         proposal = table(columns)
-        small = ["train.epochs=12", "model.members=2"]
+        units = [f"model.layers.{n}.units=64" for n in (1, 2)]
+        small = ["train.epochs=12", "model.members=2", *units]
         model = nnreg.run(proposal.tree, overrides=small)
         targets = np.array(columns["y"], dtype=float)
         assert model.evaluate({"city": columns["city"]}, targets)["r2"] > 0.6
