@@ -181,7 +181,10 @@ def _print(proposal: SpecProposal, data: str, out: Path) -> None:
     lines = [f"{data}: {target.rows:,} rows, {len(proposal.columns):,} columns"]
     if isinstance(source, dict):
         lines.append(f"reads it with the source {json_text.dumps(source, ensure_ascii=False)}")
-    inputs = ", ".join(names[: len(proposal.inputs)])
+    listed = names[: len(proposal.inputs)]
+    if "window" in proposal.tree["data"]:
+        listed = [f"its past by {proposal.tree['data']['window']['order']}", *listed]
+    inputs = ", ".join(listed)
     lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
     excluded = [f"excludes {name!r} ({why})" for name, why in proposal.excluded.items()]
     if (rest := len(excluded) - MAX_SHOWN) > 0:

@@ -37,7 +37,11 @@ def comments_of(
         "split": _of_split(draft, data.get("split", {})),
     }
     comments = {f"$.data.{key}": text for key, text in found.items() if key in data}
-    comments["$.model"] = _of_model(draft, tree["model"], input_shape, bins="numbers" in data)
+    if draft.series is not None:
+        comments |= draft.series.comments
+        comments["$.model"] += f"\n{_of_members(tree['model'])}"
+    else:
+        comments["$.model"] = _of_model(draft, tree["model"], input_shape, bins="numbers" in data)
     if "f1" in tree["metrics"]:
         comments["$.metrics"] = _of_metrics(tree["metrics"])
     comments["$.train"] = _of_train(tree["train"])
@@ -85,6 +89,8 @@ def _of_split(draft: SpecDraft, split: Mapping[str, Any]) -> str:
         ]
     if "stratify" in split:
         lines.append("Each split has the classes in proportion.")
+    if draft.series is not None:
+        lines.append("Each split follows the one before it in time.")
     if draft.time_column:
         order = json_text.dumps({"validation": 0.2, "order": draft.time_column}, ensure_ascii=False)
         lines.append(f"To hold out the latest rows instead: {order}")
@@ -106,11 +112,15 @@ def _of_model(draft: SpecDraft, model: Mapping[str, Any], input_shape: Shape, *,
             "a column with many."
         )
     if "members" in model:
-        lines.append(
-            f"{model['members']} networks are trained; the mean of their predictions is better "
-            "than one of them."
-        )
+        lines.append(_of_members(model))
     return "\n".join(lines)
+
+
+def _of_members(model: Mapping[str, Any]) -> str:
+    return (
+        f"{model['members']} networks are trained; the mean of their predictions is better than "
+        "one of them."
+    )
 
 
 def _parts(draft: SpecDraft, *, bins: bool) -> str:

@@ -12,8 +12,10 @@ from nnreg.starter.network_plan import (
     NetworkPlan,
     convolutions,
     plan_for_arrays,
+    plan_for_series,
     plan_for_table,
 )
+from nnreg.starter.series import SeriesProposal
 
 IMBALANCE_RATIO = 2
 """A class with fewer than `1 / IMBALANCE_RATIO` of the mean rows per class is rare."""
@@ -36,13 +38,15 @@ class SpecDraft:
     """The target and inputs of a starter spec, from which its sections follow.
 
     `excluded` has the reasons why other columns are not inputs. `time_column` is a column with the
-    time of each row, if there is one.
+    time of each row, if there is one. Of a time series, `series` has the windows; its inputs are
+    those besides the past of the target.
     """
 
     target: ColumnFacts
     inputs: Sequence[ColumnFacts]
     excluded: Mapping[str, str]
     time_column: str
+    series: SeriesProposal | None = None
 
     @property
     def rows(self) -> int:
@@ -59,7 +63,7 @@ class SpecDraft:
     @property
     def arrays(self) -> bool:
         """Whether an example is an array."""
-        return self.inputs[0].kind == "arrays"
+        return any(one.kind == "arrays" for one in self.inputs)
 
     @property
     def shape(self) -> Shape:
@@ -79,6 +83,8 @@ class SpecDraft:
     @property
     def plan(self) -> NetworkPlan:
         """The network that suits the rows and the inputs; others are its `alternatives`."""
+        if self.series:
+            return plan_for_series(self.rows)
         if self.arrays:
             return plan_for_arrays(self.rows, images=self.images)
         return plan_for_table(
@@ -99,7 +105,9 @@ class SpecDraft:
 
     def _fractions(self, members: int) -> Iterable[dict[str, Any]]:
         test = {"test": 0.1} if self.rows >= MANY_ROWS else {}
-        if self.arrays and self.rows >= 40:
+        if self.series:
+            yield {"validation": 0.15, "test": 0.15}
+        elif self.arrays and self.rows >= 40:
             yield {"validation": 0.15, "test": 0.2}
         elif self.rows >= MIN_HELD_OUT and members > 1:
             yield {"member_folds": True, **test}
@@ -115,6 +123,7 @@ class SpecDraft:
         classes = self.target.classification
         output = {"units": "classes", "activation": "softmax"} if classes else {"units": 1}
         layers = [*self._first_layers(), *plan.hidden, {"type": "dense", **output}]
+        layers = self.series.layers if self.series else layers
         members = {"members": plan.members} if plan.members > 1 else {}
         return {
             "seed": 0,
@@ -122,7 +131,7 @@ class SpecDraft:
             "model": {**members, "layers": layers},
             "loss": "cross_entropy" if classes else "mean_squared_error",
             "optimizer": plan.optimizer,
-            "metrics": self._metrics() if classes else ["r2", "mean_absolute_error"],
+            "metrics": self._metrics(),
             "train": plan.train(bool(split)),
         }
 
@@ -136,6 +145,10 @@ class SpecDraft:
         return []
 
     def _metrics(self) -> list[str]:
+        if self.series:
+            return ["mean_absolute_error"]
+        if not self.target.classification:
+            return ["r2", "mean_absolute_error"]
         if not self.imbalanced:
             return ["accuracy"]
         return ["accuracy", "f1", "auc"] if self.target.distinct == 2 else ["accuracy", "f1"]
@@ -154,6 +167,8 @@ class SpecDraft:
             data["missing"] = "indicate"
         if any(one.refuses_unseen for one in self.inputs):
             data["unseen"] = "ignore"
+        if self.series:
+            data["window"] = self.series.window
         if plan.numbers is not None:
             data["numbers"] = plan.numbers
         if encoders := self._encoders():

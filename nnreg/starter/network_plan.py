@@ -21,6 +21,9 @@ ARRAY_EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
 ARRAY_BATCH_SIZES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
 """Those of arrays, such as images."""
 
+SERIES_MEMBERS = 5
+"""The networks of a time series, as in `benchmarks.real_series`."""
+
 WIDE_UNITS, MIN_WIDE = (64, 64), 50
 """A table is wide if it has more inputs than that, and more than half as many as rows."""
 
@@ -111,6 +114,21 @@ def plan_for_table(rows: int, numbers: int, inputs: int, *, texts: bool) -> Netw
 def is_wide(rows: int, inputs: int) -> bool:
     """Return whether a table has enough inputs for a network to tell each row by them."""
     return inputs > max(MIN_WIDE, rows / 2)
+
+
+def plan_for_series(rows: int) -> NetworkPlan:
+    """Return the plan for windows of a time series, whose layers are those of the proposal."""
+    epochs = by_rows(ARRAY_EPOCHS, rows)
+    return NetworkPlan(
+        (),
+        epochs,
+        by_rows(ARRAY_BATCH_SIZES, rows),
+        patience=epochs // 4,
+        learning_rate=0.005,
+        members=SERIES_MEMBERS,
+        weight_decay=0.1,
+        ema=None,
+    )
 
 
 def plan_for_arrays(rows: int, *, images: bool) -> NetworkPlan:

@@ -34,6 +34,7 @@ from nnreg.starter.draft import SpecDraft
 from nnreg.starter.images import image_options, names_images, table_of_images
 from nnreg.starter.network_plan import NetworkPlan
 from nnreg.starter.redundant import redundant_columns
+from nnreg.starter.series import propose_series
 from nnreg.starter.text_form import text_form
 from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
@@ -41,6 +42,10 @@ from nnreg.tables.table import Table
 
 TEXT_SOURCES = ("csv", "tsv")
 """The sources that read text."""
+
+MAX_SERIES_COLUMNS = 4
+"""The maximum number of columns of a time series besides the target: with more, its rows are taken
+as examples, whose target follows from these."""
 
 MAX_REASONS = 5
 """The maximum number of columns for which an error says why they cannot be a target."""
@@ -141,14 +146,7 @@ def examine(
     source, table, why_source = _read(path, registry)
     columns = facts_of_columns(table)
     found, why = _target(columns, target, table.origin)
-    excluded = _excluded(columns, found)
-    left = [name for name in columns if name != found.name and name not in excluded]
-    excluded = {**redundant_columns(table, columns, found.name, left), **excluded}
-    inputs = [one for name, one in columns.items() if name != found.name and name not in excluded]
-    if not inputs:
-        reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
-        raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
-    draft = SpecDraft(found, inputs, excluded, _time_column(table, columns))
+    draft = _series_draft(table, columns, found) or _table_draft(table, columns, found)
     address = named if remote else ""
     return Examined(path, address, source, why_source, table, columns, draft, why, registry)
 
@@ -242,6 +240,42 @@ def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
 
 def _form(dates: ColumnFacts) -> Form:
     return Form(format=dict(dates.entry or {}).get("format"))
+
+
+def _table_draft(
+    table: Table, columns: Mapping[str, ColumnFacts], target: ColumnFacts
+) -> SpecDraft:
+    """Return the draft for rows that are examples. Raises `DataError` if no input is left."""
+    excluded = _excluded(columns, target)
+    left = [name for name in columns if name != target.name and name not in excluded]
+    excluded = {**redundant_columns(table, columns, target.name, left), **excluded}
+    inputs = [one for name, one in columns.items() if name not in {target.name, *excluded}]
+    if not inputs:
+        reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
+        raise DataError(
+            f"{table.origin}: no column is left to predict {target.name!r} from: {reasons}"
+        )
+    return SpecDraft(target, inputs, excluded, _time_column(table, columns))
+
+
+def _series_draft(
+    table: Table, columns: Mapping[str, ColumnFacts], target: ColumnFacts
+) -> SpecDraft | None:
+    """Return the draft for a time series with few columns; None for another table."""
+    excluded = _excluded(columns, target)
+    others = len(columns) - len(excluded) - 1
+    if others > MAX_SERIES_COLUMNS or target.missing:
+        return None
+    series = propose_series(table, columns, target.name)
+    if series is None:
+        return None
+    used = {
+        target.name,
+        *(series.window[key] for key in ("order", "group") if key in series.window),
+    }
+    excluded = {name: reason for name, reason in excluded.items() if name not in used}
+    inputs = [one for name, one in columns.items() if name not in {*used, *excluded}]
+    return SpecDraft(target, inputs, excluded, "", series)
 
 
 def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:

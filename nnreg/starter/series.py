@@ -45,6 +45,11 @@ class SeriesProposal:
     layers: list[dict[str, Any]]
     comments: dict[str, str]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that sort the rows, and tell series apart."""
+        return tuple(self.window[key] for key in ("order", "group") if key in self.window)
+
 
 def propose_series(
     table: Table, columns: Mapping[str, ColumnFacts], target: str

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from nnreg.errors import DataError, DivergedError
+from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.runs.trial import Comparison, Trial, chosen_of
 from nnreg.spec.document import Document, read_spec
 from nnreg.starter.network_plan import NetworkPlan
@@ -29,9 +29,16 @@ class ProposalTrial:
 
     `plans` has the network of each by its name: the one that `nnreg init` proposes, alternatives to
     it, and a linear model. They are compared by `metric` in `folds` folds of `rows` rows.
+
+    Raises `UsageError` for a time series, for which there is one network.
     """
 
     def __init__(self, examined: Examined) -> None:
+        if examined.draft.series is not None:
+            raise UsageError(
+                f"{examined.path}: is a time series, for which --try has no other networks; run "
+                "init without --try"
+            )
         self.examined = examined
         rows = examined.draft.rows
         self.rows = min(rows, MAX_ROWS)
