@@ -136,7 +136,7 @@ LAYERS: Mapping[str, str] = {
     "periodic_embedding": "nnreg.builtin.layers.periodic_embedding:PeriodicEmbedding",
     "simple_rnn": "nnreg.builtin.layers.recurrent:SimpleRnn",
     "gru": "nnreg.builtin.layers.recurrent:Gru",
-    "lstm": "nnreg.builtin.layers.sequence:Lstm",
+    "lstm": "nnreg.builtin.layers.lstm:Lstm",
     "bidirectional": "nnreg.builtin.layers.wrappers:Bidirectional",
     "time_distributed": "nnreg.builtin.layers.wrappers:TimeDistributed",
     "add_position": "nnreg.builtin.layers.positions:AddPosition",

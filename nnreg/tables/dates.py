@@ -119,31 +119,11 @@ Unit: TypeAlias = Literal["microseconds", "months", "business days"]
 
 @dataclass(frozen=True, eq=False)
 class Frequency:
-    """How often times come, and the place of each in an unbroken series.
-
-    They come every `step` units. The difference of two `places` is 1 where nothing is missing
-    between the times, more at a gap, and 0 for a duplicate.
-    """
+    """How often times come: every `step` units."""
 
     name: str
-    places: Array
     unit: Unit = "microseconds"
     step: int = 1
-
-    @property
-    def gaps(self) -> Array:
-        """The positions of the times before which others are missing."""
-        return np.flatnonzero(np.diff(self.places) > 1) + 1
-
-    @property
-    def missing(self) -> int:
-        """The number of missing times."""
-        return int(np.sum(np.maximum(np.diff(self.places) - 1, 0)))
-
-    @property
-    def duplicates(self) -> Array:
-        """The positions of the times that equal the one before."""
-        return np.flatnonzero(np.diff(self.places) == 0) + 1
 
 
 _NAMES = {
@@ -175,11 +155,6 @@ def _regular(counts: Array) -> int | None:
     return step if follow and not (differences % step).any() else None
 
 
-def _placed(counts: Array, step: int) -> Array:
-    placed: Array = (counts - counts[0]) // step
-    return placed
-
-
 def _same_clock(times: Array) -> bool:
     clock = times % DAY
     return bool((clock == clock[0]).all())
@@ -193,7 +168,7 @@ def _months(times: Array, days: Array) -> Frequency | None:
     if step is None or (day != np.minimum(day.max(), length)).any():
         return None
     name = _MONTHS.get(step, f"every {step} months")
-    return Frequency(name, _placed(counts, step), "months", step)
+    return Frequency(name, "months", step)
 
 
 def months_and_days(days: Array) -> tuple[Array, Array, Array]:
@@ -210,7 +185,7 @@ def _business_days(times: Array, days: Array) -> Frequency | None:
     one_week = counts[0] // 5 == counts[-1] // 5
     if one_week or not _same_clock(times) or (weekday > 4).any() or _regular(counts) != 1:
         return None
-    return Frequency("business days", _placed(counts, 1), "business days")
+    return Frequency("business days", "business days")
 
 
 def business_days(days: Array) -> tuple[Array, Array]:
@@ -227,4 +202,4 @@ def _steps(times: Array) -> Frequency | None:
     if step not in _NAMES:
         unit = next(((size, unit) for size, unit in _UNITS if not step % size), None)
         name = f"every {step // unit[0]} {unit[1]}" if unit else name
-    return Frequency(name, _placed(times, step), "microseconds", step)
+    return Frequency(name, "microseconds", step)

@@ -15,9 +15,9 @@ from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.convolution import Conv1d, Conv2d
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.layers.embedding import Embedding
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.normalization import LayerNorm
 from nnreg.builtin.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces.context import Context, Workspace

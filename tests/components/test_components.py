@@ -26,11 +26,11 @@ from nnreg.builtin.layers import (
     positions,
     recurrent,
     sampling,
-    sequence,
     shapes,
     transformer,
     wrappers,
 )
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
@@ -103,7 +103,7 @@ LAYERS = {
         activation=ACTIVATIONS),
     "simple_rnn": of(recurrent.SimpleRnn, (3, 2), (1, 3), units=SMALL, activation=ACTIVATIONS),
     "gru": of(recurrent.Gru, (3, 2), (1, 3), units=SMALL),
-    "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL, projection=st.none() | SMALL),
+    "lstm": of(Lstm, (3, 2), (1, 3), units=SMALL, projection=st.none() | SMALL),
     "bidirectional": st.sampled_from(wrappers.Bidirectional.examples()),
     "time_distributed": st.sampled_from(wrappers.TimeDistributed.examples()),
     **{
@@ -182,7 +182,7 @@ def context_of(layer, shape, dtype=np.float64, **kwargs):
     [
         (dense.Dense(3, activations.Relu()), (4,)),
         (convolution.Conv2d(2), (4, 4, 2)),
-        (sequence.Lstm(2), (3, 2)),
+        (Lstm(2), (3, 2)),
         (attention.MultiHeadAttention(2), (3, 4)),
         (TWO, (3,)),
     ],

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import activations
-from nnreg.builtin.layers import attention, composition, convolution, dense, sequence
+from nnreg.builtin.layers import attention, composition, convolution, dense
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.testing import StrictArray
 from nnreg.testing.layer_pass import LayerCase
 from nnreg.testing.layers import dispatch
@@ -17,7 +18,7 @@ LAYERS = [
     (dense.Dense(3, activations.Relu()), (5,)),
     (dense.ActivationLayer(activations.Softmax()), (5,)),
     (convolution.Conv2d(3, padding="same", stride=2, activation=activations.Gelu()), (5, 4, 2)),
-    (sequence.Lstm(2, sequences=True), (3, 2)),
+    (Lstm(2, sequences=True), (3, 2)),
     (composition.Residual((dense.Dense(5, activations.Sigmoid()), dense.Dropout(0.4))), (5,)),
     (attention.MultiHeadAttention(2, causal=True), (3, 4)),
 ]

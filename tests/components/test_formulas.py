@@ -11,8 +11,8 @@ from nnreg.builtin.initializers import GlorotUniform, Ones, Zeros
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.composition import Stack
 from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.normalization import LayerNorm
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.interfaces import traced
 from nnreg.interfaces.join import Join

@@ -26,8 +26,8 @@ from nnreg.builtin.initializers import (
 )
 from nnreg.builtin.layers.convolution import Conv2d
 from nnreg.builtin.layers.depthwise_convolution import DepthwiseConv2d
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.positions import AddPosition
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.layers.transposed_convolution import Conv2dTranspose
 from nnreg.interfaces import LayerBuilder, fans
 from nnreg.network.network import Network

@@ -31,13 +31,13 @@ from nnreg.builtin.layers import (
     rescaling,
     row_normalization,
     sampling,
-    sequence,
     shapes,
     spectral_norm,
     transformer,
     transposed_convolution,
     wrappers,
 )
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.interfaces import LayerBuilder
 from nnreg.interfaces.join import one_input
 from nnreg.registry.registry import installed
@@ -85,8 +85,8 @@ LAYERS = {
         for name, cls, options in (
             ("simple_rnn", recurrent.SimpleRnn, {}),
             ("gru", recurrent.Gru, {}),
-            ("lstm", sequence.Lstm, {}),
-            ("projected lstm", sequence.Lstm, {"projection": 2}),
+            ("lstm", Lstm, {}),
+            ("projected lstm", Lstm, {"projection": 2}),
         )
         for words, sequences, backwards in (
             ("", False, False),
@@ -98,7 +98,7 @@ LAYERS = {
     "gru with its reset before": (recurrent.Gru(3, reset_after=False), (5, 4)),
     "bidirectional": (wrappers.Bidirectional(recurrent.Gru(3)), (5, 4)),
     "bidirectional of every step": (
-        wrappers.Bidirectional(sequence.Lstm(3, sequences=True), "multiply"),
+        wrappers.Bidirectional(Lstm(3, sequences=True), "multiply"),
         (5, 4),
     ),
     "column_embedding": (embedding.ColumnEmbedding(), (5, 4)),
@@ -322,7 +322,7 @@ def test_an_embedding_and_dropout_take_a_single_axis_of_steps():
 
 def test_a_repeated_stack_gives_each_repetition_the_mask():
     builder = LayerBuilder("$")
-    stack = composition.Stack((dense.Dense(4), sequence.Lstm(4, sequences=True)), times=2)
+    stack = composition.Stack((dense.Dense(4), Lstm(4, sequences=True)), times=2)
     builder.layer("layers/0", stack, (5, 4), mask="input")
     _, plan = builder.children["layers/0"]
     assert plan.output_mask == "input"

@@ -8,9 +8,9 @@ from nnreg import SpecError
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.layers.composition import Residual, Stack
 from nnreg.builtin.layers.dense import Dense, Dropout
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.normalization import BatchNorm
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.layers.wrappers import Bidirectional, TimeDistributed
 from nnreg.interfaces import LayerBuilder
 from nnreg.testing.layer_masks import MaskedPass

@@ -13,8 +13,8 @@ from nnreg.builtin.activations import Relu, Tanh
 from nnreg.builtin.layers import normalization
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.depthwise_convolution import Depthwise, Separable
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.errors import ShapeError
 from nnreg.registry.registry import installed
 from nnreg.testing import configurations

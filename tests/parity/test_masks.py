@@ -12,8 +12,8 @@ from nnreg.builtin.layers import (
     global_pooling,
     normalization,
     positions,
-    sequence,
 )
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.join import flat_inputs, one_input, split_values
 from nnreg.network.network import Network
@@ -126,8 +126,8 @@ def network(torch, x, p):
 
 
 ONE = {
-    "lstm, every step": (sequence.Lstm(3, sequences=True), lstm),
-    "lstm, last step": (sequence.Lstm(3), lambda *args: lstm(*args)[:, -1]),
+    "lstm, every step": (Lstm(3, sequences=True), lstm),
+    "lstm, last step": (Lstm(3), lambda *args: lstm(*args)[:, -1]),
     "attention": (attention.MultiHeadAttention(2), self_attention),
     "causal attention": (
         attention.MultiHeadAttention(2, causal=True),
@@ -157,7 +157,7 @@ def test_a_layer_gives_each_sequence_what_pytorch_gives_it_alone(torch, name):
 def test_a_network_gives_each_sequence_what_pytorch_gives_it_alone(torch):
     layers = [
         positions.AddPosition(),
-        sequence.Lstm(4, sequences=True),
+        Lstm(4, sequences=True),
         composition.Residual((attention.MultiHeadAttention(2),)),
         normalization.LayerNorm(),
         dense.Dense(3),

@@ -9,8 +9,8 @@ from nnreg.builtin.activations import Relu, Softmax
 from nnreg.builtin.layers.composition import Stack
 from nnreg.builtin.layers.convolution import Conv2d
 from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.layers.wrappers import Bidirectional, TimeDistributed
 from tests.parity.comparison import peer, require_all
 from tests.parity.layers import compare_layer

@@ -11,8 +11,8 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Tanh
 from nnreg.builtin.layers.dense import Dense, Flatten
+from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
-from nnreg.builtin.layers.sequence import Lstm
 from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
