@@ -311,7 +311,7 @@ def test_invalid_rows_give_an_error_and_no_prediction(spec, nnreg, tmp_path):
         ("island,length,depth\nnorth,one,2\n", "line 2, column 'length': found 'one'"),
         ("island,length,depth\nwest,1,2\n", "unknown category 'west'"),
         ("", "the file is empty"),
-        ("a,b\n1\n", "line 2: 1 cells, but the header has 2"),
+        ("a,b\n1\n", "line 2: 1 cell, but the header has 2"),
     ):
         code, out, err = nnreg("predict", "out", "-", stdin=text)
         assert (code, out) == (1, "")

@@ -87,7 +87,9 @@ def test_an_encoder_that_needs_the_target_is_refused_for_steps(target):
     layers = [{"type": "lstm", "units": 2, "sequences": isinstance(target[0], list)}, SOFTMAX]
     columns = {"words": WORDS, "ill": target}
     given = spec(columns, layers, "cross_entropy", {"words": "target_mean"}, "ill")
-    with pytest.raises(SpecError, match="one target for each row, which sequences do not"):
+    with pytest.raises(
+        SpecError, match="one target for each row, which sequences and windows do not"
+    ):
         nnreg.build(given)
 
 

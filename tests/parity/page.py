@@ -35,9 +35,24 @@ ALONE = {
         "Keras 3.15 computes x from the z of the next step; beside a plain loop in the tests of "
         "optimizers"
     ),
+    ("encoder", "tokens"): (
+        "counts and indices; beside a plain loop, and beside tokenizers where it is installed"
+    ),
     **{
         ("source", name): "reads a file and computes nothing"
-        for name in ("csv", "tsv", "npz", "hdf5", "idx", "images", "parquet")
+        for name in (
+            "csv",
+            "tsv",
+            "npz",
+            "hdf5",
+            "idx",
+            "images",
+            "parquet",
+            "json_lines",
+            "sqlite",
+            "excel",
+            "arrow",
+        )  # fmt: skip
     },
 }
 """The components that have no peer, with the reason."""
