@@ -40,19 +40,7 @@ ALONE = {
     ),
     **{
         ("source", name): "reads a file and computes nothing"
-        for name in (
-            "csv",
-            "tsv",
-            "npz",
-            "hdf5",
-            "idx",
-            "images",
-            "parquet",
-            "json_lines",
-            "sqlite",
-            "excel",
-            "arrow",
-        )  # fmt: skip
+        for name in "arrow csv excel hdf5 idx images json_lines npz parquet sqlite tsv".split()
     },
 }
 """The components that have no peer, with the reason."""
