@@ -40,7 +40,10 @@ ALONE = {
     ),
     **{
         ("source", name): "reads a file and computes nothing"
-        for name in "arrow csv excel hdf5 idx images json_lines npz parquet sqlite tsv".split()
+        for name in (
+            *("arrow", "csv", "excel", "hdf5", "idx", "images", "json_lines", "npz", "parquet"),
+            *("sqlite", "tsv"),
+        )
     },
 }
 """The components that have no peer, with the reason."""
