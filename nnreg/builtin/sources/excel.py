@@ -46,13 +46,13 @@ class Excel(Source):
 
     Options:
         sheet: the name of the sheet; not needed if there is only one
-        skip: rows above the names of the columns that are not read, such as titles
+        skip_rows: rows above the names of the columns that are not read, such as titles
     """
 
     suffixes = (".xlsx", ".xlsm")
 
     sheet: str | None = None
-    skip: Annotated[int, Ge(0)] = 0
+    skip_rows: Annotated[int, Ge(0)] = 0
 
     def read(self, path: Path) -> Table:
         return concat_chunks(self, path)
@@ -87,7 +87,7 @@ class Excel(Source):
         sheet = self._sheet(book, path)
         total = sheet.max_row or MAX_ROWS
         sheet.reset_dimensions()  # what a file declares is often wrong
-        rows = _rows(sheet, path, self.skip)
+        rows = _rows(sheet, path, self.skip_rows)
         first, found = next(rows, (0, ()))
         names = _names(found, f"{path}, line {first}")
         if not names:
@@ -144,7 +144,7 @@ def _names(row: tuple[Any, ...], where: str) -> list[str]:
     if "" in names:
         raise DataError(
             f"{where}: column {_letter(names.index(''))} has no name; write one, unmerge its cell, "
-            "or set 'skip' of the source to the number of rows above the names"
+            "or set 'skip_rows' of the source to the number of rows above the names"
         )
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(f"{where}: column {twice[0]!r} occurs twice; rename one")
@@ -162,7 +162,7 @@ def _padded(row: tuple[Any, ...], width: int, where: str) -> tuple[Any, ...]:
     if len(row) > width:
         raise DataError(
             f"{where}: a value in column {_letter(len(row) - 1)}, which has no name; write one, or "
-            "set 'skip' of the source to the number of rows above the names"
+            "set 'skip_rows' of the source to the number of rows above the names"
         )
     return row + (None,) * (width - len(row))
 

@@ -46,10 +46,12 @@ def test_cells_are_what_they_would_be_in_a_csv_file(table):
 @pytest.mark.verify
 def test_titles_and_empty_rows_are_not_rows(table):
     rows = [["Sales of 2024"], [], ["x", "y"], [1, 2], [], [3], [None, ""], [], []]
-    found = table(rows, Excel(skip=1))
+    found = table(rows, Excel(skip_rows=1))
     assert found.columns["x"].tolist()[:2] == [1, 3]
     assert [found.row_label(row) for row in range(2)] == ["line 4", "line 6"]
-    with pytest.raises(DataError, match=r"line 3: a value in column B, which has no .* 'skip'"):
+    with pytest.raises(
+        DataError, match=r"line 3: a value in column B, which has no .* 'skip_rows'"
+    ):
         table(rows)
 
 
