@@ -132,6 +132,13 @@ class Encoder(Component):
         """
         raise NotImplementedError
 
+    def text_of(self, encoded: Array) -> str | None:
+        """Return the value that becomes these numbers, of one row, as text for a report.
+
+        None if it is unknown, as by default: the report then shows the numbers.
+        """
+        return None
+
     def encode_training(self, column: RawColumn) -> Array:
         """Return the encoded values of the training rows, if they differ from those of `encode`.
 

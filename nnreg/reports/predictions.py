@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.builtin.encoders import Category, Index, Number, Values
+from nnreg.builtin.encoders import Values
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
 from nnreg.model.outputs import Output
@@ -214,16 +214,9 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
         encoder = column.encoder
         if column.indicator and encoded[-1]:
             found[column.name] = "(missing)"
-        elif isinstance(encoder, Category):
-            names = [*encoder.categories, *["(other)"] * encoder.other]
-            found[column.name] = names[int(encoded.argmax())] if encoded.any() else "(unknown)"
-        elif isinstance(encoder, Index):
-            names = [*encoder.categories, "(other)", "(missing)"]
-            found[column.name] = names[int(encoded[0])]
-        elif isinstance(encoder, Number):
-            found[column.name] = f"{float(encoder.scale.invert(encoded[0])):.6g}"
         elif not isinstance(encoder, Values):
-            found[column.name] = _encoded_text(encoded)
+            own = encoded[: encoder.shape[0]]
+            found[column.name] = encoder.text_of(own) or _encoded_text(own)
     return found
 
 

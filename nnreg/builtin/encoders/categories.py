@@ -98,6 +98,11 @@ class Category(Encoder):
         chosen = cells.each(known, -1, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
 
+    def text_of(self, encoded: Array) -> str:
+        """Return the category."""
+        names = [*self.categories, *["(other)"] * self.other]
+        return names[int(encoded.argmax())] if encoded.any() else "(unknown)"
+
 
 @dataclass(frozen=True)
 class Index(Encoder):
@@ -151,6 +156,10 @@ class Index(Encoder):
         found = positions(cells.categories, self.categories)
         places = tuple(count if place < 0 else place for place in found)
         return cells.each(places, count + 1, np.float64)
+
+    def text_of(self, encoded: Array) -> str:
+        """Return the category."""
+        return [*self.categories, "(other)", "(missing)"][int(encoded[0])]
 
     def places_of(self, other: Index) -> tuple[list[int], list[int]]:
         """Return the positions of what both have, here and in the other encoder."""

@@ -94,3 +94,7 @@ class Number(Encoder):
         """Return the scaled numbers."""
         require_in_domain(column, self.scaling)
         return self.scale.apply(column.values)[:, None]
+
+    def text_of(self, encoded: Array) -> str:
+        """Return the number."""
+        return f"{float(self.scale.invert(encoded[0])):.6g}"

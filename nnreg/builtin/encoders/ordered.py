@@ -18,6 +18,9 @@ from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 from nnreg.tables.cells import positions
 
+CLOSE = 1e-3
+"""How near to a whole number a position is in float32; the mean position is that of none."""
+
 
 @dataclass(frozen=True)
 class Ordered(Encoder):
@@ -102,6 +105,13 @@ class Ordered(Encoder):
         if self.code == "position":
             return ((found - self.offset) / self.scale)[:, None]
         return np.clip(found[:, None] - np.arange(*self.shape), 0, 1)
+
+    def text_of(self, encoded: Array) -> str:
+        """Return the category."""
+        by_position = self.code == "position"
+        position = encoded[0] * self.scale + self.offset if by_position else encoded.sum()
+        nearest = round(float(position))
+        return self.categories[nearest] if abs(position - nearest) < CLOSE else "(unknown)"
 
     def _order(self, column: RawColumn) -> tuple[str, ...]:
         cells = column.categories

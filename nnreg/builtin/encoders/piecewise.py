@@ -9,7 +9,12 @@ import numpy as np
 from annotated_types import Interval
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
+from nnreg._utils.statistics import (
+    mean_and_deviation,
+    scale_of,
+    standardize,
+    unstandardize,
+)
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 
@@ -72,3 +77,8 @@ class PiecewiseLinear(Encoder):
             halves = values[:, None] / 2 - low / 2  # a difference of large numbers may overflow
             np.clip(halves / (high / 2 - low / 2), 0, 1, out=encoded[:, 1:])
         return encoded
+
+    def text_of(self, encoded: Array) -> str:
+        """Return the number."""
+        (value,) = unstandardize(encoded[:1].astype(np.float64), self.mean, self.std)
+        return f"{float(value):.6g}"
