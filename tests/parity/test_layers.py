@@ -174,7 +174,7 @@ CASES = {
 
 FAMILIES = (
     "composition", "dense", "embedding", "gating", "joins", "normalization", "positions",
-    "periodic_embedding", "sampling", "sequence",
+    "lstm", "periodic_embedding", "sampling",
 )  # fmt: skip
 ELSEWHERE = {
     "rrelu", "batch_norm", "lstm", "rotary_positions", "column_embedding", "periodic_embedding",
