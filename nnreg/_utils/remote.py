@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from nnreg._utils.extras import needed
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.errors import DataError
@@ -76,12 +77,8 @@ def _download(text: str, directory: Path) -> Path:
     address, part = reveal(text), urlsplit(text)
     names = [_NOT_IN_NAMES.sub("_", one) for one in (part.netloc, *part.path.split("/")) if one]
     target = directory.joinpath(*(one if one.strip(".") else "_" for one in names))
-    try:
+    with needed(text, "reading an address", "fsspec", "remote"):
         import fsspec
-    except ImportError as error:
-        raise DataError(
-            f"{text}: reading an address needs fsspec: pip install 'nnreg[remote]'"
-        ) from error
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with fsspec.open(address, "rb", compression=None) as source:

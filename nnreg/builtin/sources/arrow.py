@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nnreg._utils.extras import needed
 from nnreg._utils.memory import require_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
@@ -43,12 +44,8 @@ class Arrow(Source):
         return concat_chunks(self, path)
 
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
-        try:
+        with needed(path, "reading Arrow", "pyarrow", "arrow"):
             import pyarrow
-        except ImportError as error:
-            raise DataError(
-                f"{path}: reading Arrow needs pyarrow: pip install 'nnreg[arrow]'"
-            ) from error
         size, done = path.stat().st_size, 0
         try:
             with pyarrow.memory_map(str(path)) as file:

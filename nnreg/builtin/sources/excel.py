@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
+from nnreg._utils.extras import needed
 from nnreg._utils.memory import require_memory
 from nnreg.builtin.sources.typed_cells import column_of_cells
 from nnreg.errors import DataError, NnregWarning
@@ -58,12 +59,8 @@ class Excel(Source):
         return concat_chunks(self, path)
 
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
-        try:
+        with needed(path, "reading Excel", "openpyxl", "excel"):
             import openpyxl
-        except ImportError as error:
-            raise DataError(
-                f"{path}: reading Excel needs openpyxl: pip install 'nnreg[excel]'"
-            ) from error
         with path.open("rb") as file:
             if file.read(len(OLD)) == OLD:
                 raise DataError(

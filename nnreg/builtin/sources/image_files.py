@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.extras import needed
 from nnreg._utils.memory import require_memory
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import DataError
@@ -168,12 +169,8 @@ class ImageDecoder:
 
     def _open(self, file: Path, data: bytes) -> Image:
         """Open an image, and check its header and checksums. Raises `DataError`."""
-        try:
+        with needed(file, "reading images", "Pillow", "images"):
             from PIL import Image, UnidentifiedImageError
-        except ImportError as error:
-            raise DataError(
-                f"{file}: reading images needs Pillow: pip install 'nnreg[images]'"
-            ) from error
         name = FORMATS[file.suffix.lower()]
         try:
             if name == "PNG":  # decoding ignores the checksums of the pixels

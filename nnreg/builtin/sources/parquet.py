@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from nnreg._utils.extras import needed
 from nnreg._utils.memory import array_bytes, data_limit, require_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
@@ -93,13 +94,9 @@ def _constants(partition: Mapping[str, str | None], rows: int) -> dict[str, Cate
 
 
 def _file_chunks(path: Path, text: Collection[str]) -> Iterator[Table]:
-    try:
+    with needed(path, "reading Parquet", "pyarrow", "parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(
-            f"{path}: reading Parquet needs pyarrow: pip install 'nnreg[parquet]'"
-        ) from error
     try:
         with path.open("rb") as raw:
             metadata = pyarrow.parquet.read_metadata(raw)
