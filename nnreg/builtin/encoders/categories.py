@@ -152,10 +152,8 @@ class Index(Encoder):
 
     def encode(self, column: RawColumn) -> Array:
         """Return the positions."""
-        cells, count = column.categories, len(self.categories)
-        found = positions(cells.categories, self.categories)
-        places = tuple(count if place < 0 else place for place in found)
-        return cells.each(places, count + 1, np.float64)
+        missing = len(self.categories) + 1
+        return positions_of_rows(column.categories, self.categories, missing).astype(np.float64)
 
     def text_of(self, encoded: Array) -> str:
         """Return the category."""
@@ -167,6 +165,15 @@ class Index(Encoder):
         found = [*positions(self.categories, other.categories), its, its + 1]
         both = [(here, there) for here, there in enumerate(found) if there >= 0]
         return [here for here, _ in both], [there for _, there in both]
+
+
+def positions_of_rows(cells: Categorical, names: tuple[str, ...], missing: int) -> Array:
+    """Return the position of each row's category among these names; their count for others.
+
+    `missing` is that of a row without a value.
+    """
+    found = positions(cells.categories, names)
+    return cells.each([len(names) if k < 0 else k for k in found], missing, np.intp)
 
 
 def frequent(counts: dict[str, int], max_categories: int | None, min_rows: int | None) -> list[str]:

@@ -11,11 +11,9 @@ from annotated_types import Ge
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
-from nnreg.builtin.encoders.categories import category_counts, require_distinct
+from nnreg.builtin.encoders.categories import category_counts, positions_of_rows, require_distinct
 from nnreg.interfaces.component import NonNegative, Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
-from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import positions
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class TargetMean(Encoder):
         names = tuple(sorted(category_counts(column.categories)))
         target = column.target
         assert target is not None  # it takes one
-        codes, values = _codes(column.categories, names), _values(target, _width(target))
+        codes, values = _codes(column, names), _values(target, _width(target))
         means, overall = self._means(codes, values, len(names))
         center, deviation = mean_and_deviation(means[codes])
         scale = scale_of(center, deviation)
@@ -105,11 +103,11 @@ class TargetMean(Encoder):
         """Return the means of the categories."""
         means = np.reshape(self.means, (len(self.categories), len(self.overall)))
         table = standardize(np.vstack([means, self.overall]), self.center, self.scale)
-        return table[_codes(column.categories, self.categories)]
+        return table[_codes(column, self.categories)]
 
     def encode_training(self, column: RawColumn) -> Array:
         """Return for each row the mean of its category over the rows of the other folds."""
-        target, codes = column.target, _codes(column.categories, self.categories)
+        target, codes = column.target, _codes(column, self.categories)
         assert target is not None  # it takes one
         values = _values(target, len(self.overall))
         encoded = np.empty((len(codes), len(self.overall)))
@@ -141,11 +139,9 @@ class TargetMean(Encoder):
         return weight * means + (1 - weight) * overall, overall
 
 
-def _codes(cells: Categorical, names: tuple[str, ...]) -> Array:
+def _codes(column: RawColumn, names: tuple[str, ...]) -> Array:
     """Return the number of each row's category among these names; their count for others."""
-    found = positions(cells.categories, names)
-    places = tuple(len(names) if place < 0 else place for place in found)
-    return cells.each(places, len(names), np.intp)
+    return positions_of_rows(column.categories, names, missing=len(names))
 
 
 def _width(target: Array) -> int:
