@@ -46,7 +46,7 @@ def matching_paths(path: Path) -> list[Path]:
 
 
 def _existing(path: Path) -> Path:
-    """Return the longest part of a path that exists: in it, `[1]` is no wildcard."""
+    """Return the longest part of a path that exists: in it, `[1]` is not a wildcard."""
     return next((parent for parent in path.parents if parent.exists()), path.parent)
 
 

@@ -253,7 +253,7 @@ def _is_typical(
 ) -> bool:
     """Return whether a replacement can stand for a value without being asked for.
 
-    A mean is no integer; and of texts that are all different, such as reviews, none is typical
+    A mean is not an integer; and of texts that are all different, such as reviews, none is typical
     unless they are the categories, or the encoder has one.
     """
     if encoder.replacement is not None:

@@ -89,7 +89,7 @@ def _layout(lines: Sequence[str], default: str) -> TextForm:
     at = _first_full(rows, width)
     has_header = _has_header(rows[at], rows[at + 1 :])
     if at and not has_header and any(map(_is_value, rows[at].cells)):
-        at, has_header = 0, None  # it has no names, so what is above it is no title
+        at, has_header = 0, None  # it has no names, so what is above it is not a title
     if above := rows[at].line - 1 if at else 0:
         reason = f"The header is line {above + 1}, below lines of text that are no rows."
         form += TextForm({"skip_lines": above}, (reason,))

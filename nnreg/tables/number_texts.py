@@ -99,7 +99,7 @@ def number_formats(texts: Iterable[str]) -> tuple[NumberFormat, ...]:
 def _numbers(texts: Sequence[str], written: NumberFormat) -> list[float]:
     """Return the numbers in all texts; nothing if one has none, or units that differ or are rare.
 
-    A single letter after a digit, as of a seat or a grade, is no unit.
+    A single letter after a digit, as of a seat or a grade, is not a unit.
     """
     values, units = [], set[str]()
     for text in texts:
