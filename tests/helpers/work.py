@@ -5,6 +5,7 @@ calls, steps or bytes, and CPU time only where a C library works out of sight, w
 above what is needed and an input on which a worse algorithm would exceed it many times.
 """
 
+import gc
 import itertools
 import signal
 import sys
@@ -19,18 +20,24 @@ CPU_SECONDS = 20.0
 
 
 def calls(function, *args):
-    """Return the number of calls, of Python and C functions, that a call makes in this thread."""
-    counter, before = itertools.count(), sys.getprofile()
+    """Return the number of calls, of Python and C functions, that a call makes in this thread.
+
+    The garbage collector waits: finalizers of what other tests left would be counted too.
+    """
+    counter, before, collects = itertools.count(), sys.getprofile(), gc.isenabled()
 
     def profile(frame, event, arg):
         if event in ("call", "c_call"):
             next(counter)
 
+    gc.disable()
     sys.setprofile(profile)
     try:
         function(*args)
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     return next(counter)
 
 
