@@ -111,6 +111,24 @@ class CrossEntropy(ClassLoss):
         )
         return loss, lambda: dz.reshape(y.shape)
 
+    def forward_weighted(
+        self, y: Array, t: Array, weights: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Gradient]:
+        """Do the same with weights, those of the examples for each of their steps."""
+        if not logits or t.ndim == y.ndim or not y.size:
+            return super().forward_weighted(y, t, weights, context, logits=logits)
+        z = y.reshape(-1, y.shape[-1])
+        dz, steps = context.empty(z.shape), len(z) // len(y)
+        loss = context.kernels.weighted_softmax_cross_entropy(
+            z,
+            t.reshape(-1),
+            weights if steps == 1 else np.repeat(weights, steps),
+            dz,
+            context.workspace,
+            smoothing=self.label_smoothing,
+        )
+        return loss, lambda: dz.reshape(y.shape)
+
     def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         rows = smooth(rows_of(t, y), self.label_smoothing, y.shape[-1])
         logs, backward = log_probabilities(y, logits=logits)
