@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward, vanished
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -118,6 +118,9 @@ class Lstm(Recurrent):
                 )
                 dgates[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
+                if vanished(s, above, dh, dc):
+                    dgates[:, :s] = 0
+                    break
             self.write_gradients(below, dgates, context)
             return dgates
 

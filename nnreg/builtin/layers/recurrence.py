@@ -8,10 +8,14 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.denormals import zero_tiny
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+
+CLEARED_EVERY = 16
+"""The steps of a sequence between two that clear tiny values."""
 
 StepsBackward: TypeAlias = Callable[[Array, Array | None], Array]
 """Takes the gradient of the last h, and those of the h of each step or None; see `steps`."""
@@ -152,6 +156,21 @@ class Recurrent(Layer):
         context.gradients["recurrent"][...] = gradient[:n]
         context.gradients["weight"][...] = gradient[n:-1]
         context.gradients["bias"][...] = gradient[-1]
+
+
+def vanished(step: int, above: Array | None, *gradients: Array) -> bool:
+    """Clear tiny values of the gradients that a step passes to the one before, every 16 steps.
+
+    Through many steps they shrink to denormal numbers, which are slow. Returns True if those of all
+    earlier steps are 0, as no value is left, and `above` has none for them.
+    """
+    if step == 0 or step % CLEARED_EVERY:
+        return False
+    for gradient in gradients:
+        zero_tiny(gradient)
+    if any(np.any(gradient) for gradient in gradients):
+        return False
+    return above is None or not np.any(above[:step])
 
 
 def _reversal(x: Array, context: Context) -> Callable[[Array], Array]:

@@ -9,7 +9,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Tanh
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward, vanished
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
@@ -77,6 +77,9 @@ class SimpleRnn(Recurrent):
                 dz = backward_fns[s](dh.T).T
                 dsums[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
+                if vanished(s, above, dh):
+                    dsums[:, :s] = 0
+                    break
             self.write_gradients(below, dsums, context)
             return dsums
 
@@ -200,6 +203,9 @@ class Gru(Recurrent):
                 np.multiply(dz[: 2 * n], slope, out=dz[: 2 * n])
                 dgates[:, s] = dz
                 np.add(kept, np.matmul(for_gates[:n], dz[: 2 * n], out=dh), out=dh)
+                if vanished(s, above, dh):
+                    dgates[:, :s] = 0
+                    break
             self.write_gradients(below, dgates, context)
             # the columns of n are multiplied by r · h, or their product by r
             context.gradients["recurrent"][:, 2 * n :] = drecurrent
