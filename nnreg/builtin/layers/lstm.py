@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward, vanished
+from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -118,10 +118,9 @@ class Lstm(Recurrent):
                 )
                 dgates[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
-                if vanished(s, above, dh, dc):
-                    dgates[:, :s] = 0
+                if s % CLEARED_EVERY == 0 and vanished(s, above, dh, dc):
                     break
-            self.write_gradients(below, dgates, context)
+            self.write_gradients(below, dgates, context, s)
             return dgates
 
         return backward

@@ -145,8 +145,15 @@ class Recurrent(Layer):
         weights[-1] = params["bias"]
         return weights
 
-    def write_gradients(self, below: Array, dsums: Array, context: Context) -> None:
-        """Write the gradients of recurrent, weight and bias from those of the sums of each step."""
+    def write_gradients(self, below: Array, dsums: Array, context: Context, first: int = 0) -> None:
+        """Write the gradients of recurrent, weight and bias from those of the sums of each step.
+
+        Those of the steps before the `first` are 0; they need not be written before.
+        """
+        if first:
+            if context.needs_input_gradient:
+                dsums[:, :first] = 0
+            below, dsums = below[first:], dsums[:, first:]
         n, (time, inputs, batch) = self.state_size, below[:-1].shape
         by_input = context.empty((inputs, time, batch))
         by_input[...] = np.swapaxes(below[:-1], 0, 1)
@@ -159,13 +166,11 @@ class Recurrent(Layer):
 
 
 def vanished(step: int, above: Array | None, *gradients: Array) -> bool:
-    """Clear tiny values of the gradients that a step passes to the one before, every 16 steps.
+    """Clear tiny values of the gradients that a step passes to the one before.
 
     Through many steps they shrink to denormal numbers, which are slow. Returns True if those of all
     earlier steps are 0, as no value is left, and `above` has none for them.
     """
-    if step == 0 or step % CLEARED_EVERY:
-        return False
     for gradient in gradients:
         zero_tiny(gradient)
     if any(np.any(gradient) for gradient in gradients):
