@@ -27,9 +27,9 @@ CHUNK_VALUES = 131_072
 and its NumPy calls are long enough for two threads to run them in parallel."""
 
 CLEARED_EVERY = 32
-"""After every so many steps, tiny values of the optimizer's state and of averages become 0. They
-decay where gradients are 0, and are slow when they are denormal. The number of the step decides, so
-that a training that continues has the same bits."""
+"""The steps between two that set tiny values of the optimizer's state and of averages to 0. Such
+values decay where gradients are 0, and are slow when they are denormal. The number of the step
+decides, so that a training that continues has the same bits."""
 
 MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
 """The fewest values per thread."""
