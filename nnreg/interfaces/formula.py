@@ -83,13 +83,21 @@ def loss_forward(
 
 
 def formula_terms(
-    loss: HasLossFormula, y: Array, t: Array, *, training: bool
+    loss: HasLossFormula, y: Array, t: Array, *, training: bool, inside_mean: bool = False
 ) -> tuple[Any, Callable[[Array], Array]]:
-    """Return what a loss's formula returns, a number or terms, and its backward function."""
+    """Return what a loss's formula returns, a number or terms, and its backward function.
+
+    With `inside_mean`, these are the terms of a recorded formula that returns `np.mean(terms)`.
+    """
+
+    def formula(outputs: Any) -> Any:
+        found = loss.formula(outputs, t)
+        terms = getattr(found, "mean_of", None) if inside_mean else None
+        return found if terms is None or len(terms) != len(y) else terms
 
     def record() -> tuple[Any, Callable[[Any], list[Array]]]:
         require_autograd(loss)
-        return trace(lambda outputs: loss.formula(outputs, t), [y])
+        return trace(formula, [y])
 
     terms, vjp = record() if training else (loss.formula(y, t), None)
     if np.ndim(terms) and np.shape(terms)[0] != len(y):

@@ -166,7 +166,7 @@ class Loss(Component):
         if logits or type(self).forward is not Loss.forward:
             _, backward_fn = self.forward_with_workspace(y, t, context, logits=logits)
         else:
-            terms, slopes = formula_terms(self, y, t, training=context.training)
+            terms, slopes = formula_terms(self, y, t, training=context.training, inside_mean=True)
             if np.ndim(terms):
                 shares = np.broadcast_to(of_rows(weights, terms), terms.shape) / terms.size
                 return float(np.sum(terms * shares)), lambda: slopes(shares)

@@ -117,13 +117,22 @@ class FormulaOfFourthPower(Loss):
         return (y - t) ** 4
 
 
+@dataclass(frozen=True)
+class FormulaOfMean(FormulaOfFourthPower):
+    """FourthPower by the formula of the mean"""
+
+    def formula(self, y, t):
+        return np.mean(super().formula(y, t))
+
+
 @pytest.mark.parametrize(
     "loss",
     [
         TermsOfFourthPower(),
         pytest.param(FormulaOfFourthPower(), marks=NEEDS_AUTOGRAD),
+        pytest.param(FormulaOfMean(), marks=NEEDS_AUTOGRAD),
     ],
-    ids=["terms", "formula"],
+    ids=["terms", "formula of terms", "formula of their mean"],
 )
 def test_a_loss_of_terms_is_computed_once_for_value_and_gradient(loss):
     data = line(40)
@@ -140,6 +149,22 @@ def test_a_loss_without_terms_is_called_once_for_each_weight_that_examples_have(
     model = model_of(None, data)
     model.evaluation.loss = loss
     model.fit(*data, weights=WEIGHTS, epochs=1)
+    assert loss.calls == [40, *np.bincount(WEIGHTS)]
+
+
+class FormulaOfHalf(FormulaOfFourthPower):
+    def formula(self, y, t):
+        return 0.5 * np.mean(2 * super().formula(y, t))
+
+
+@NEEDS_AUTOGRAD
+def test_a_formula_that_ends_otherwise_is_called_for_each_weight():
+    data, loss = line(40), FormulaOfHalf([])
+    expected, found = (model_of(None, data) for _ in range(2))
+    for model, one in ((expected, FourthPower()), (found, loss)):
+        model.evaluation.loss = one
+        model.fit(*data, weights=WEIGHTS, epochs=1)
+    assert_close(found, expected)
     assert loss.calls == [40, *np.bincount(WEIGHTS)]
 
 
