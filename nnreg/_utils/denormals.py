@@ -11,10 +11,12 @@ SMALLEST = {np.dtype(kind): float(np.finfo(kind).tiny) * 2**26 for kind in (np.f
 third at a time is then found before it is denormal, if tiny ones are looked for every 32 times."""
 
 
-def zero_tiny(values: Array) -> None:
-    """Replace, in place, values that are denormal or close to that by 0.
+def zero_tiny(values: Array, scratch: Array) -> None:
+    """Replace, in place, values that are denormal or close to that by 0; overwrite `scratch`.
 
     Arithmetic with denormal numbers takes some 100 times as long on many processors.
     """
+    np.abs(values, out=scratch)
+    np.greater_equal(scratch, SMALLEST[values.dtype], out=scratch)
     # a product, as a copy with a mask takes ten times as long if the mask has no order
-    np.multiply(values, np.abs(values) >= SMALLEST[values.dtype], out=values)
+    np.multiply(values, scratch, out=values)

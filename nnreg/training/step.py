@@ -98,7 +98,7 @@ class TrainingStep:
         state.step += 1
         self.optimizer.step(state.step)
         if state.step % CLEARED_EVERY == 0:
-            zero_tiny(self._statistics)
+            zero_tiny(self._statistics, np.empty_like(self._statistics))
         if self._replays:
             self._replay.end()
         if self._constraints is not None:

@@ -60,7 +60,7 @@ class ExponentialMovingAverage:
             np.multiply(part, fraction, out=part)
             np.add(mean, part, out=mean)
             if count % CLEARED_EVERY == 0:
-                zero_tiny(mean)
+                zero_tiny(mean, part)
 
 
 def clip(gradient: Array, norm: float | None, value: float | None) -> None:
@@ -214,8 +214,10 @@ class OptimizerRunner:
             step.workspace.rewind()
             self._updates[factor](parameters, gradient, step)
             if count % CLEARED_EVERY == 0:
+                step.workspace.rewind()
+                scratch = step.empty(parameters)
                 for vector in step.vectors.values():
-                    zero_tiny(vector)
+                    zero_tiny(vector, scratch)
 
 
 def reset_optimizer(

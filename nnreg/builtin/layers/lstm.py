@@ -101,6 +101,7 @@ class Lstm(Recurrent):
         def backward(dh: Array, above: Array | None) -> Array:
             dz, dc = context.empty((4 * units, batch)), context.empty((units, batch))
             dgates = context.empty((4 * units, time, batch))
+            spare = context.empty((max(n, units), batch))
             dc[...] = 0
             dcell = dh
             if projection is not None:
@@ -118,7 +119,9 @@ class Lstm(Recurrent):
                 )
                 dgates[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
-                if s % CLEARED_EVERY == 0 and vanished(s, above, dh, dc):
+                if s % CLEARED_EVERY == 0 and vanished(
+                    s, above, (dh, spare[:n]), (dc, spare[:units])
+                ):
                     break
             self.write_gradients(below, dgates, context, s)
             return dgates

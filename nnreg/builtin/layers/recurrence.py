@@ -165,15 +165,16 @@ class Recurrent(Layer):
         context.gradients["bias"][...] = gradient[-1]
 
 
-def vanished(step: int, above: Array | None, *gradients: Array) -> bool:
+def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
     """Clear tiny values of the gradients that a step passes to the one before.
 
-    Through many steps they shrink to denormal numbers, which are slow. Returns True if those of all
-    earlier steps are 0, as no value is left, and `above` has none for them.
+    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch space
+    of its shape. Returns True if the gradients of all earlier steps are 0, as no value is left, and
+    `above` has none for them.
     """
-    for gradient in gradients:
-        zero_tiny(gradient)
-    if any(np.any(gradient) for gradient in gradients):
+    for gradient, scratch in gradients:
+        zero_tiny(gradient, scratch)
+    if any(np.any(gradient) for gradient, _ in gradients):
         return False
     return above is None or not np.any(above[:step])
 

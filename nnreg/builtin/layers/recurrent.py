@@ -70,14 +70,14 @@ class SimpleRnn(Recurrent):
             backward_fns.append(backward_fn)
 
         def backward(dh: Array, above: Array | None) -> Array:
-            dsums = context.empty((n, time, batch))
+            dsums, spare = context.empty((n, time, batch)), context.empty((n, batch))
             for s in reversed(range(time)):
                 if above is not None:
                     np.add(dh, above[s], out=dh)
                 dz = backward_fns[s](dh.T).T
                 dsums[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
-                if s % CLEARED_EVERY == 0 and vanished(s, above, dh):
+                if s % CLEARED_EVERY == 0 and vanished(s, above, (dh, spare)):
                     break
             self.write_gradients(below, dsums, context, s)
             return dsums
@@ -202,7 +202,7 @@ class Gru(Recurrent):
                 np.multiply(dz[: 2 * n], slope, out=dz[: 2 * n])
                 dgates[:, s] = dz
                 np.add(kept, np.matmul(for_gates[:n], dz[: 2 * n], out=dh), out=dh)
-                if s % CLEARED_EVERY == 0 and vanished(s, above, dh):
+                if s % CLEARED_EVERY == 0 and vanished(s, above, (dh, kept)):
                     break
             self.write_gradients(below, dgates, context, s)
             # the columns of n are multiplied by r · h, or their product by r
