@@ -77,11 +77,11 @@ def test_both_forms_of_the_residual_network_compute_the_same():
 def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):
     class Fake(Workers):
         def ask(self, peer, task, seconds, directory, epochs):
-            assert (peer, task) == ("nnreg", "run")
+            assert (peer, task, epochs) == ("nnreg", "run", 80)
             return 2.0 if directory is None else 2.5
 
     monkeypatch.setattr(saving, "Workers", Fake)
-    row = saving._fraction("a directory", 80, EFFORT)
+    row = saving._fraction("a directory", "digits", {"epochs": 80}, EFFORT)
     assert row.figures == {"nnreg": pytest.approx(0.2)}
     assert row.name.startswith("fraction spent on saving")
 

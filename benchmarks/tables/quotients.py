@@ -1,0 +1,66 @@
+"""How much longer a step takes late in a training, of long sequences, and with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from benchmarks.harness import Effort, Row, Table, interleave
+from benchmarks.peers import OWN
+from benchmarks.processes import Worker, Workers
+from benchmarks.workloads import DIGITS, LONG, SHORTER, SMALL_DENSE, TINY, ZIPF, Workload
+
+LATE = 2_000
+"""The step up to which the long training goes; it is timed in passes of a hundred."""
+
+Timed = tuple[str, Workload]
+"""A task of a worker and a network."""
+
+QUOTIENTS: tuple[tuple[str, Timed, Timed], ...] = (
+    (f"{LONG.title}: a step over one of 100", ("train", LONG), ("train", SHORTER)),
+    *(
+        (f"{one.title}: weighted examples over others", ("train_weighted", one), ("train", one))
+        for one in (TINY, SMALL_DENSE, DIGITS)
+    ),
+)
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    """Yield a row for each quotient."""
+    if effort.only in ZIPF.name and not effort.quick:
+        samplers = {peer: partial(_late, peer, effort) for peer in OWN}
+        once = replace(effort, rounds=1)
+        title = f"{ZIPF.title}: the last 100 of {LATE:,} steps over the first"
+        yield Row(title, "", *interleave(samplers, once))
+    with Workers(effort) as these, Workers(effort) as those:
+
+        def quotient(peer: str, one: Timed, other: Timed) -> float:
+            seconds = [
+                workers.ask(peer, task, effort.seconds, workload=workload.name) / workload.steps
+                for workers, (task, workload) in ((these, one), (those, other))
+            ]
+            return seconds[0] / seconds[1]
+
+        for title, one, other in QUOTIENTS:
+            if effort.only in title:
+                samplers = {peer: partial(quotient, peer, one, other) for peer in OWN}
+                yield Row(title, "", *interleave(samplers, effort))
+
+
+def _late(peer: str, effort: Effort) -> float:
+    """Return the time of the last pass of a long training, divided by that of the first.
+
+    The worker makes one pass before it measures the second.
+    """
+    worker = Worker(peer, effort.threads, processor=effort.processor)
+    try:
+        passes = [
+            worker.ask("train_on_new", 0, workload=ZIPF.name) for _ in range(LATE // ZIPF.steps - 1)
+        ]
+    finally:
+        worker.close()
+    return passes[-1] / passes[0]
+
+
+TABLE = Table("quotients", "one step over another", OWN, (), measure, plotted=False)
