@@ -1,6 +1,6 @@
 """Compare nnreg with other libraries, print tables with ratios, and check the targets.
 
-    pip install -e . -e plugins/nnreg-numba torch jax keras scikit-learn matplotlib
+    pip install -e '.[fast,mkl]' --group benchmarks --group peers    # pip 25.1 or newer
     python -m benchmarks                      # everything
     python -m benchmarks steps --only lstm    # one table, one network
     python -m benchmarks --quick

@@ -37,10 +37,11 @@ PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Keras on JAX": ("keras_on_jax", "KerasOnJax", {}),
     "scikit-learn": ("scikit_learn", "ScikitLearn", {}),
     "ONNX Runtime": ("onnx_runtime", "OnnxRuntime", {}),
-    "own products": ("products", "Products", {}),
+    "products": ("products", "Products", {}),
+    "MKL products": ("products", "Products", {"mkl": True}),
     "plain h5py": ("plain_h5py", "PlainH5py", {}),
 }
-"""The module, class and options of each peer; the last two do less than a library, as a lower
+"""The module, class and options of each peer; the last three do less than a library, as a lower
 bound for the time of a task."""
 
 

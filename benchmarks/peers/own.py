@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import os
@@ -101,8 +100,6 @@ class Nnreg:
         return model
 
     def _model(self, workload: Workload, x: Any, y: Any) -> Any:
-        if self.kernels != "numpy":
-            importlib.import_module("numba")  # for an error that names the missing package
         return nnreg.build(self._spec(workload), data=(x, y))
 
     def _spec(self, workload: Workload) -> dict[str, Any]:

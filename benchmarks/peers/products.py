@@ -6,15 +6,24 @@ import numpy as np
 
 from benchmarks.peers import Job
 from benchmarks.workloads import Workload
+from nnreg.builtin.kernels.mkl import MklKernels
 
 
 class Products:
-    """Products with `np.matmul` into preallocated arrays."""
+    """Products with `np.matmul`, or with oneMKL, into preallocated arrays."""
+
+    def __init__(self, *, mkl: bool = False) -> None:
+        self.mkl = mkl
 
     def train(self, workload: Workload) -> Job:
         """Compute the products of a pass, in the shapes in which nnreg's layers compute them."""
         if workload.products is None:
             raise NotImplementedError("its layers compute more than matrix products")
+        product = np.matmul
+        if self.mkl:
+            if missing := MklKernels.missing():
+                raise ImportError(f"there is no {missing}")
+            product = MklKernels().matmul
         rng = np.random.default_rng(0)
 
         def draw(rows: int, columns: int, transposed: bool) -> np.ndarray:
@@ -36,6 +45,6 @@ class Products:
             for _ in range(workload.steps):
                 for count, a, b, out in products:
                     for _ in range(count):
-                        np.matmul(a, b, out=out)
+                        product(a, b, out)
 
         return job

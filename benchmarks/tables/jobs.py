@@ -29,14 +29,15 @@ MEASURED = (
 )
 """The name and unit of each row, and whether smaller is better."""
 
-COMPILED = ("numba", "mkl", "nnreg_numba")
-WITHOUT = f"""
-import runpy, sys
-sys.modules.update(dict.fromkeys({COMPILED!r}))
+WITHOUT = """
+import importlib.metadata, runpy, sys
+files = importlib.metadata.files
+importlib.metadata.files = lambda name: None if name == "mkl" else files(name)
+sys.modules["numba"] = None
 runpy.run_module("nnreg", run_name="__main__", alter_sys=True)
 """
 STARTS = {NUMPY: ("-c", WITHOUT), NUMBA: ("-m", "nnreg")}
-"""How nnreg's command is started where nothing that compiles is installed, and where it is."""
+"""How nnreg's command is started as if neither Numba nor oneMKL were installed, and with them."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from benchmarks.processes import Workers
 from benchmarks.workloads import WORKLOADS, Workload
 
 COLUMNS = (*OWN, *OTHERS)
-RATIOS = tuple(Ratio(name, (name,), OTHERS) for name in (NUMPY, NUMBA, MKL))
-PRODUCTS = "own products"
+PRODUCTS = ("products", "MKL products")
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -20,7 +19,7 @@ def measure(effort: Effort) -> Iterator[Row]:
     with Workers(effort) as workers:
         for workload in WORKLOADS:
             if effort.only in workload.name:
-                names = (*COLUMNS, *([PRODUCTS] if workload.products else []))
+                names = (*COLUMNS, *(PRODUCTS if workload.products else ()))
                 samplers = {name: partial(_step, workers, name, workload, effort) for name in names}
                 yield Row(workload.title, "µs", *interleave(samplers, effort))
 
@@ -33,6 +32,10 @@ TABLE = Table(
     "steps",
     "training: microseconds per step (network, batch)",
     COLUMNS,
-    (*RATIOS, Ratio(PRODUCTS, OWN, (PRODUCTS,), percent=True)),
+    (
+        *(Ratio(name, (name,), OTHERS) for name in OWN),
+        Ratio("products", (NUMPY, NUMBA), ("products",), percent=True),
+        Ratio("MKL products", (MKL,), ("MKL products",), percent=True),
+    ),
     measure,
 )

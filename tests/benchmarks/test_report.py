@@ -72,7 +72,7 @@ bench.main({arguments!r})
     (found,) = document["tables"]
     assert found["rows"][0]["name"] == f"{TINY.name}, {TINY.batch}"
     assert report.figure(found["rows"][0]["figures"]["nnreg"] * 1e6) == line.split()[2]
-    assert set(found["rows"][0]["samples"]) == {"nnreg", "own products"}
+    assert {"nnreg", "products"} <= set(found["rows"][0]["samples"])
     assert {found["table"] for found in document["targets"]} == {"steps"}
     assert "not measured" in done.stdout
     assert document["environment"]["versions"]["numpy"] == np.__version__

@@ -41,7 +41,7 @@ def test_a_target_without_peers_is_an_upper_limit_in_the_unit_of_the_row():
 
 def test_a_row_whose_products_take_most_of_the_time_counts_as_met():
     figures = {"nnreg": [1.0], "PyTorch": [1.0]}
-    rows = [Row("big", "µs", {**figures, "own products": [share]}) for share in (0.91, 0.89)]
+    rows = [Row("big", "µs", {**figures, "products": [share]}) for share in (0.91, 0.89)]
     words = [check_targets({"fake": [row]}, [RATIO])[0].word for row in rows]
     assert words == ["met", "missed"]
 

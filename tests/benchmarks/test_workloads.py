@@ -41,7 +41,7 @@ def test_the_products_alone_are_those_of_a_step_of_nnreg(monkeypatch):
             job()
         return sorted(made)
 
-    alone = products("own products")
+    alone = products("products")
     assert alone == products("nnreg")
     assert len(alone) == 8 * TINY.steps
 
@@ -113,5 +113,5 @@ def test_every_library_has_the_tasks_of_its_tables():
         assert callable(peer(name).train)
     for name in predict.COLUMNS:
         assert callable(peer(name).predict)
-    others = {"own products", "plain h5py"}
+    others = {*steps.PRODUCTS, "plain h5py"}
     assert set(PEERS) == {*steps.COLUMNS, *predict.COLUMNS, *others}
