@@ -45,6 +45,15 @@ PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 bound for the time of a task."""
 
 
+def predictions(predict: Callable[[Any], Any], chunks: list[Any]) -> Job:
+    """Return the job that predicts chunks to NumPy arrays, and joins several of them."""
+    if len(chunks) == 1:
+        return lambda: predict(chunks[0])
+    import numpy as np  # not at the top: the process that starts the others must stay small
+
+    return lambda: np.concatenate([predict(chunk) for chunk in chunks])
+
+
 def peer(name: str) -> Any:
     """Import the module of a peer and return the peer."""
     module, cls, options = PEERS[name]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import RATE, Job
+from benchmarks.peers import RATE, Job, predictions
 from benchmarks.peers.jax_layers import apply, initial
 from benchmarks.workloads import Layer, Workload
 
@@ -91,7 +91,7 @@ class JaxJit:
         def probabilities(params: Any, x: Any) -> Any:
             return jax.nn.softmax(apply(layers, params, x))
 
-        return lambda: np.concatenate([probabilities(params, chunk) for chunk in chunks])
+        return predictions(lambda chunk: np.asarray(probabilities(params, chunk)), chunks)
 
 
 def _network(workload: Workload) -> tuple[tuple[Layer, ...], Any]:

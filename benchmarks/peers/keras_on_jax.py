@@ -6,9 +6,7 @@ import os
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from benchmarks.peers import RATE, Job
+from benchmarks.peers import RATE, Job, predictions
 from benchmarks.workloads import Workload
 
 IMAGES = 100
@@ -37,7 +35,7 @@ class KerasOnJax:
         network.compile()
         x, _ = workload.examples(rows)
         chunks = workload.chunks(x, IMAGES)
-        return lambda: np.concatenate([network.predict_on_batch(chunk) for chunk in chunks])
+        return predictions(network.predict_on_batch, chunks)
 
     def _network(self, workload: Workload) -> tuple[Any, Any]:
         os.environ["KERAS_BACKEND"] = "jax"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import Job
+from benchmarks.peers import Job, predictions
 from benchmarks.workloads import Workload
 
 IMAGES = 250
@@ -28,7 +28,7 @@ class OnnxRuntime:
             graph(workload).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         chunks = workload.chunks(workload.examples(rows)[0], IMAGES)
-        return lambda: np.concatenate([session.run(None, {"x": chunk})[0] for chunk in chunks])
+        return predictions(lambda chunk: session.run(None, {"x": chunk})[0], chunks)
 
 
 def graph(workload: Workload) -> Any:

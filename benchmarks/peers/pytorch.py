@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from benchmarks.peers import RATE, Job
+from benchmarks.peers import RATE, Job, predictions
 from benchmarks.workloads import Workload
 
 IMAGES = 250
@@ -56,14 +54,10 @@ class PyTorch:
         x, _ = workload.examples(rows)
         chunks = workload.chunks(x, IMAGES)
 
-        def probabilities(chunk: np.ndarray) -> np.ndarray:
+        def probabilities(chunk: Any) -> Any:
             return network(_channels_first(torch.from_numpy(chunk))).softmax(-1).numpy()
 
-        @torch.inference_mode()
-        def job() -> np.ndarray:
-            return np.concatenate([probabilities(chunk) for chunk in chunks])
-
-        return job
+        return torch.inference_mode()(predictions(probabilities, chunks))
 
     def _ensemble(self, workload: Workload) -> tuple[Any, list[Any]]:
         """Return the function of members with stacked parameters, and these."""

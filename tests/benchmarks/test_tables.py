@@ -2,15 +2,19 @@
 
 import csv
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import nnreg
 from benchmarks import graphs, loading, options, streaming, threads, watching
-from benchmarks.harness import Effort
+from benchmarks.harness import Effort, Row
+from benchmarks.peers import OWN
 from benchmarks.processes import ROOT, Workers, limited, python, run
-from benchmarks.tables import plugins, saving
+from benchmarks.tables import csv as csv_table
+from benchmarks.tables import jobs, plugins, quotients, saving
+from benchmarks.workloads import LONG, NAMED
 from tests.benchmarks.rows import EFFORT
 
 
@@ -72,6 +76,50 @@ def test_both_forms_of_the_residual_network_compute_the_same():
     )
     graph.network.vector[...] = nested.network.vector
     np.testing.assert_array_equal(graph.predict(x), nested.predict(x))
+
+
+def test_a_quotient_is_one_step_over_another(monkeypatch):
+    class Fake(Workers):
+        def ask(self, peer, task, seconds, workload):
+            longer = {"train": 1.0, "train_weighted": 1.1}[task]
+            return longer * NAMED[workload].steps * (9.0 if workload == LONG.name else 1.0)
+
+    class Late:
+        def __init__(self, peer, threads, *, processor):
+            self.times = iter([2.0, *[1.0] * 17, 3.0])
+
+        def ask(self, task, seconds, workload):
+            return next(self.times)
+
+        def close(self):
+            assert next(self.times, None) is None
+
+    monkeypatch.setattr(quotients, "Workers", Fake)
+    monkeypatch.setattr(quotients, "Worker", Late)
+    late, long, *weighted = quotients.measure(EFFORT)
+    assert late.figures == dict.fromkeys(OWN, 1.5)
+    assert long.figures == dict.fromkeys(OWN, 9.0)
+    assert [row.figures["nnreg"] for row in weighted] == [pytest.approx(1.1)] * 3
+
+
+def test_a_job_runs_as_if_nothing_that_compiles_were_installed():
+    hidden = jobs.WITHOUT.partition("runpy.run_module")[0]
+    kernels = "from nnreg.builtin.kernels import mkl, numba"
+    check = "assert mkl.MklKernels.missing() and numba.NumbaKernels.missing()"
+    run(python("-c", f"{hidden}\n{kernels}\n{check}"), limited(1))
+
+
+def test_csv_is_compared_with_pandas_alone(monkeypatch):
+    asked = []
+
+    def measure(effort):
+        asked.append((effort.rounds, set(effort.skipped)))
+        yield Row("a file", "s", {"nnreg": [2.0], "pandas": [1.0]}, {"loadtxt": "-"}), None
+
+    monkeypatch.setattr(loading, "measure", measure)
+    (row,) = csv_table.measure(replace(EFFORT, rounds=5))
+    assert asked == [(3, set(loading.READERS) - {"nnreg", "pandas"})]
+    assert (row.figures, row.left_out) == ({"nnreg": 2.0, "pandas": 1.0}, {})
 
 
 def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):

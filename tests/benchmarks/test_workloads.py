@@ -108,6 +108,17 @@ def test_a_large_checkpoint_has_a_hundred_megabytes():
     assert 4 * 4 * weights == pytest.approx(100e6, rel=0.03)  # with the best and Adam's vectors
 
 
+@pytest.mark.parametrize("workload", [NAMED["64-128-64-10"], NAMED["cnn 28x28"]])
+def test_a_graph_of_onnx_predicts_probabilities(workload, monkeypatch):
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is a group of the benchmarks")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    found = peer("ONNX Runtime").predict(workload, 300)()
+    assert found.shape == (300, 10)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert found.std() > 0
+
+
 def test_every_library_has_the_tasks_of_its_tables():
     for name in steps.COLUMNS:
         assert callable(peer(name).train)
