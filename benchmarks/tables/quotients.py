@@ -17,13 +17,14 @@ LATE = 2_000
 Timed = tuple[str, Workload]
 """A task of a worker and a network."""
 
-QUOTIENTS: tuple[tuple[str, Timed, Timed], ...] = (
-    (f"{LONG.title}: a step over one of 100", ("train", LONG), ("train", SHORTER)),
+QUOTIENTS: tuple[tuple[str, Timed, int, Timed], ...] = (
+    (f"{LONG.title}: a step over eight of 100x16", ("train", LONG), 8, ("train", SHORTER)),
     *(
-        (f"{one.title}: weighted examples over others", ("train_weighted", one), ("train", one))
+        (f"{one.title}: weighted examples over others", ("train_weighted", one), 1, ("train", one))
         for one in (TINY, SMALL_DENSE, DIGITS)
     ),
 )
+"""The title of each row, what is timed, and how many times what else."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -31,27 +32,27 @@ def measure(effort: Effort) -> Iterator[Row]:
     if effort.only in ZIPF.name and not effort.quick:
         samplers = {peer: partial(_late, peer, effort) for peer in OWN}
         once = replace(effort, rounds=1)
-        title = f"{ZIPF.title}: the last 100 of {LATE:,} steps over the first"
+        title = f"{ZIPF.title}: the last 100 of {LATE:,} steps over the second 100"
         yield Row(title, "", *interleave(samplers, once))
     with Workers(effort) as these, Workers(effort) as those:
 
-        def quotient(peer: str, one: Timed, other: Timed) -> float:
+        def quotient(peer: str, one: Timed, times: int, other: Timed) -> float:
             seconds = [
                 workers.ask(peer, task, effort.seconds, workload=workload.name) / workload.steps
                 for workers, (task, workload) in ((these, one), (those, other))
             ]
-            return seconds[0] / seconds[1]
+            return seconds[0] / (times * seconds[1])
 
-        for title, one, other in QUOTIENTS:
+        for title, *timed in QUOTIENTS:
             if effort.only in title:
-                samplers = {peer: partial(quotient, peer, one, other) for peer in OWN}
+                samplers = {peer: partial(quotient, peer, *timed) for peer in OWN}
                 yield Row(title, "", *interleave(samplers, effort))
 
 
 def _late(peer: str, effort: Effort) -> float:
-    """Return the time of the last pass of a long training, divided by that of the first.
+    """Return the time of the last pass of a long training, divided by that of the second.
 
-    The worker makes one pass before it measures the second.
+    The worker makes the first one to warm up, before it measures the next.
     """
     worker = Worker(peer, effort.threads, processor=effort.processor)
     try:

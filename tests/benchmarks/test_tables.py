@@ -98,7 +98,7 @@ def test_a_quotient_is_one_step_over_another(monkeypatch):
     monkeypatch.setattr(quotients, "Worker", Late)
     late, long, *weighted = quotients.measure(EFFORT)
     assert late.figures == dict.fromkeys(OWN, 1.5)
-    assert long.figures == dict.fromkeys(OWN, 9.0)
+    assert long.figures == dict.fromkeys(OWN, 9.0 / 8)
     assert [row.figures["nnreg"] for row in weighted] == [pytest.approx(1.1)] * 3
 
 
