@@ -66,6 +66,15 @@ def processor(session: nox.Session) -> None:
 
 
 @nox.session
+def fast(session: nox.Session) -> None:
+    """Run the tests of the kernels of Numba and oneMKL."""
+    session.install("-e", ".[test,fast,mkl]")
+    session.run(
+        "pytest", "-m", "not verify", "tests/kernels", "tests/conformance", *session.posargs
+    )
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest version of each dependency that pyproject.toml allows."""
     # Each requirement of the package is "name>=version".
