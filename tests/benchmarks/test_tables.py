@@ -11,7 +11,7 @@ import nnreg
 from benchmarks import graphs, loading, options, streaming, threads, watching
 from benchmarks.harness import Effort, Row
 from benchmarks.peers import OWN
-from benchmarks.processes import ROOT, Workers, limited, python, run
+from benchmarks.processes import Workers, limited, python, run
 from benchmarks.tables import csv as csv_table
 from benchmarks.tables import jobs, plugins, quotients, saving
 from benchmarks.workloads import LONG, NAMED
@@ -50,12 +50,10 @@ def test_each_option_of_training_is_timed(monkeypatch):
     assert all(seconds > 0 for seconds in measured.figures.values())
 
 
-def test_both_forms_of_a_residual_network_and_both_versions_of_chains_are_timed(monkeypatch):
+def test_both_forms_of_a_residual_network_are_timed(monkeypatch):
     monkeypatch.setattr(graphs, "SECONDS", 0.001)
-    monkeypatch.setattr(graphs, "CHAINS", {"4-16-8-3": 32})
-    rows = list(graphs.measure(Effort(1, 0.0, 1), before=ROOT))
-    assert [set(row.figures) for row in rows[:2]] == [{"nested", "graph"}] * 2
-    assert [set(row.figures) for row in rows[2:]] == [{"before", "now"}] * len(graphs.OPTIMIZERS)
+    rows = graphs.measure(Effort(1, 0.0, 1))
+    assert [set(row.figures) for row in rows] == [{"nested", "graph"}] * 2
 
 
 def test_each_form_of_a_training_is_timed_on_one_thread_and_several(monkeypatch):
