@@ -119,12 +119,13 @@ def _blamed(result: TargetResult, row: Row) -> list[str]:
 
 
 def _targets(results: Sequence[TargetResult]) -> str:
-    lines = [_line(["Target", "Wanted", "Measured"]), _line(["---"] * 3)]
+    """Return which targets are met, and in how many rows the others are missed."""
+    lines = [_line(["Target", "Wanted", "Result"]), _line(["---"] * 3)]
     for result in results:
-        shown = result.shown
-        text = f"{result.word}: {shown}" if shown else result.word
-        cells = [result.target.what, result.target.wanted]
-        lines.append(_line([*cells, f"**{text}**" if result.misses else text]))
+        text = result.word
+        if result.misses:
+            text = f"**missed in {len(result.misses)} of {len(result.values)}**"
+        lines.append(_line([result.target.what, result.target.wanted, text]))
     return "\n".join(lines)
 
 

@@ -14,6 +14,9 @@ from benchmarks.workloads import DIGITS, LONG, SHORTER, SMALL_DENSE, TINY, ZIPF,
 LATE = 2_000
 """The step up to which the long training goes; it is timed in passes of a hundred."""
 
+ROUNDS = 3
+"""Fewer for the long training, of several seconds."""
+
 Timed = tuple[str, Workload]
 """A task of a worker and a network."""
 
@@ -31,9 +34,9 @@ def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each quotient."""
     if effort.only in ZIPF.name and not effort.quick:
         samplers = {peer: partial(_late, peer, effort) for peer in OWN}
-        once = replace(effort, rounds=1)
+        fewer = replace(effort, rounds=min(effort.rounds, ROUNDS))
         title = f"{ZIPF.title}: the last 100 of {LATE:,} steps over the second 100"
-        yield Row(title, "", *interleave(samplers, once))
+        yield Row(title, "", *interleave(samplers, fewer))
     with Workers(effort) as these, Workers(effort) as those:
 
         def quotient(peer: str, one: Timed, times: int, other: Timed) -> float:
