@@ -70,7 +70,8 @@ def describe(about: dict[str, Any], threads: int) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
         f"{about['processor']}, {about['cores']} cores, load {about['load']:.2f}",
-        f"{threads} thread{'s' * (threads > 1)}, Python {about['python']}, {blas or 'BLAS unknown'}",
+        f"{threads} {'thread' if threads == 1 else 'threads'}, Python {about['python']}, "
+        f"{blas or 'BLAS unknown'}",
         versions,
     ]
     if about["OPENBLAS_CORETYPE"]:
