@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,8 @@ from benchmarks.peers import NUMBA, NUMPY
 from benchmarks.processes import ROOT, Finished, limited, python, run
 
 JOBS = ("penguins", "digits")
+ROUNDS = 3
+"""Fewer than of other tables: a round takes 25 seconds."""
 SCRIPTS = {
     "PyTorch": "benchmarks.jobs.pytorch",
     "Keras on JAX": "benchmarks.jobs.keras_on_jax",
@@ -54,6 +56,7 @@ class Outcome:
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield the rows of each job: `nnreg run` and the script of each library; then `predict`."""
     numbers = itertools.count()
+    effort = replace(effort, rounds=min(effort.rounds, ROUNDS))
     with TemporaryDirectory(prefix="nnreg-jobs-") as name:
         directory = Path(name)
         for job in (job for job in JOBS if effort.only in job):
