@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.random_masks import draw_mask
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
@@ -218,8 +219,8 @@ class Dropout(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or self.rate == 0:
             return x, lambda dy: dy
-        kept = context.rng.random(x.shape, dtype=np.float32) >= self.rate
-        scale = np.multiply(kept, 1 / (1 - self.rate), out=context.empty(x.shape))
+        scale = context.empty(x.shape)
+        draw_mask(context.rng, self.rate, 1 / (1 - self.rate), scale)
         y = np.multiply(x, scale, out=context.empty(x.shape))
         return y, lambda dy: np.multiply(dy, scale, out=context.empty(x.shape))
 
