@@ -62,6 +62,7 @@ LAYERS = {
     "lstm": [{"type": "lstm", "units": 2}],
     "images": [
         {"type": "conv2d", "filters": 2, "kernel": 2, "activation": "relu"},
+        {"type": "batch_norm"},
         {"type": "max_pool2d", "size": 2},
         {"type": "flatten"},
     ],
