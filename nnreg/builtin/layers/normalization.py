@@ -111,11 +111,12 @@ class BatchNorm(Layer):
             kernels.column_products(g, rows, center, dbeta[None], dgamma[None], scratch)
             np.add(dgamma, dbeta * offset, out=dgamma)
             np.multiply(dgamma, scale, out=dgamma)
-            change, shift = np.zeros_like(slope), np.zeros_like(slope)
             if from_batch:
                 dbeta, dgamma = context.sum_over_shards(np.stack([dbeta, dgamma]))
                 change = slope * scale * (dgamma / count)
                 shift = offset * change + slope * (dbeta / count)
+            else:
+                change = shift = np.zeros_like(slope)
             kernels.normalize_columns_backward(
                 g, rows, center, slope[None], change[None], shift[None], dx, scratch
             )

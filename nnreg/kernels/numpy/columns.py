@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import BLOCK_ROWS, sum_rows
 from nnreg.kernels.blocks import BLOCK_VALUES
 from nnreg.kernels.scratch import ScratchSpace
 
@@ -26,9 +27,10 @@ NumPy is slow on many short rows."""
 
 
 class ColumnKernels:
-    """Loops over `(examples, positions, channels)`, in blocks that stay in the cache.
+    """Loops over `(examples, positions, channels)`.
 
-    Arrays of a value for each channel of an example are `(examples, channels)`.
+    Arrays of a value for each channel of an example are `(examples, channels)`. Large arrays are
+    processed in blocks that stay in the cache; for small ones, the calls would cost more.
     """
 
     def column_moments(self, x: Array, mean: Array, squares: Array, scratch: ScratchSpace) -> None:
@@ -36,6 +38,12 @@ class ColumnKernels:
 
         The mean is subtracted first: the difference of Σ x² and its square may have no digit left.
         """
+        if x.size <= BLOCK_VALUES:
+            _sum_positions(x, mean, scratch)
+            np.divide(mean, max(x.shape[1], 1), out=mean)
+            part = np.subtract(x, mean[:, None], out=scratch.empty(x.shape))
+            _sum_positions(np.multiply(part, part, out=part), squares, scratch)
+            return
         rows = _Rows(x, scratch)
         values, totals = rows.of(x), rows.totals()
         for block in rows.blocks:
@@ -54,6 +62,11 @@ class ColumnKernels:
         self, x: Array, mean: Array, slope: Array, shift: Array, y: Array, scratch: ScratchSpace
     ) -> None:
         """Write (x - mean) · slope + shift to y."""
+        if x.size <= BLOCK_VALUES:
+            np.subtract(x, mean[:, None], out=y)
+            np.multiply(y, slope[:, None], out=y)
+            np.add(y, shift[:, None], out=y)
+            return
         rows = _Rows(x, scratch)
         values, results = rows.of(x), rows.of(y)
         center, slopes, shifts = map(rows.spread, (mean, slope, shift))
@@ -67,6 +80,11 @@ class ColumnKernels:
         self, dy: Array, x: Array, mean: Array, total: Array, products: Array, scratch: ScratchSpace
     ) -> None:
         """Write the sums over the positions of dy, and of dy · (x - mean)."""
+        if x.size <= BLOCK_VALUES:
+            _sum_positions(dy, total, scratch)
+            part = np.subtract(x, mean[:, None], out=scratch.empty(x.shape))
+            _sum_positions(np.multiply(part, dy, out=part), products, scratch)
+            return
         rows = _Rows(x, scratch)
         values, gradients, center, spare = rows.of(x), rows.of(dy), rows.spread(mean), rows.spare()
         totals, product_totals = rows.totals(), rows.totals()
@@ -91,6 +109,13 @@ class ColumnKernels:
         scratch: ScratchSpace,
     ) -> None:
         """Write dy · slope - (x - mean) · change - shift to dx."""
+        if x.size <= BLOCK_VALUES:
+            part = np.subtract(x, mean[:, None], out=scratch.empty(x.shape))
+            np.multiply(part, change[:, None], out=part)
+            np.add(part, shift[:, None], out=part)
+            np.multiply(dy, slope[:, None], out=dx)
+            np.subtract(dx, part, out=dx)
+            return
         rows = _Rows(x, scratch)
         values, gradients, results, spare = rows.of(x), rows.of(dy), rows.of(dx), rows.spare()
         center, slopes, changes, shifts = map(rows.spread, (mean, slope, change, shift))
@@ -101,6 +126,16 @@ class ColumnKernels:
             np.add(part, shifts[examples], out=part)
             np.multiply(gradients[block], slopes[examples], out=result)
             np.subtract(result, part, out=result)
+
+
+def _sum_positions(x: Array, out: Array, scratch: ScratchSpace) -> None:
+    """Write the sums of `(examples, positions, channels)` over the positions."""
+    if len(x) == 1:
+        sum_rows(x[0], scratch.ones, out[0])
+    elif x.shape[1] > BLOCK_ROWS:
+        sum_rows(x, scratch.ones, out)
+    else:
+        np.add.reduce(x, axis=1, out=out)
 
 
 class _Rows:
