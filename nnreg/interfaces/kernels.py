@@ -18,6 +18,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
+from nnreg.kernels.numpy.activations import ActivationKernels
 from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
 from nnreg.kernels.numpy.indexing import IndexingKernels
@@ -33,6 +34,7 @@ from nnreg.kernels.windows import Pair as Pair
 @dataclass(frozen=True)
 class Kernels(
     Component,
+    ActivationKernels,
     NormalizationKernels,
     ColumnKernels,
     SoftmaxKernels,

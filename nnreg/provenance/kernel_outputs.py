@@ -16,6 +16,7 @@ import numpy.typing as npt
 from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
+from nnreg.kernels.numpy.activations import ACTIVATIONS
 from nnreg.provenance.fixed_inputs import fixed_input
 
 Output: TypeAlias = Callable[[Kernels, npt.DTypeLike], tuple[Array | float, ...]]
@@ -57,6 +58,25 @@ def _relu_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     dx, dbias = np.zeros_like(dy), np.zeros(4, dtype)
     kernels.relu_backward(dy, y, dx, dbias, _scratch(kernels, dtype))
     return dx, dbias
+
+
+def _activate(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for name in ACTIVATIONS:
+        x, y, bias = _x(dtype, 2, 4), np.zeros((2, 4), dtype), _x(dtype, 4)
+        kernels.activate(name, 0.5, x, bias, y, scratch)
+        found += [x, y]
+    return tuple(found)
+
+
+def _activate_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for name in ACTIVATIONS:
+        dy, x = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy()
+        dx, dbias = np.zeros((2, 4), dtype), np.zeros(4, dtype)
+        kernels.activate_backward(name, 0.5, dy, x, dx, dbias, scratch)
+        found += [dx, dbias]
+    return tuple(found)
 
 
 def _softmax(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
@@ -188,6 +208,8 @@ OUTPUTS: Mapping[str, Output] = {
     "add_bias": _add_bias,
     "relu": _relu,
     "relu_backward": _relu_backward,
+    "activate": _activate,
+    "activate_backward": _activate_backward,
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
     "softmax_cross_entropy": _softmax_cross_entropy,

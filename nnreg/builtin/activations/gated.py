@@ -9,11 +9,12 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.activations.functions import log1p_exp, logistic
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.interfaces.activation import Activation, Backward
 
 
 @dataclass(frozen=True)
-class Gelu(Activation):
+class Gelu(KernelActivation):
     """Gaussian error linear unit.
 
     y = x · Φ(x), Φ the distribution function of the standard normal
@@ -22,11 +23,14 @@ class Gelu(Activation):
     the exact Φ by default. Hendrycks and Gimpel 2016.
 
     Options:
-        exact: compute Φ by the error function, which NumPy lacks and which is therefore slow
+        exact: compute Φ by the error function, which is slow in float64, as NumPy lacks it
     """
 
     exact: bool = False
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return ("exact_gelu" if self.exact else "gelu"), 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:
@@ -42,7 +46,7 @@ class Gelu(Activation):
 
 
 @dataclass(frozen=True)
-class Silu(Activation):
+class Silu(KernelActivation):
     """Sigmoid linear unit, also called swish.
 
     y = x · sigmoid(x)
@@ -51,6 +55,9 @@ class Silu(Activation):
     """
 
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "silu", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         s = logistic(x)
@@ -75,7 +82,7 @@ class HardSilu(Activation):
 
 
 @dataclass(frozen=True)
-class Mish(Activation):
+class Mish(KernelActivation):
     """Self-gated unit that is smooth everywhere.
 
     y = x · tanh(log(1 + exp(x)))
@@ -84,6 +91,9 @@ class Mish(Activation):
     """
 
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "mish", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         gate = np.tanh(log1p_exp(x))

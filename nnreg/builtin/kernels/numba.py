@@ -9,9 +9,11 @@ from functools import cache
 from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
+from nnreg.kernels.numpy.activations import Backward, Forward
 
 MAX_COMPILED_LOGITS = 4096
 """Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
@@ -49,6 +51,10 @@ class NumbaKernels(Kernels):
             super().relu_backward(dy, y, dx, dbias, scratch)
         else:
             _loops("dense").relu_backward(dy, y, dx, dbias)
+
+    def _activation(self, name: str, dtype: npt.DTypeLike) -> tuple[Forward, Backward]:
+        loops = _loops("activations").LOOPS if dtype == np.float32 else {}
+        return loops[name] if name in loops else super()._activation(name, dtype)
 
     def softmax(self, x: Array, scratch: ScratchSpace) -> None:
         if x.dtype != np.float32:

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg._utils.random_masks import draw_mask
 from nnreg.builtin.activations import Identity
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
@@ -41,11 +42,13 @@ class ActivatedLayer(Layer):
 def activated(activation: Activation, x: Array, context: Context) -> tuple[Array, Backward]:
     """Apply the option `activation` of a layer to `x`, in arrays of the workspace if it can.
 
-    The results are those of `Activation.forward`, bit-identical.
+    The results are those of `Activation.forward`, bit-identical without a kernel.
     """
     if context.children:
         assert isinstance(activation, TrainableActivation)  # others are not built
         return activation.forward(x, context.children["activation"])
+    if isinstance(activation, KernelActivation):
+        return activation.forward_apart(x, context)
     if type(activation).forward_inplace is Activation.forward_inplace:  # it does not overwrite x
         return activation.forward_inplace(x, context)
     if activation.sums_to_one:  # in place, its sums have other last bits, and are slower
