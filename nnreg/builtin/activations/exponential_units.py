@@ -36,9 +36,9 @@ class Elu(KernelActivation):
         return "elu", self.alpha
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        negative = self.alpha * np.expm1(np.minimum(x, 0))
-        y = np.where(x > 0, x, negative)
-        return y, lambda dy: dy * np.where(x > 0, x.dtype.type(1), negative + self.alpha)
+        negative = np.minimum(x, 0)
+        slope = np.where(x > 0, x.dtype.type(1), np.exp(negative) * self.alpha)
+        return np.where(x > 0, x, np.expm1(negative) * self.alpha), lambda dy: dy * slope
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.activations.functions import log1p_exp, logistic
+from nnreg.builtin.activations.functions import logistic
 from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.interfaces.activation import Activation, Backward
+from nnreg.kernels.numpy.activations import (
+    GELU_CUBE,
+    GELU_FACTOR,
+    LARGEST_OF_MISH,
+    normal_cdf,
+)
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,15 @@ class Gelu(KernelActivation):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:
-            erf: Array = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))  # type: ignore[assignment]
-            cdf = 0.5 + 0.5 * erf.astype(x.dtype)
-            slope = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
+            cdf, *spare = np.empty_like(x, shape=(3, *x.shape))
+            normal_cdf(x, cdf, spare)
+            slope = np.exp(np.square(np.clip(x, -40, 40)) * -0.5) * (1 / math.sqrt(2 * math.pi))
             return x * cdf, lambda dy: dy * (cdf + x * slope)
-        c, k = math.sqrt(2 / math.pi), 0.044715
-        th = np.tanh(c * x * (1 + k * (x * x)))
+        c, k = GELU_FACTOR, GELU_CUBE
+        th = np.tanh(x * (c + (c * k) * (x * x)))
         cdf = 0.5 + 0.5 * th
-        slope = (0.5 * c) * (1 - th * th) * (1 + (3 * k) * (x * x))
-        return x * cdf, lambda dy: dy * (cdf + x * slope)
+        slope = (1 - th * th) * (x * (0.5 * c + (1.5 * c * k) * (x * x)))
+        return x * cdf, lambda dy: dy * (cdf + slope)
 
 
 @dataclass(frozen=True)
@@ -96,5 +102,8 @@ class Mish(KernelActivation):
         return "mish", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        gate = np.tanh(log1p_exp(x))
-        return x * gate, lambda dy: dy * (gate + x * (1 - gate * gate) * logistic(x))
+        e = np.exp(np.minimum(x, LARGEST_OF_MISH))
+        n = e * (e + 2)  # tanh(log(1 + e)) is n / (n + 2)
+        return x * (
+            n / (n + 2)
+        ), lambda dy: dy * ((x * (4 * (e * (e + 1))) / (n + 2) + n) / (n + 2))

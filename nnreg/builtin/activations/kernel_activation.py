@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from nnreg._types import Array
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
 from nnreg.interfaces.context import Context
 
+FEW_VALUES: Final = 1 << 15
+"""Up to this number of values, calls cost more than new arrays, and `forward` makes fewer."""
+
 
 class KernelActivation(Activation):
-    """An elementwise activation that the kernels compute, faster than `forward` within rounding.
+    """An elementwise activation that the kernels compute, with less time and memory than `forward`.
 
-    Of the arrays only the input is kept, from which backward computes again what it needs.
+    Only the input is kept, from which backward computes again what it needs.
     """
 
     def _kernel(self) -> tuple[str, float]:
@@ -36,14 +41,29 @@ class KernelActivation(Activation):
         return self._run(x, bias, context)
 
     def _run(self, x: Array, bias: Array | None, context: Context) -> tuple[Array, BiasBackward]:
-        name, parameter = self._kernel()
         kernels, scratch = context.kernels, context.workspace
+        if x.size <= FEW_VALUES and not kernels.few_calls:
+            return self._plain(x, bias, context)
+        name, parameter = self._kernel()
         y = context.empty(x.shape)
         kernels.activate(name, parameter, x, bias, y, scratch)
 
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = context.empty(x.shape)
             kernels.activate_backward(name, parameter, dy, x, dx, dbias, scratch)
+            return dx
+
+        return y, backward
+
+    def _plain(self, x: Array, bias: Array | None, context: Context) -> tuple[Array, BiasBackward]:
+        if bias is not None:
+            context.kernels.add_bias(x, bias, context.workspace)
+        y, backward_fn = self.forward(x)
+
+        def backward(dy: Array, dbias: Array | None) -> Array:
+            dx = backward_fn(dy)
+            if dbias is not None:
+                context.kernels.sum_rows(dx, dbias, context.workspace)
             return dx
 
         return y, backward

@@ -42,7 +42,7 @@ class ActivatedLayer(Layer):
 def activated(activation: Activation, x: Array, context: Context) -> tuple[Array, Backward]:
     """Apply the option `activation` of a layer to `x`, in arrays of the workspace if it can.
 
-    The results are those of `Activation.forward`, bit-identical without a kernel.
+    The results are those of `Activation.forward`, bit-identical with NumPy's kernels.
     """
     if context.children:
         assert isinstance(activation, TrainableActivation)  # others are not built

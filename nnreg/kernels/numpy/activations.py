@@ -1,5 +1,7 @@
 """Activations in place, in blocks that stay in the cache.
 
+The results are those of the components, bit-identical.
+
 Each is two functions of vectors: one of x writes y, and one of ∂loss/∂y and x writes ∂loss/∂x.
 `parameter` is the option of those that have one, `spare` three vectors for temporary values.
 """
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
-from nnreg.kernels.blocks import row_blocks
+from nnreg.kernels.blocks import BLOCK_VALUES, row_blocks
 from nnreg.kernels.numpy.dense import DenseKernels
 from nnreg.kernels.scratch import ScratchSpace
 
@@ -42,6 +44,11 @@ class ActivationKernels(DenseKernels):
         `name` is one of `ACTIVATIONS`.
         """
         forward, _ = self._activation(name, x.dtype)
+        if x.size <= BLOCK_VALUES:
+            if bias is not None:
+                self.add_bias(x, bias, scratch)
+            forward(x.reshape(-1), y.reshape(-1), parameter, scratch.empty((3, x.size)))
+            return
         blocks = row_blocks(*x.shape)
         spare = scratch.empty((3, blocks[0].stop * x.shape[1]))
         for block in blocks:
@@ -62,6 +69,12 @@ class ActivationKernels(DenseKernels):
     ) -> None:
         """Write ∂loss/∂x to dx, and its sum over the rows to dbias."""
         _, backward = self._activation(name, x.dtype)
+        if x.size <= BLOCK_VALUES:
+            vectors = dy.reshape(-1), x.reshape(-1), dx.reshape(-1)
+            backward(*vectors, parameter, scratch.empty((3, x.size)))
+            if dbias is not None:
+                self.sum_rows(dx, dbias, scratch)
+            return
         blocks = row_blocks(*x.shape)
         spare = scratch.empty((3, blocks[0].stop * x.shape[1]))
         sums = scratch.empty((len(blocks), x.shape[1]))
@@ -94,10 +107,12 @@ def _leaky_relu(x: Array, y: Array, slope: float, spare: Array) -> None:
 
 
 def _leaky_relu_backward(dy: Array, x: Array, dx: Array, slope: float, spare: Array) -> None:
-    np.greater(x, 0, out=dx)
-    np.multiply(dx, 1 - slope, out=dx)
-    np.add(dx, slope, out=dx)
-    np.multiply(dx, dy, out=dx)
+    positive, part, _ = spare
+    np.greater(x, 0, out=positive)
+    np.subtract(1, positive, out=part)
+    np.multiply(part, slope, out=part)
+    np.add(part, positive, out=part)
+    np.multiply(part, dy, out=dx)
 
 
 def _elu(x: Array, y: Array, alpha: float, spare: Array) -> None:
@@ -110,14 +125,15 @@ def _elu(x: Array, y: Array, alpha: float, spare: Array) -> None:
 
 
 def _elu_backward(dy: Array, x: Array, dx: Array, alpha: float, spare: Array) -> None:
-    (part, *_) = spare
+    part, positive, negative = spare
     np.minimum(x, 0, out=part)
     np.exp(part, out=part)
     np.multiply(part, alpha, out=part)
     if alpha != 1:
-        np.greater(x, 0, out=dx)
-        np.multiply(dx, 1 - alpha, out=dx)
-        np.add(part, dx, out=part)
+        np.greater(x, 0, out=positive)
+        np.subtract(1, positive, out=negative)
+        np.multiply(part, negative, out=part)
+        np.add(part, positive, out=part)
     np.multiply(part, dy, out=dx)
 
 
@@ -137,10 +153,10 @@ def _silu(x: Array, y: Array, parameter: float, spare: Array) -> None:
 def _silu_backward(dy: Array, x: Array, dx: Array, parameter: float, spare: Array) -> None:
     s, part, _ = spare
     _sigmoid(x, s)
-    np.subtract(1, s, out=part)
-    np.multiply(part, x, out=part)
-    np.add(part, 1, out=part)
-    np.multiply(part, s, out=part)
+    np.multiply(x, s, out=part)
+    np.subtract(1, s, out=dx)
+    np.multiply(part, dx, out=part)
+    np.add(part, s, out=part)
     np.multiply(part, dy, out=dx)
 
 
@@ -182,14 +198,14 @@ def _gelu_backward(dy: Array, x: Array, dx: Array, parameter: float, spare: Arra
 def _exact_gelu(x: Array, y: Array, parameter: float, spare: Array) -> None:
     """Write x (1 + erf(x / √2)) / 2."""
     cdf, *others = spare
-    _normal_cdf(x, cdf, others)
+    normal_cdf(x, cdf, others)
     np.multiply(cdf, x, out=y)
 
 
 def _exact_gelu_backward(dy: Array, x: Array, dx: Array, parameter: float, spare: Array) -> None:
     """With the distribution function and the density of the normal, write dy (Φ(x) + x φ(x))."""
     cdf, *others = spare
-    _normal_cdf(x, cdf, others)
+    normal_cdf(x, cdf, others)
     part = others[0]
     np.clip(x, -40, 40, out=part)  # whose squares do not overflow
     np.multiply(part, part, out=part)
@@ -212,7 +228,7 @@ ERF_DENOMINATOR = (
 """The coefficients of erf in float32 of the Eigen library, within 4e-7."""
 
 
-def _normal_cdf(x: Array, out: Array, spare: list[Array]) -> None:
+def normal_cdf(x: Array, out: Array, spare: Sequence[Array]) -> None:
     """Write (1 + erf(x / √2)) / 2: in float32 by a rational function, otherwise by math.erf."""
     np.multiply(x, math.sqrt(0.5), out=out)
     if out.dtype == np.float32:
@@ -258,7 +274,8 @@ def _mish_backward(dy: Array, x: Array, dx: Array, parameter: float, spare: Arra
     np.exp(e, out=e)
     np.add(e, 1, out=product)
     np.multiply(product, e, out=product)
-    np.add(product, e, out=n)
+    np.add(e, 2, out=n)
+    np.multiply(n, e, out=n)
     np.add(n, 2, out=e)
     np.multiply(product, 4, out=product)
     np.multiply(product, x, out=product)
