@@ -233,7 +233,12 @@ OUTPUTS: Mapping[str, Output] = {
 
 @dataclass(frozen=True)
 class RecordingKernels(Kernels):
-    """NumPy's kernels, which record the names of the methods that are called."""
+    """NumPy's kernels, which record the names of the methods that are called.
+
+    The arrays are small; those of the network may be large enough for every method.
+    """
+
+    min_activated_values = 0
 
     called: set[str] = field(default_factory=set)
 

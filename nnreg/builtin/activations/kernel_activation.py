@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from nnreg._types import Array
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
 from nnreg.interfaces.context import Context
-
-FEW_VALUES: Final = 1 << 15
-"""Up to this number of values, calls cost more than new arrays, and `forward` makes fewer."""
 
 
 class KernelActivation(Activation):
@@ -42,7 +37,7 @@ class KernelActivation(Activation):
 
     def _run(self, x: Array, bias: Array | None, context: Context) -> tuple[Array, BiasBackward]:
         kernels, scratch = context.kernels, context.workspace
-        if x.size <= FEW_VALUES and not kernels.few_calls:
+        if x.size < kernels.min_activated_values:
             return self._plain(x, bias, context)
         name, parameter = self._kernel()
         y = context.empty(x.shape)

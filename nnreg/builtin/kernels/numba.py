@@ -33,6 +33,7 @@ class NumbaKernels(Kernels):
     """
 
     few_calls = True
+    min_activated_values = 0
 
     @classmethod
     def missing(cls) -> str:
