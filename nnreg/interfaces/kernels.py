@@ -18,6 +18,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
+from nnreg.kernels.numpy.activations import ActivationKernels
+from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
 from nnreg.kernels.numpy.indexing import IndexingKernels
 from nnreg.kernels.numpy.normalization import NormalizationKernels
@@ -32,7 +34,9 @@ from nnreg.kernels.windows import Pair as Pair
 @dataclass(frozen=True)
 class Kernels(
     Component,
+    ActivationKernels,
     NormalizationKernels,
+    ColumnKernels,
     SoftmaxKernels,
     ConvolutionKernels,
     PoolingKernels,

@@ -62,6 +62,8 @@ LAYERS = {
     "lstm": [{"type": "lstm", "units": 2}],
     "images": [
         {"type": "conv2d", "filters": 2, "kernel": 2, "activation": "relu"},
+        {"type": "batch_norm"},
+        {"type": "activation", "activation": "silu"},
         {"type": "max_pool2d", "size": 2},
         {"type": "flatten"},
     ],
