@@ -17,7 +17,7 @@ from nnreg.kernels.windows import Amounts, Windows
 MAX_COMPILED_LOGITS = 4096
 """Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
 
-MAX_DIRECT_WEIGHTS = 2**18
+MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
@@ -154,9 +154,7 @@ class NumbaKernels(Kernels):
         padding: Amounts,
         scratch: ScratchSpace,
     ) -> None:
-        pairs = zip(windows.span, padding, strict=True)
-        reversible = max(windows.stride) == 1 and all(max(pair) < span for span, pair in pairs)
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS or not reversible:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
             super().convolve_input_gradient(dz, weight, dimages, windows, padding, scratch)
             return
         direct = _loops("direct_convolution")

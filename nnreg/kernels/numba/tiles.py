@@ -111,17 +111,17 @@ def _tile(vectors: int, *, partial: bool) -> Callable[..., Any]:
 
     @intrinsic
     def tile(
-        typing: Any, c: Any, c_at: Any, a: Any, a_at: Any, outer_at: Any, inner: Any, a_step: Any,
+        typing: Any, c: Any, c_at: Any, a: Any, a_at: Any, a_outer: Any, inner: Any, a_step: Any,
         b: Any, b_at: Any, b_outer: Any, b_step: Any, columns: Any, bias: Any, add: Any, relu: Any,
     ) -> Any:  # fmt: skip
-        """Write c[c_at[m] + n] = bias[n] + Σ a[a_at[m] + outer_at[o] + i a_step] b[…].
+        """Write c[c_at[m] + n] = bias[n] + Σ a[a_at[m] + a_outer[o] + i a_step] b[…].
 
-        The sum is over all o and i < inner, and of b it has [b_at + o b_outer + i b_step + n].
-        `columns` is how many n there are. `add` adds to c, without bias, and `relu` clips at 0.
+        The sum is over all o and i < inner, and of b it has [b_at + b_outer[o] b_step + i b_step
+        + n]. `columns` is how many n there are. `add` adds to c, and `relu` clips at 0.
         """
         whole = types.int64
         signature = types.void(
-            c, c_at, a, a_at, outer_at, whole, whole, b, whole, whole, whole, whole, bias,
+            c, c_at, a, a_at, a_outer, whole, whole, b, whole, b_outer, whole, whole, bias,
             types.boolean, types.boolean,
         )  # fmt: skip
 
@@ -133,7 +133,7 @@ def _tile(vectors: int, *, partial: bool) -> Callable[..., Any]:
             }
             data = {k: array.data for k, array in arrays.items()}
             outer = builder.extract_value(arrays[4].shape, 0)
-            inner, a_step, b_at, b_outer, b_step, columns = (args[k] for k in (5, 6, 8, 9, 10, 11))
+            inner, a_step, b_at, b_step, columns = (args[k] for k in (5, 6, 8, 10, 11))
             writer = _Code(builder, signature.args[0].dtype, vectors, columns if partial else None)
 
             def rows(k: int, positions: int) -> list[Any]:
@@ -156,7 +156,8 @@ def _tile(vectors: int, *, partial: bool) -> Callable[..., Any]:
             with cgutils.for_range(builder, outer) as o:
                 position = builder.load(builder.gep(data[4], [o.index]))
                 here = [builder.gep(row, [position]) for row in a_rows]
-                b_row = builder.gep(b_start, [builder.mul(o.index, b_outer)])
+                number = builder.load(builder.gep(data[9], [o.index]))
+                b_row = builder.gep(b_start, [builder.mul(number, b_step)])
                 with cgutils.for_range(builder, inner) as i:
                     own = writer.load(builder.gep(b_row, [builder.mul(i.index, b_step)]))
                     at = builder.mul(i.index, a_step)
