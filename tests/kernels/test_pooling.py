@@ -17,7 +17,7 @@ def pooled(kernels, x, size, stride):
     height, width = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:3], size, stride, strict=True))
     y, dx = np.full((len(x), height, width, x.shape[3]), 7, "f4"), np.full_like(x, 7)
     kernels.max_pool(x, y, size, stride)
-    kernels.max_pool_backward(np.cos(y + 1), x, y, dx, size, stride, SCRATCH)
+    kernels.max_pool_backward(np.cos(np.nan_to_num(y) + 1), x, y, dx, size, stride, SCRATCH)
     return y, dx
 
 

@@ -155,13 +155,12 @@ def _tile(vectors: int, *, partial: bool) -> Callable[..., Any]:
             b_start = builder.gep(data[7], [b_at])
             with cgutils.for_range(builder, outer) as o:
                 position = builder.load(builder.gep(data[4], [o.index]))
-                here = [builder.gep(row, [position]) for row in a_rows]
                 number = builder.load(builder.gep(data[9], [o.index]))
                 b_row = builder.gep(b_start, [builder.mul(number, b_step)])
                 with cgutils.for_range(builder, inner) as i:
                     own = writer.load(builder.gep(b_row, [builder.mul(i.index, b_step)]))
-                    at = builder.mul(i.index, a_step)
-                    for row, pointer in zip(totals, here, strict=True):
+                    at = builder.add(position, builder.mul(i.index, a_step))
+                    for row, pointer in zip(totals, a_rows, strict=True):
                         value = builder.load(builder.gep(pointer, [at]))
                         for total, vector in zip(row, own, strict=True):
                             found = writer.multiply_add(value, vector, builder.load(total))
