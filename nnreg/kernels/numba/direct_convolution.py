@@ -127,10 +127,10 @@ def _turn(weight: Array, turned: Array) -> None:
 
 
 @compiled
-def _panel_width(filters: int, first: int, lanes: int) -> int:
+def _panel_width(filters: int, first: int, vector: int) -> int:
     """Return how many filters a tile has from one on."""
     left = filters - first
-    return 2 * lanes if left >= 2 * lanes else min(left, lanes)
+    return 2 * vector if left >= 2 * vector else min(left, vector)
 
 
 @compiled
@@ -163,13 +163,13 @@ def _convolve(
     relu: bool,
 ) -> None:
     """Multiply images `(batch, values)` by panels of filters; see `Sums` for what is summed."""
-    filters, lanes = bias.size, VECTOR_BYTES // z.itemsize
+    filters, vector = bias.size, VECTOR_BYTES // z.itemsize
     source, out, inner = images.reshape(-1), z.reshape(-1), panels.size // bias.size
     of_z, of_images = np.empty(TILE_ROWS, np.int64), np.empty(TILE_ROWS, np.int64)
-    own_bias = np.zeros(2 * lanes, z.dtype)
+    own_bias = np.zeros(2 * vector, z.dtype)
     first = 0
     while first < filters:
-        columns = _panel_width(filters, first, lanes)
+        columns = _panel_width(filters, first, vector)
         at = first * inner
         own_bias[:columns] = bias[first : first + columns]
         for kind in range(lengths.size):
@@ -188,7 +188,7 @@ def _convolve(
                             image += 1
                     else:  # the last tile repeats the last pixel
                         of_z[m], of_images[m] = of_z[m - 1], of_images[m - 1]
-                if columns == 2 * lanes:
+                if columns == 2 * vector:
                     whole_tile(
                         out, of_z, source, of_images, these, length, 1, panels, at, rows, columns,
                         columns, own_bias, False, relu,
@@ -218,25 +218,25 @@ def _weight_gradient(
     A chunk of the rows of windows is in the cache while all tiles of the sums are computed.
     """
     inner, filters = dweight.shape
-    lanes, rows = VECTOR_BYTES // dz.itemsize, images.shape[0] * starts.size
+    vector, rows = VECTOR_BYTES // dz.itemsize, images.shape[0] * starts.size
     source, own, out = images.reshape(-1), dz.reshape(-1), dweight.reshape(-1)
     of_rows, of_dz = np.empty(rows, np.int64), np.arange(rows) * width
     for image in range(images.shape[0]):
         for row in range(starts.size):
             of_rows[image * starts.size + row] = image * images.shape[1] + starts[row]
     of_sums, of_images = np.empty(TILE_ROWS, np.int64), np.empty(TILE_ROWS, np.int64)
-    zeros = np.zeros(2 * lanes, dz.dtype)
+    zeros = np.zeros(2 * vector, dz.dtype)
     for row in range(0, rows, chunk):
         these, those = of_rows[row : row + chunk], of_dz[row : row + chunk]
         more = add or row > 0
         first = 0
         while first < filters:
-            columns = _panel_width(filters, first, lanes)
+            columns = _panel_width(filters, first, vector)
             for start in range(0, inner, TILE_ROWS):
                 for m in range(TILE_ROWS):
                     k = min(start + m, inner - 1)
                     of_sums[m], of_images[m] = k * filters + first, values[k]
-                if columns == 2 * lanes:
+                if columns == 2 * vector:
                     whole_tile(
                         out, of_sums, source, of_images, these, width, step, own, first,
                         those, filters, columns, zeros, more, False,

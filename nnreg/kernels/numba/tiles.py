@@ -42,24 +42,24 @@ class _Code:
     def __init__(self, builder: Any, dtype: Any, vectors: int, columns: Any | None) -> None:
         self.builder, self.vectors = builder, vectors
         self.size = dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self.size
+        self.width = VECTOR_BYTES // self.size
         self.number = ir.FloatType() if self.size == 4 else ir.DoubleType()
-        self.vector = ir.VectorType(self.number, self.lanes)
-        self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.vector = ir.VectorType(self.number, self.width)
+        self.suffix = f"v{self.width}f{dtype.bitwidth}"
+        self.zero = ir.Constant(self.vector, [0.0] * self.width)
         self.masks = None if columns is None else [self._mask(columns, n) for n in range(vectors)]
 
     def _splat(self, value: Any, kind: Any) -> Any:
         """Return a vector of equal values."""
-        undefined = ir.Constant(ir.VectorType(kind, self.lanes), ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(kind, self.width), ir.Undefined)
         first = self.builder.insert_element(undefined, value, ir.Constant(NUMBER, 0))
-        order = ir.Constant(ir.VectorType(NUMBER, self.lanes), [0] * self.lanes)
+        order = ir.Constant(ir.VectorType(NUMBER, self.width), [0] * self.width)
         return self.builder.shuffle_vector(first, undefined, order)
 
     def _mask(self, columns: Any, n: int) -> Any:
-        first = n * self.lanes
-        numbers = list(range(first, first + self.lanes))
-        own = ir.Constant(ir.VectorType(INTEGER, self.lanes), numbers)
+        first = n * self.width
+        numbers = list(range(first, first + self.width))
+        own = ir.Constant(ir.VectorType(INTEGER, self.width), numbers)
         return self.builder.icmp_signed("<", own, self._splat(columns, INTEGER))
 
     def _call(self, name: str, result: Any, arguments: list[Any]) -> Any:
@@ -68,7 +68,7 @@ class _Code:
         return self.builder.call(function, arguments)
 
     def _place(self, pointer: Any, n: int) -> Any:
-        at = self.builder.gep(pointer, [ir.Constant(INTEGER, n * self.lanes)])
+        at = self.builder.gep(pointer, [ir.Constant(INTEGER, n * self.width)])
         return self.builder.bitcast(at, self.vector.as_pointer())
 
     def load(self, pointer: Any) -> list[Any]:
