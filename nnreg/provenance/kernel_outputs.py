@@ -17,9 +17,13 @@ from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
 from nnreg.kernels.numpy.activations import ACTIVATIONS
+from nnreg.kernels.windows import Windows
 from nnreg.provenance.fixed_inputs import fixed_input
 
 Output: TypeAlias = Callable[[Kernels, npt.DTypeLike], tuple[Array | float, ...]]
+
+_WINDOWS = Windows((2, 2), (1, 1), (1, 1)), ((0, 1), (0, 1))
+"""Windows of two by two pixels, and padding after each axis."""
 
 
 def _x(dtype: npt.DTypeLike, *shape: int) -> Array:
@@ -120,6 +124,29 @@ def _col2im(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return (images,)
 
 
+def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    z, clipped = np.zeros((1, 3, 2, 3), dtype), np.zeros((1, 3, 2, 3), dtype)
+    images, weight, bias = _x(dtype, 1, 3, 2, 2), _x(dtype, 2, 2, 2, 3), _x(dtype, 3)
+    scratch = _scratch(kernels, dtype)
+    kernels.convolve(images, weight, bias, z, *_WINDOWS, scratch)
+    kernels.convolve(images, weight, None, clipped, *_WINDOWS, scratch, relu=True)
+    return z, clipped
+
+
+def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dweight, scratch = np.zeros((2, 2, 2, 3), dtype), _scratch(kernels, dtype)
+    images, dz = _x(dtype, 1, 3, 2, 2), _x(dtype, 1, 3, 2, 3)
+    kernels.convolve_weight_gradient(images, dz, dweight, *_WINDOWS, scratch)
+    return (dweight,)
+
+
+def _convolve_input_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dimages, scratch = np.zeros((1, 3, 2, 2), dtype), _scratch(kernels, dtype)
+    dz, weight = _x(dtype, 1, 3, 2, 3), _x(dtype, 2, 2, 2, 3)
+    kernels.convolve_input_gradient(dz, weight, dimages, *_WINDOWS, scratch)
+    return (dimages,)
+
+
 def _max_pool(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     y = np.zeros((1, 2, 2, 2), dtype)
     kernels.max_pool(_x(dtype, 1, 3, 3, 2), y, (2, 2), (1, 1))
@@ -216,6 +243,9 @@ OUTPUTS: Mapping[str, Output] = {
     "adam": _adam,
     "im2col": _im2col,
     "col2im": _col2im,
+    "convolve": _convolve,
+    "convolve_weight_gradient": _convolve_weight_gradient,
+    "convolve_input_gradient": _convolve_input_gradient,
     "max_pool": _max_pool,
     "max_pool_backward": _max_pool_backward,
     "layer_norm": _layer_norm,

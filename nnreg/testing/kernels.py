@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Relu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
-from nnreg.builtin.layers.convolution import Conv1d, Conv2d
+from nnreg.builtin.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.layers.embedding import Embedding
 from nnreg.builtin.layers.group_normalization import GroupNorm, InstanceNorm
@@ -39,7 +39,9 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
     (Conv2d(3, (2, 3), (2, 1), "same", Relu()), (6, 5, 2)),
+    (Conv2d(33, (3, 1), padding="same", dilation=2, activation=Relu()), (5, 6, 5)),
     (Conv1d(3, stride=2), (6, 2)),
+    (Conv3d(2, 2, padding=1), (2, 3, 3, 2)),
     (MaxPool1d(3, 1), (6, 3)),
     (MaxPool2d(), (6, 5, 3)),
     (MaxPool2d((3, 2), (1, 2)), (6, 5, 3)),

@@ -46,13 +46,17 @@ class Relu(KernelActivation):
     ) -> tuple[Array, BiasBackward]:
         """Overwrite x; backward needs only the sign of y, which is that of x + bias."""
         context.kernels.relu(x, bias, context.workspace)
+        return x, self.backward_from(x, context)
+
+    def backward_from(self, y: Array, context: Context) -> BiasBackward:
+        """Return the backward function of outputs that a kernel has computed with its product."""
 
         def backward(dy: Array, dbias: Array | None) -> Array:
-            dx = context.empty(x.shape)
-            context.kernels.relu_backward(dy, x, dx, dbias, context.workspace)
+            dx = context.empty(y.shape)
+            context.kernels.relu_backward(dy, y, dx, dbias, context.workspace)
             return dx
 
-        return x, backward
+        return backward
 
 
 @dataclass(frozen=True)

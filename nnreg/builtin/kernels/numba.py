@@ -14,9 +14,13 @@ import numpy.typing as npt
 from nnreg._types import Array
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
+from nnreg.kernels.windows import Amounts, Windows
 
 MAX_COMPILED_LOGITS = 4096
 """Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
+
+MAX_DIRECT_WEIGHTS = 2**20
+"""Up to this many weights, a convolution is faster without columns."""
 
 
 @cache
@@ -149,6 +153,54 @@ class NumbaKernels(Kernels):
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
         _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
+
+    def convolve(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        z: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
+            return
+        direct = _loops("direct_convolution")
+        direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
+
+    def convolve_weight_gradient(
+        self,
+        images: Array,
+        dz: Array,
+        dweight: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch)
+            return
+        direct = _loops("direct_convolution")
+        direct.weight_gradient(images, dz, dweight, windows, padding, scratch)
+
+    def convolve_input_gradient(
+        self,
+        dz: Array,
+        weight: Array,
+        dimages: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_input_gradient(dz, weight, dimages, windows, padding, scratch)
+            return
+        direct = _loops("direct_convolution")
+        direct.input_gradient(dz, weight, dimages, windows, padding, scratch)
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         _loops("convolution").im2col(images, columns, *stride)

@@ -75,11 +75,13 @@ class WeightedLayer(ActivatedLayer):
             builder.param("bias", weight[-1:], self.bias_initializer)
         builder.activation("activation", self.activation, weight[-1:])
 
-    def _activate(self, z: Array, context: Context) -> tuple[Array, BiasBackward]:
-        """Add the bias to `(rows, outputs)` and apply the activation; `z` may be overwritten."""
+    def _activate(
+        self, z: Array, bias: Array | None, context: Context
+    ) -> tuple[Array, BiasBackward]:
+        """Add a bias to `(rows, outputs)` and apply the activation; `z` may be overwritten."""
         return self.activation.forward_bias_inplace(
             z,
-            context.params.get("bias"),
+            bias,
             context.children["activation"] if context.children else context,
         )
 
