@@ -103,6 +103,15 @@ def _softmax_cross_entropy(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Arra
     return value, dz
 
 
+def _weighted_softmax_cross_entropy(
+    kernels: Kernels, dtype: npt.DTypeLike
+) -> tuple[Array | float, ...]:
+    z, labels, weights = _x(dtype, 2, 5), np.array([3, 1]), np.array([0.5, 2.0], dtype)
+    dz, scratch = np.zeros_like(z), _scratch(kernels, dtype)
+    value = kernels.weighted_softmax_cross_entropy(z, labels, weights, dz, scratch, smoothing=0.1)
+    return value, dz
+
+
 def _adam(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     parameters, gradient, m = (np.ascontiguousarray(row) for row in _x(dtype, 3, 4))
     v = gradient**2
@@ -240,6 +249,7 @@ OUTPUTS: Mapping[str, Output] = {
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
     "softmax_cross_entropy": _softmax_cross_entropy,
+    "weighted_softmax_cross_entropy": _weighted_softmax_cross_entropy,
     "adam": _adam,
     "im2col": _im2col,
     "col2im": _col2im,

@@ -105,12 +105,15 @@ def losses(kernels: Kernels) -> None:
     for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
         for dtype, tolerance in TOLERANCES:
             z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
-            (value, dz), (found, dz_found) = (
-                _loss(k, CrossEntropy(smoothing), z, labels) for k in (Kernels(), kernels)
-            )
-            what = f"of {classes} classes, with smoothing {smoothing}, in {np.dtype(dtype)}"
-            close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
-            close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
+            for weights in (None, np.arange(9, dtype=dtype) / 4):
+                (value, dz), (found, dz_found) = (
+                    _loss(k, CrossEntropy(smoothing), z, labels, weights)
+                    for k in (Kernels(), kernels)
+                )
+                what = f"of {classes} classes, with smoothing {smoothing}, in {np.dtype(dtype)}"
+                what += "" if weights is None else ", with weights"
+                close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
+                close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
 
 
 def optimizers(kernels: Kernels) -> None:
@@ -144,9 +147,14 @@ def _compare(kernels: Kernels, plain: Pass, tried: Pass, what: str, tolerance: f
         close(kernels, f"the input's gradient {what}", dx_found, dx, tolerance)
 
 
-def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tuple[float, Array]:
+def _loss(
+    kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array, weights: Array | None
+) -> tuple[float, Array]:
     context = Context({}, {}, {}, {}, Workspace(z.dtype, reuse=False, kernels=kernels))
-    value, backward = loss.forward_with_workspace(z.copy(), labels, context, logits=True)
+    if weights is None:
+        value, backward = loss.forward_with_workspace(z.copy(), labels, context, logits=True)
+    else:
+        value, backward = loss.forward_weighted(z.copy(), labels, weights, context, logits=True)
     return value, backward().copy()
 
 

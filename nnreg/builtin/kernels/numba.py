@@ -77,6 +77,22 @@ class NumbaKernels(Kernels):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
+    def weighted_softmax_cross_entropy(
+        self,
+        z: Array,
+        labels: Array,
+        weights: Array,
+        dz: Array,
+        scratch: ScratchSpace,
+        *,
+        smoothing: float = 0.0,
+    ) -> float:
+        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+            plain = super().weighted_softmax_cross_entropy
+            return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
+        loop = _loops("softmax").weighted_softmax_cross_entropy
+        return float(loop(z, labels, weights, dz, smoothing))
+
     def layer_norm(
         self,
         x: Array,
