@@ -319,15 +319,22 @@ class Network:
         parts = split_values(z, [one.shape for one in self.named_outputs.values()])
         return NamedArrays(dict(zip(self.named_outputs, parts, strict=True)))
 
-    def outputs(self, z: Array) -> Any:
-        """Apply the output activation to the result of `forward`; several outputs are by name."""
+    def outputs(self, z: Array, *, overwrite: bool = False) -> Any:
+        """Apply the output activation to the result of `forward`; several outputs are by name.
+
+        With `overwrite`, the result may be in the memory of `z`.
+        """
         if self.named_outputs:
             return NamedArrays({
                 name: y if (last := self.named_outputs[name].activation) is None
                 else last.forward(np.ascontiguousarray(y))[0]
                 for name, y in self.split(z).arrays.items()
             })  # fmt: skip
-        return z if self.output_activation is None else self.output_activation.forward(z)[0]
+        if self.output_activation is None:
+            return z
+        if overwrite:
+            return self.output_activation.forward_inplace(z, self._inference)[0]
+        return self.output_activation.forward(z)[0]
 
     def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.
@@ -338,21 +345,27 @@ class Network:
         """
         reproducible = self.reproducible if reproducible is None else reproducible
         rows = chunk_rows(self.activations_per_example)
+        if isinstance(x, np.ndarray) and len(x) <= rows:
+            return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:
             first = next(chunks)
-            if len(first) < len(x):
-                y = np.empty((len(x), *self.scores_shape), self.dtype)
-                pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
-                passes = [self._reused_pass() for _ in range(pool.count)]
-                with pool.open():
-                    write_scores(y, itertools.chain([first], chunks), passes, pool)
-                return y
+            if len(first) == len(x):
+                return self._in_one_pass(first, reproducible)
+            y = np.empty((len(x), *self.scores_shape), self.dtype)
+            pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
+            passes = [self._reused_pass() for _ in range(pool.count)]
+            with pool.open():
+                write_scores(y, itertools.chain([first], chunks), passes, pool)
+            return y
+
+    def _in_one_pass(self, x: Any, reproducible: bool) -> Array:
+        """Return the outputs for rows that are a single chunk."""
         if not reproducible or self.largest_product(len(x)) < MIN_FLOPS:
-            return self.forward(first, self._inference_context())[0]
+            return self.forward(x, self._inference_context())[0]
         pool, workspace = ThreadPool(self._threads), self.workspace(reuse=False)
         workspace.dot = BlockProducts(pool, pool.count).dot
         with pool.open():
-            return self.forward(first, self.context(workspace))[0]
+            return self.forward(x, self.context(workspace))[0]
 
     @property
     def _threads(self) -> int:
@@ -385,4 +398,5 @@ class Network:
     def predict(self, x: Inputs) -> Any:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
         with self.blas_threads():
-            return self.outputs(self.logits(x))
+            z = self.logits(x)
+            return self.outputs(z, overwrite=z is not x and z.base is None)
