@@ -331,11 +331,10 @@ class Network:
                 else last.forward(np.ascontiguousarray(y))[0]
                 for name, y in self.split(z).arrays.items()
             })  # fmt: skip
-        if self.output_activation is None:
+        last = self.output_activation
+        if last is None:
             return z
-        if overwrite:
-            return self.output_activation.forward_inplace(z, self._inference)[0]
-        return self.output_activation.forward(z)[0]
+        return (last.forward_inplace(z, self._inference) if overwrite else last.forward(z))[0]
 
     def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.
