@@ -38,7 +38,7 @@ from nnreg.network.parameters import (
     views,
     weight_products,
 )
-from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, chunk_rows, write_scores
+from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -184,7 +184,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the vectors, and not their views."""
-        views_of_them = ("parameters", "state", "_inference")
+        views_of_them = ("parameters", "state", "_inference", "_passes")
         return {name: value for name, value in vars(self).items() if name not in views_of_them}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ class Network:
         self.vector, self.state_vector = vector, state_vector
         self.parameters = views(vector, self.params)
         self.state = views(state_vector, self.state_params)
-        self._inference = self.context(self.workspace(reuse=False))
+        self._inference, self._passes = self.context(self.workspace(reuse=False)), Passes()
 
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""
@@ -344,7 +344,7 @@ class Network:
         Otherwise the threads of the BLAS share products.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
-        rows = chunk_rows(self.activations_per_example)
+        rows = chunk_rows(self.activations_per_example, len(x))
         if isinstance(x, np.ndarray) and len(x) <= rows:
             return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:
@@ -352,10 +352,9 @@ class Network:
             if len(first) == len(x):
                 return self._in_one_pass(first, reproducible)
             y = np.empty((len(x), *self.scores_shape), self.dtype)
-            pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
-            passes = [self._reused_pass() for _ in range(pool.count)]
-            with pool.open():
-                write_scores(y, itertools.chain([first], chunks), passes, pool)
+            threads = self._threads if self._shares(rows) else 1
+            with blas_threads(1 if threads > 1 else None):
+                self._passes.write(self, y, itertools.chain([first], chunks), threads)
             return y
 
     def _in_one_pass(self, x: Any, reproducible: bool) -> Array:
@@ -380,15 +379,9 @@ class Network:
         """Return whether threads speed up passes of this number of rows."""
         return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
-    def _reused_pass(self) -> Callable[[Any], Array]:
-        """Return a forward pass with arrays of its own, which it uses again."""
-        context = self.context(self.workspace(reuse=True))
-
-        def forward(x: Any) -> Array:
-            context.workspace.rewind()
-            return self.forward(x, context)[0]
-
-        return forward
+    def reused_context(self) -> Context:
+        """Return a context of passes in inference mode, with arrays that are used again."""
+        return self.context(self.workspace(reuse=True))
 
     def blas_threads(self) -> AbstractContextManager[Any]:
         """Limit the threads of BLAS to one if results must not depend on their number."""
