@@ -339,9 +339,9 @@ class Network:
     def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.
 
-        If they are to be `reproducible`, by default if the network is, threads share chunks of
-        rows, or blocks of the products of a single chunk, and the BLAS must be limited to one.
-        Otherwise the threads of the BLAS share products.
+        Threads share chunks of rows. If they are to be `reproducible`, by default if the network
+        is, threads share blocks of the products of a single chunk, and the BLAS must be limited to
+        one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
         rows = chunk_rows(self.activations_per_example, len(x))
