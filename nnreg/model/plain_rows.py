@@ -77,20 +77,27 @@ class PlainRows:
         return bool((np.minimum.reduce(x) >= low).all() and (np.maximum.reduce(x) <= high).all())
 
 
-def plain_rows(
+def has_plain_input(
     preprocessing: Preprocessing, columns: Columns | None, network: Network
+) -> bool:
+    """Return whether a model reads a value per column and row, and no layer checks its input."""
+    settings = columns or Columns()
+    if preprocessing.groups or preprocessing.steps or preprocessing.window or network.masked:
+        return False
+    if preprocessing.sequence_columns or settings.list_columns or settings.array_columns:
+        return False
+    return not network.integer_input and not any(map(_checks_input, nested(network.plan)))
+
+
+def plain_rows(
+    preprocessing: Preprocessing, columns: Columns | None, dtype: np.dtype[Any]
 ) -> PlainRows | None:
     """Return how arrays become the inputs of a model; None if it needs the general way."""
-    settings, inputs = columns or Columns(), preprocessing.inputs
-    if preprocessing.groups or preprocessing.steps or preprocessing.window or network.masked:
+    inputs = preprocessing.inputs
+    if any(one.indicator or not is_linear(one) for one in inputs):
         return None
-    if preprocessing.sequence_columns or settings.list_columns or settings.array_columns:
-        return None
-    if network.integer_input or any(map(_checks_input, nested(network.plan))):
-        return None
-    if not all(map(_is_linear, inputs)):
-        return None
-    if settings.missing is not None and any(one.summary and one.summary.missing for one in inputs):
+    asked = columns is not None and columns.missing is not None
+    if asked and any(one.summary and one.summary.missing for one in inputs):
         return None  # rows without missing values may be suspicious
     numbers = isinstance(inputs[0].encoder, Number)
     shape = (len(inputs),) if numbers else inputs[0].shape
@@ -98,10 +105,10 @@ def plain_rows(
         return None
     scale = np.array([scale_of_encoder(one.encoder)[:2] for one in inputs]).T
     same = not scale[0].any() and bool((scale[1] == 1).all())
-    limits = np.array([_limits(one) for one in inputs]).T if numbers else None
+    limits = np.array([limits_of(one) for one in inputs]).T if numbers else None
     return PlainRows(
         shape,
-        network.dtype,
+        dtype,
         None if same else (scale[0], scale[1]),
         None if limits is None else (limits[0], limits[1]),
     )
@@ -111,15 +118,16 @@ def _checks_input(nested: tuple[Layer, LayerBuilder]) -> bool:
     return type(nested[0]).check_input is not Layer.check_input
 
 
-def _is_linear(column: InputColumn) -> bool:
+def is_linear(column: InputColumn) -> bool:
     """Return whether numbers of a column are shifted and divided, and nothing else."""
     encoder = column.encoder
-    if column.indicator or type(encoder) not in (Number, Values) or encoder.integer:
+    if type(encoder) not in (Number, Values) or encoder.integer:
         return False
     scale = scale_of_encoder(encoder)
     largest = max(abs(scale.mean), scale.std)
     return scale.curve is None and not scale.clipped and largest <= sys.float_info.max / HEADROOM
 
 
-def _limits(column: InputColumn) -> tuple[float, float]:
+def limits_of(column: InputColumn) -> tuple[float, float]:
+    """Return between which numbers none is reported as far outside the range of training."""
     return (-math.inf, math.inf) if column.summary is None else column.summary.limits()

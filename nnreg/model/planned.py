@@ -1,4 +1,4 @@
-"""Predictions for arrays of usual numbers, by a plan that is made once."""
+"""Predictions for usual values, by a plan that is made once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from nnreg._utils.statistics import all_finite
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.model.outputs import Output
-from nnreg.model.plain_rows import plain_rows
+from nnreg.model.plain_records import PlainRecords, plain_records
+from nnreg.model.plain_rows import PlainRows, has_plain_input, plain_rows
 from nnreg.model.predictions import Predicted
 from nnreg.network.few_rows import FewRows
 from nnreg.network.network import Network
 from nnreg.tables.table import Table
 
 NO_COLUMNS = Table({})
-"""The table of rows that are an array: what converts to units of the target reads no column."""
+"""The table of planned rows: what converts to units of the target reads no column."""
 
 
 class PlannedPrediction:
-    """What a model predicts for an array; several threads may use it."""
+    """What a model predicts for arrays and for a few rows; several threads may use it."""
 
     def __init__(
         self,
@@ -31,20 +32,25 @@ class PlannedPrediction:
         network: Network,
         outputs: Mapping[str, Output],
     ) -> None:
-        self._rows = plain_rows(preprocessing, columns, network)
+        self._rows: PlainRows | None = None
+        self._records: PlainRecords | None = None
+        if has_plain_input(preprocessing, columns, network):
+            self._rows = plain_rows(preprocessing, columns, network.dtype)
+            self._records = plain_records(preprocessing.inputs, network.dtype)
         self._outputs = list(outputs.values())
         self._few = FewRows(network)
 
     def predicted(self, network: Network, x: Any) -> list[Predicted] | None:
         """Return what `predictions.predicted` yields for raw rows and a network of this model.
 
-        None for anything else than usual numbers, and if a prediction is not finite: the general
+        None for anything else than usual values, and if a prediction is not finite: the general
         way then says what is wrong.
         """
-        if self._rows is None:
+        way = self._rows if isinstance(x, np.ndarray) else self._records
+        if way is None:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
-            inputs = self._rows.encode(x)
+            inputs = way.encode(x)
             if inputs is None:
                 return None
             few = self._few
