@@ -11,6 +11,8 @@ from types import ModuleType
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.builtin.kernels.numba_chain import compiled_steps
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 
 MAX_COMPILED_LOGITS = 4096
@@ -36,6 +38,12 @@ class NumbaKernels(Kernels):
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    def chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+    ) -> ChainSteps | None:
+        found = compiled_steps(chain, training, arrays)
+        return super().chain_steps(chain, training, arrays) if found is None else found
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
