@@ -231,7 +231,8 @@ class Run:
         self._trainer.on_batch, self._stop_reason = listeners.on_batch, None
         try:
             pause = self._pause_between_steps(stop)
-            with closing(self._trainer.iterate(pause, each_step=False)) as records:
+            each_step = self.model.spec.checkpoint.every_steps is not None
+            with closing(self._trainer.iterate(pause, each_step=each_step)) as records:
                 for record in records:
                     if record is not None:
                         self._report_epoch(record, listeners, on_epoch)

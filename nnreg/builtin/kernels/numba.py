@@ -11,7 +11,6 @@ from types import ModuleType
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.kernels.numba_chain import compiled_steps
 from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 
@@ -42,6 +41,8 @@ class NumbaKernels(Kernels):
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
     ) -> ChainSteps | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_steps  # imports these components
+
         found = compiled_steps(chain, training, arrays)
         return super().chain_steps(chain, training, arrays) if found is None else found
 
