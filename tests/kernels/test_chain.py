@@ -5,7 +5,7 @@ import pytest
 
 import nnreg
 from nnreg import DivergedError
-from nnreg.builtin.kernels.numba_chain import ACTIVATIONS, LOSSES
+from nnreg.builtin.kernels.numba_chain import ACTIVATIONS
 from nnreg.training.trainer import Trainer
 from tests.training.test_trainer import assert_identical
 
@@ -19,6 +19,7 @@ def layer(units, activation="identity", **options):
 
 
 SOFTMAX = layer("classes", "softmax")
+LAYERS = (layer(5, "tanh"), SOFTMAX)
 
 
 def data_for(loss, rows=30, features=3):
@@ -32,7 +33,7 @@ def data_for(loss, rows=30, features=3):
     return x, rng.normal(size=(rows, 2)) + x[:, :1]
 
 
-def model_of(kernels, loss=LABELS, layers=(layer(5, "tanh"), SOFTMAX), dtype="float64", **options):
+def model_of(kernels, loss=LABELS, layers=LAYERS, dtype="float64", **options):
     """Return a model, and the rows of its data."""
     train = {"batch_size": 7, "epochs": 3, "kernels": kernels, **options.pop("train", {})}
     spec = {"optimizer": {"type": "adam", "learning_rate": 0.02}, "loss": loss, **options}
