@@ -51,8 +51,6 @@ class Kernels(
     few_calls: ClassVar[bool] = False
     """Whether there are so few calls that threads can run short steps in parallel; with the many
     calls of NumPy, threads would wait for each other."""
-    min_seconds: ClassVar[float] = 0.0
-    """The set is used by default in jobs that would take NumPy this long: to load it takes time."""
 
     @classmethod
     def missing(cls) -> str:

@@ -32,7 +32,6 @@ class NumbaKernels(Kernels):
     """
 
     few_calls = True
-    min_seconds = 3.0
 
     @classmethod
     def missing(cls) -> str:
