@@ -25,7 +25,7 @@ def kernels_of_training(
     rows: int,
     recorded: Mapping[str, Any],
 ) -> Kernels:
-    """Return the kernels of a training on so many examples.
+    """Return the kernels of a training on this number of examples.
 
     One that continues uses those of its `recorded` environment, so that it gets the same bits, if
     these can be used here.

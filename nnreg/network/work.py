@@ -23,7 +23,7 @@ SECONDS_PER_PARAMETER = 4e-9
 
 
 def seconds_of_pass(network: Network, rows: int) -> float:
-    """Return about how long a forward pass of so many examples takes."""
+    """Return about how long a forward pass of this number of rows takes."""
     calls = sum(plan.sequence_length for _, plan in nested(network.plan))
     flops = sum(one for one, _ in network.products(rows))
     activations = rows * network.activations_per_example
@@ -32,7 +32,7 @@ def seconds_of_pass(network: Network, rows: int) -> float:
 
 
 def seconds_of_training(network: Network, rows: int, batch: int, epochs: int) -> float:
-    """Return about how long so many epochs on so many examples take."""
+    """Return about how long a training takes: `epochs` on this number of rows."""
     step = 3 * seconds_of_pass(network, min(batch, rows))
     step += SECONDS_PER_PARAMETER * network.vector.size
     return epochs * -(-rows // batch) * step

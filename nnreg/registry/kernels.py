@@ -8,13 +8,15 @@ from typing import cast
 from nnreg.errors import UsageError
 from nnreg.interfaces.kernels import Kernels, combine
 from nnreg.registry.loading import BUILT_IN
+from nnreg.registry.names import Entry
 from nnreg.registry.registry import Registry
 
 SEPARATOR = "+"
 """Between the names of sets that are combined."""
 
-COMPILED = ("mkl", "numba")
-"""The built-in sets that are used by default where they pay, in this order."""
+COMPILED = {"mkl": 1.0, "numba": 3.0}
+"""The built-in sets that are used by default where they pay, in this order, and the seconds that a
+job must take NumPy: to load a library takes time."""
 
 
 def name_of(kernels: Kernels, registry: Registry) -> str:
@@ -48,16 +50,21 @@ def combined(sets: Sequence[Kernels]) -> Kernels:
 
 
 def default_kernels(registry: Registry, seconds: float = 0.0) -> Kernels:
-    """Return the kernels of a job that takes NumPy about so many seconds, if a spec names none.
+    """Return the kernels of a job for which NumPy needs about `seconds`, if a spec names none.
 
     A plugin's come first, if just one plugin has any.
     """
-    entries = [entry for entry in registry.loaded("kernels") if entry.plugin != BUILT_IN]
-    classes = [cast(type[Kernels], entry.cls) for entry in entries]
+    classes = [cast(type[Kernels], entry.cls) for entry in _of_plugins(registry)]
     classes = classes if len(classes) == 1 else []
     for name in COMPILED:
-        entry = registry.find("kernels", name)
+        entry = registry.find("kernels", name) if seconds >= COMPILED[name] else None
         if entry is not None:
             classes.append(cast(type[Kernels], entry.cls))
-    used = [cls() for cls in classes if seconds >= cls.min_seconds and cls.pays()]
-    return combine([*used, Kernels()])
+    return combine([*(cls() for cls in classes if cls.pays()), Kernels()])
+
+
+def _of_plugins(registry: Registry) -> list[Entry]:
+    """Return the kernels of plugins; nothing is imported if there are none."""
+    if all(entry.plugin == BUILT_IN for entry in registry if entry.kind == "kernels"):
+        return []
+    return [entry for entry in registry.loaded("kernels") if entry.plugin != BUILT_IN]

@@ -75,7 +75,7 @@ class Train(Configurable):
     default it follows from the network and the batch. Another number gives other last bits.
     `kernels` are the inner loops: a set, or a list of sets, of which the first that has a loop is
     used. By default a plugin's, if it has any, and those of oneMKL and of Numba where they are
-    installed, are faster on this processor, and the training is long enough to load them.
+    installed and faster on this processor, if the training is long enough to load them.
 
     `folds` is the number of folds of a cross-validation: the network is trained once per fold, with
     that fold held out. `fold` trains only the fold of this number. The fold is the validation

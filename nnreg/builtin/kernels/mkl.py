@@ -17,8 +17,6 @@ class MklKernels(Kernels):
     `pip install 'nnreg[mkl]'`, 220 MB under the Intel Simplified Software License.
     """
 
-    min_seconds = 1.0
-
     @classmethod
     def missing(cls) -> str:
         return "" if mkl.find() else "oneMKL; pip install 'nnreg[mkl]'"

@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 
 MAX_COMPILED_LOGITS = 4096
@@ -31,11 +32,18 @@ class NumbaKernels(Kernels):
     """
 
     few_calls = True
-    min_seconds = 3.0
 
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    def chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+    ) -> ChainSteps | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_steps  # imports these components
+
+        found = compiled_steps(chain, training, arrays)
+        return super().chain_steps(chain, training, arrays) if found is None else found
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
