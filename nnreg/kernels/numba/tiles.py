@@ -1,9 +1,9 @@
 """Products of small matrices by tiles whose sums stay in vector registers.
 
 LLVM does not find this form by itself: its loops over a matrix in memory read and write each sum at
-every step. The vectors have 64 bytes; processors with shorter ones use several in their place. Each
-sum is over its terms in order, whatever the tile, so that its bits do not depend on how many rows
-and columns there are.
+every step. A tile has at most eight sums, which fit into sixteen registers, and are enough for a
+processor that begins two products per cycle, each of four. Each sum is over its terms in order, in
+whatever tile, so that its bits do not depend on how many rows and columns there are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
 
-VECTOR_BYTES = 64
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+VECTOR_BYTES = 64 if "+avx512f" in FEATURES else 32
+"""The length of a vector; processors with registers of 16 bytes use two."""
 
 
 class _Vectors:
