@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.dense_chain import ChainArrays, ChainLayer, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels
 from nnreg.kernels.numpy.activations import ACTIVATIONS
 from nnreg.kernels.windows import Windows
@@ -238,6 +239,26 @@ def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return (out,)
 
 
+def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    """Return the losses of two steps and the parameters; nothing if the kernels have no steps."""
+    from nnreg.builtin.activations import Identity, Relu
+    from nnreg.builtin.losses import MeanSquaredError
+    from nnreg.builtin.optimizers import Sgd
+
+    layers = ChainLayer(2, 3, 0, 6, Relu()), ChainLayer(3, 2, 9, 15, Identity())
+    training = ChainTraining(MeanSquaredError(), False, Sgd(0.1), 2)
+    parameters, gradient, velocity = (np.ascontiguousarray(row) for row in _x(dtype, 3, 17))
+    x, targets = _x(dtype, 4, 2), _x(dtype, 4, 2)[::-1].copy()
+    state = {"velocity": velocity}
+    arrays = ChainArrays(x, targets, None, parameters, gradient, state)
+    steps = kernels.chain_steps(DenseChain(layers, None, 17), training, arrays)
+    if steps is None:
+        return ()
+    losses, draws, no_scores = np.zeros(2), np.zeros(0, np.float32), np.zeros((0, 0), dtype)
+    steps(np.arange(4), draws, np.array([0.1, 0.2]), 1, losses, no_scores)
+    return losses, parameters, gradient
+
+
 OUTPUTS: Mapping[str, Output] = {
     "matmul": _matmul,
     "sum_rows": _sum_rows,
@@ -267,6 +288,7 @@ OUTPUTS: Mapping[str, Output] = {
     "lstm_step": _lstm_step,
     "lstm_step_backward": _lstm_step_backward,
     "sum_by_index": _sum_by_index,
+    "chain_steps": _chain_steps,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.windows import Amounts, Windows
@@ -42,6 +43,14 @@ class NumbaKernels(Kernels):
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    def chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+    ) -> ChainSteps | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_steps  # imports these components
+
+        found = compiled_steps(chain, training, arrays)
+        return super().chain_steps(chain, training, arrays) if found is None else found
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
