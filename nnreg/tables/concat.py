@@ -61,8 +61,12 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
             columns = {name: _growing_column(column) for name, column in table.columns.items()}
         parts.append(_part(chunk))
         for name, column in chunk.columns.items():
+            buffer = columns[name]
+            if isinstance(buffer, _CategoricalBuffer) and isinstance(column, Categorical):
+                buffer.add(column)
+                continue
             values = column if isinstance(column, Ragged) else materialize(column)
-            columns[name] = buffer = _buffer_for(columns[name], values)
+            columns[name] = buffer = _buffer_for(buffer, values)
             buffer.add(values)  # type: ignore[arg-type] # sequences have a buffer of their own
         size = sum(column.size for column in columns.values())
         require_memory(size, f"{path}, its rows so far")
@@ -274,27 +278,30 @@ class _CategoricalBuffer:
         """The bytes of memory in use; a character may take up to four."""
         return len(self.codes) + sum(chunk.nbytes for chunk in self.texts) + self.characters
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array | Categorical) -> None:
         """Append rows."""
         if values.dtype.kind in "biuf":
-            values = categories_of(values).text()
-        cells = values.tolist()
-        if self.texts:
-            self.texts.append(values.astype(TEXT))
-            self.characters += sum(map(len, filter(None, cells)))
-            return
+            values = categories_of(np.asarray(values)).text()
+        if not self.texts:
+            codes = self._codes(values)
+            if len(self.code_of) <= MAX_CATEGORIES:
+                self.codes += codes.astype(np.int16).tobytes()
+                return
+            self.texts = [self._categorical().each(self.code_of.categories, None, TEXT)]
+            self.code_of, self.codes = CategoryCodes(), bytearray()
+        text = values.text() if isinstance(values, Categorical) else values
+        self.texts.append(text.astype(TEXT, copy=False))
+        known = self.texts[-1][self.texts[-1].astype(bool)]  # neither missing nor empty
+        self.characters += int(np.strings.str_len(known).sum())
+
+    def _codes(self, values: Array | Categorical) -> Array:
+        """Return the code of each row, new for texts that were not there before."""
+        texts = values.categories if isinstance(values, Categorical) else values.tolist()
         known = len(self.code_of)
-        codes = np.fromiter(map(self.code_of.__getitem__, cells), np.int32, len(cells))
+        codes = np.fromiter(map(self.code_of.__getitem__, texts), np.int32, len(texts))
         new = itertools.islice(reversed(self.code_of), len(self.code_of) - known)
         self.characters += sum(map(len, filter(None, new)))
-        if len(self.code_of) <= MAX_CATEGORIES:
-            self.codes += codes.astype(np.int16).tobytes()
-            return
-        self.texts = [
-            self._categorical().each(self.code_of.categories, None, TEXT),
-            values.astype(TEXT),
-        ]
-        self.code_of, self.codes = CategoryCodes(), bytearray()
+        return np.append(codes, -1)[values.codes] if isinstance(values, Categorical) else codes
 
     def column(self) -> Array | Categorical:
         """Return all rows."""
