@@ -106,10 +106,10 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
     separators |= newlines
     quotes = body == QUOTE if b'"' in raw else None
     if quotes is not None:
-        inside = _within(quotes)
-        if inside[-1] or not _regular(body, quotes, separators, inside):
+        found = np.flatnonzero(quotes) + MARGIN
+        if not _regular(data[found - 1], data[found + 1], ord(delimiter)):
             return None
-        separators &= ~inside
+        separators &= ~_within(quotes)
     ends: Array = np.flatnonzero(separators)
     rows = len(ends) // width
     if len(ends) % width or not newlines[ends[width - 1 :: width]].all():
@@ -133,7 +133,7 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
         quoted = data[starts] == QUOTE
         starts += quoted
         ends -= quoted
-        doubled = bool((quotes[1:] & quotes[:-1] & inside[1:]).any())
+        doubled = bool((data[found[::2] - 1] == QUOTE).any())
     return ByteCells(raw, data, starts, ends, doubled, lines)
 
 
@@ -150,12 +150,18 @@ def _within(quotes: Array) -> Array:
     return np.unpackbits(packed, count=len(quotes), bitorder="little").view(bool)
 
 
-def _regular(body: Array, quotes: Array, separators: Array, inside: Array) -> bool:
-    """Return True if every quote begins or ends a cell, or is doubled within one."""
-    beside = separators | quotes
-    begins, finishes = quotes & inside, quotes & ~inside
-    after = beside | (body == RETURN)
-    return not (begins[1:] & ~beside[:-1]).any() and not (finishes[:-1] & ~after[1:]).any()
+def _regular(before: Array, after: Array, delimiter: int) -> bool:
+    """Return True if every quote begins or ends a cell, or is doubled within one.
+
+    `before` and `after` are the bytes around each quote.
+    """
+    if len(before) % 2:
+        return False
+    beside = np.zeros(256, bool)
+    beside[[delimiter, QUOTE, NEWLINE]] = True
+    begin = beside[before[::2]].all()
+    beside[RETURN] = True
+    return bool(begin and beside[after[1::2]].all())
 
 
 def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:

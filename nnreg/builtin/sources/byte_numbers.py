@@ -65,39 +65,54 @@ def short_numbers(data: Array, starts: Array, ends: Array, point: str) -> tuple[
     values = np.empty(len(starts))
     unknown = [np.empty(0, np.intp)]
     pairs = np.ndarray((len(data) - 15,), PAIR, data, strides=(1,))
+    scratch = np.empty((6, min(CHUNK, len(starts))), np.uint64)
     for first in range(0, len(starts), CHUNK):
         some = slice(first, first + CHUNK)
-        bad = _short(data, pairs, starts[some], ends[some], point, values[some])
+        own = scratch[:, : len(starts[some])]
+        bad = _short(data, pairs, starts[some], ends[some], point, values[some], own)
         if len(bad):
             unknown.append(bad + first)
     return values, np.concatenate(unknown)
 
 
-def _short(data: Array, pairs: Array, starts: Array, ends: Array, point: str, out: Array) -> Array:
-    """Write the numbers of a chunk to `out`; return the positions of those that are unknown."""
+def _short(
+    data: Array, pairs: Array, starts: Array, ends: Array, point: str, out: Array, scratch: Array
+) -> Array:
+    """Write the numbers of a chunk to `out`; return the positions of those that are unknown.
+
+    `scratch` are words to compute in: new memory for each step would take a third of the time.
+    """
     first = data[starts]
     negative = first == ord("-")
-    length = ends - starts
+    length = np.subtract(ends, starts, out=scratch[0].view(np.int64))
     length -= negative
     if length.max() == 1 and not negative.any():
         out[:] = digits = first - np.uint8(ord("0"))
         return np.flatnonzero((digits > 9) | (length < 1))
-    high, low = pairs[ends - 16].view(WORD).reshape(-1, 2).T ^ ZEROS
-    low &= LAST.take(length, mode="clip")
-    marked = _marked(low, point)
+    np.subtract(ends, 16, out=scratch[1].view(np.int64))
+    high, low = pairs[scratch[1].view(np.intp)].view(WORD).reshape(-1, 2).T
+    low = np.bitwise_xor(low, ZEROS, out=scratch[1])
+    low &= LAST.take(length, mode="clip", out=scratch[2])
+    marked = _marked(low, point, scratch[2:4])
     if not marked.any():
-        out[:] = eight_digits(low).view(np.int64)
-        wrong = _not_digits(low)
+        out[:] = eight_digits(low, scratch[3:5]).view(np.int64)
+        wrong = _not_digits(low, scratch[3])
     elif np.count_nonzero(length > 9) * 4 < len(length):
         length -= marked > 0
-        digits = (low << BYTE) | (high >> SEVEN_BYTES)
-        digits ^= (digits ^ low) & UNMOVED[marked]  # those before the mark move to its place
-        digits &= LAST.take(length, mode="clip")
-        np.divide(eight_digits(digits).view(np.int64), MARK_POWER[marked], out=out)
-        wrong = _not_digits(digits)
+        digits = np.left_shift(low, BYTE, out=scratch[3])
+        np.bitwise_xor(high, ZEROS, out=scratch[4])
+        digits |= np.right_shift(scratch[4], SEVEN_BYTES, out=scratch[4])
+        moved = np.bitwise_xor(digits, low, out=scratch[4])
+        moved &= UNMOVED.take(marked, mode="clip", out=scratch[5])
+        digits ^= moved  # those after the mark are back in their place
+        digits &= LAST.take(length, mode="clip", out=scratch[4])
+        value = eight_digits(digits, scratch[4:6]).view(np.int64)
+        powers = MARK_POWER.take(marked, mode="clip", out=scratch[5].view(np.float64))
+        np.divide(value, powers, out=out)
+        wrong = _not_digits(digits, scratch[4])
     else:
         shift = MARK_SHIFT[marked]
-        whole = (low << shift) | (high >> (np.uint64(64) - shift))
+        whole = (low << shift) | ((high ^ ZEROS) >> (np.uint64(64) - shift))
         length -= FROM_MARK[marked]
         whole &= LAST.take(length, mode="clip")
         fraction = low & MARK_LAST[marked]
@@ -106,37 +121,48 @@ def _short(data: Array, pairs: Array, starts: Array, ends: Array, point: str, ou
         np.divide(number.view(np.int64), MARK_POWER[marked], out=out)
         wrong = _not_digits(whole) | _not_digits(fraction)
     _negate(out, negative)
-    return np.flatnonzero((wrong != 0) | (length > 8) | (length <= 0))
+    length -= 1
+    return np.flatnonzero((wrong != 0) | (length.view(np.uint64) > 7))
 
 
-def _marked(word: Array, point: str) -> Array:
+def _marked(word: Array, point: str, scratch: Array | None = None) -> Array:
     """Return the exponents of words in which the last decimal mark is marked, 0 where none is.
 
     A wrong byte after the mark may be marked instead; then the mark remains before it, and is no
     digit.
     """
-    found = word ^ every(ord(point) ^ ord("0"))
-    found = (found - ONES) & ~found & TOPS
-    exponent: Array = found.astype(np.float64).view(np.int64) >> 52
-    return exponent
+    first, second = (None, None) if scratch is None else scratch
+    found = np.bitwise_xor(word, every(ord(point) ^ ord("0")), out=first)
+    marked = np.subtract(found, ONES, out=second)
+    marked &= np.invert(found, out=found)
+    marked &= TOPS
+    exponent = found.view(np.float64)
+    exponent[:] = marked
+    places = exponent.view(np.int64)
+    places >>= 52
+    return places
 
 
-def _not_digits(word: Array) -> Array:
+def _not_digits(word: Array, out: Array | None = None) -> Array:
     """Return words that are not 0 where a byte is above nine."""
-    found: Array = ((word + ABOVE_NINE) | word) & TOPS
+    found = np.add(word, ABOVE_NINE, out=out)
+    found |= word
+    found &= TOPS
     return found
 
 
-def eight_digits(word: Array) -> Array:
+def eight_digits(word: Array, scratch: Array | None = None) -> Array:
     """Return the numbers of eight decimal digits each, one in a byte, the first in the lowest."""
-    pairs = word * np.uint64(10)
-    pairs += word >> np.uint64(8)
-    second = pairs >> np.uint64(16)
-    second &= np.uint64(0xFF000000FF)
-    second *= np.uint64(1 + (10_000 << 32))
+    first, second = (None, None) if scratch is None else scratch
+    pairs = np.multiply(word, np.uint64(10), out=first)
+    odd = np.right_shift(word, np.uint64(8), out=second)
+    pairs += odd
+    odd = np.right_shift(pairs, np.uint64(16), out=second)
+    odd &= np.uint64(0xFF000000FF)
+    odd *= np.uint64(1 + (10_000 << 32))
     pairs &= np.uint64(0xFF000000FF)
     pairs *= np.uint64(100 + (1_000_000 << 32))
-    pairs += second
+    pairs += odd
     pairs >>= np.uint64(32)
     return pairs
 
