@@ -90,7 +90,7 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
     It is None for text that is not well-formed, that has blank lines or rows of other widths, and
     for what is rare: zero bytes, and lines that end with a carriage return alone.
     """
-    raw = text.encode("utf-8", "surrogatepass")
+    raw = _encoded(text)
     if not raw or b"\0" in raw or not delimiter.isascii():
         return None
     if not raw.endswith(b"\n"):
@@ -180,11 +180,17 @@ def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
     """Return which cells are one of these texts, of those of up to eight bytes."""
     found = np.zeros(len(starts), bool)
-    words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts]
-    length = ends - starts
-    for text in texts:
-        raw = text.encode("utf-8", "surrogatepass")
-        if len(raw) <= WORD.itemsize:
+    short = [raw for raw in map(_encoded, texts) if len(raw) <= WORD.itemsize]
+    some = np.flatnonzero(ends - starts <= max(map(len, short), default=-1))
+    if len(some):
+        words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts[some]]
+        length = ends[some] - starts[some]
+        for raw in short:
             mask = np.uint64(2 ** (8 * len(raw)) - 1)
-            found |= (length == len(raw)) & (words & mask == int.from_bytes(raw, "little"))
+            same = (length == len(raw)) & (words & mask == int.from_bytes(raw, "little"))
+            found[some[same]] = True
     return found
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

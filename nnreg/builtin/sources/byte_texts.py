@@ -48,6 +48,7 @@ class TextColumn:
         self.many = False
         """Whether most cells differ, or more than `MAX_CATEGORIES` do."""
         self.code_of = CategoryCodes()
+        self.categories: tuple[str, ...] = ()
         self.known = _Known(2**8)
 
     def parse(self, cells: ByteCells, column: int) -> Array | Categorical:
@@ -87,15 +88,14 @@ class TextColumn:
         return codes
 
     def _categorical(self, codes: Array) -> Categorical:
-        """Return the cells with the categories that they have."""
-        categories = self.code_of.categories
-        count = np.bincount(codes + 1, minlength=len(categories) + 1)[1:]
-        if not count.all():
-            kept = np.flatnonzero(count)
-            number_of = np.full(len(categories) + 1, -1, np.int32)
-            number_of[kept] = np.arange(len(kept))
-            categories, codes = tuple(categories[code] for code in kept), number_of[codes]
-        return Categorical(categories, codes)
+        """Return the cells with the categories so far; only with their own if those are many."""
+        if len(self.categories) < len(self.code_of) - 1:
+            self.categories = self.code_of.categories
+        if len(self.categories) <= len(codes):
+            return Categorical(self.categories, codes)
+        used, each = np.unique(codes, return_inverse=True)
+        used, each = (used[1:], each - 1) if used[0] < 0 else (used, each)
+        return Categorical(tuple(self.categories[code] for code in used), each.astype(np.int32))
 
 
 class _Known:
