@@ -52,7 +52,9 @@ def cell(rng, kind):
     if kind == "digit":
         return str(rng.randrange(10))
     if kind == "category":
-        return rng.choice(["red", "green", "blue", "a rather long one", ""])
+        return rng.choice(
+            ["red", "green", "blue", "a rather long one", "a rather", "a rather b", ""]
+        )
     if kind == "gaps":
         return rng.choice(["", "NA", "1.5", str(rng.randrange(99))])
     return f"{rng.choice('ab')}{rng.randrange(10**6)}"
@@ -75,7 +77,9 @@ def table(rng):
         quoted = rng.random() < 0.2
         lines.append(delimiter.join(_written(rng, one, delimiter, quoted) for one in row))
         if rng.random() < 0.01:
-            lines.append(rng.choice(["", " ", "# note", "x", '"', 'a"b', '"a"b', "\r", "\0"]))
+            lines.append(
+                rng.choice(["", " ", "# note", "x", '"', 'a"b', '"a"b', "\r", "1\r2", "\0"])
+            )
     text = end.join(lines) + rng.choice(["", end])
     comment = rng.choice([None, None, None, "#", "//"])
     options = Csv(delimiter, decimal="," if comma else ".", comment=comment)
@@ -213,6 +217,24 @@ def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch):
 
 def categories(found):
     return found.columns["a"].text().tolist()
+
+
+def test_texts_with_a_common_beginning_are_told_apart(tmp_path):
+    names = [
+        "eight by",
+        "eight byte",
+        "eight bytes",
+        "eight byt",
+        "eight bytes and nine more",
+    ] * 900
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n},1\n" for n in names))
+    assert categories(Csv().read(tmp_path / "t.csv")) == names
+
+
+@pytest.mark.parametrize("line", ["3,x\r4,y", '3,"x\ry"', "\r3,x", "3,\r"])
+def test_carriage_returns_alone_are_left_to_the_standard_library(line):
+    assert byte_cells(f"1,x\r\n{line}\r\n", ",", 2) is None
+    assert byte_cells("1,x\r\n3,y\r\n", ",", 2) is not None
 
 
 def test_a_file_with_a_long_column_of_missing_texts_is_read_without_its_cells(tmp_path):
