@@ -181,8 +181,8 @@ def long_numbers(data: Array, starts: Array, ends: Array, point: str) -> tuple[A
     signed = (signs == ord("-")) | (signs == ord("+"))
     exponents, end, bad = _exponents(data, starts + signed, ends)
     length = end - (starts + signed)
-    words = [_last_word(data, end - 8 * n, length - 8 * n) for n in range(3)]
-    marks = [_marked(word, point) for word in words]
+    parts = [_last_word(data, end - 8 * n, length - 8 * n) for n in range(3)]
+    marks = [_marked(word, point) for word in parts]
     last = np.select([mark != 0 for mark in marks], [0, 8, 16], 0)
     after = last + FROM_MARK[np.select([mark != 0 for mark in marks], marks, 0)]
     digits = np.maximum(after - 1, 0)
@@ -230,9 +230,9 @@ def _last_word(data: Array, ends: Array, length: Array) -> Array:
 
 def _up_to_24_digits(data: Array, ends: Array, length: Array) -> tuple[Array, Array]:
     """Return whole numbers of `length` digits, and which are wrong or do not fit 64 bits."""
-    words = [_last_word(data, ends - 8 * n, length - 8 * n) for n in range(3)]
-    low, middle, high = (eight_digits(word) for word in words)
-    wrong = _not_digits(words[0]) | _not_digits(words[1]) | _not_digits(words[2])
+    parts = [_last_word(data, ends - 8 * n, length - 8 * n) for n in range(3)]
+    low, middle, high = (eight_digits(word) for word in parts)
+    wrong = _not_digits(parts[0]) | _not_digits(parts[1]) | _not_digits(parts[2])
     return high * PAIR_SCALE + middle * WORD_SCALE + low, (wrong != 0) | (high > MAX_DIGITS_ABOVE)
 
 

@@ -28,6 +28,9 @@ FACTORS = np.array(
 )  # fmt: skip
 """Odd numbers by which the words of a cell are multiplied; the sum is its hash."""
 
+FEW = 256
+"""So many distinct texts in a block are never too many, also if the block has few rows."""
+
 TRIES = 3
 """How many hashes are tried, if one gives the same place to different cells."""
 
@@ -55,14 +58,14 @@ class TextColumn:
         """Return the texts of a column."""
         starts = np.ascontiguousarray(cells.starts[:, column])
         ends = np.ascontiguousarray(cells.ends[:, column])
-        words = _words(cells.data, starts, ends)
-        if words is not None and not self.many:
-            codes = self._codes(cells, column, words)
+        parts = _parts(cells.data, starts, ends)
+        if parts is not None and not self.many:
+            codes = self._codes(cells, column, parts)
             if codes is not None:
                 return self._categorical(codes)
             self.many, self.code_of, self.known = True, CategoryCodes(), _Known(0)
-        if words is not None and self.as_is and not cells.doubled:
-            strings = _strings(cells.data, starts, ends, words)
+        if parts is not None and self.as_is and not cells.doubled:
+            strings = _strings(cells.data, starts, ends, parts)
             if strings is not None:
                 strings[equal_one(cells.data, starts, ends, self.missing)] = None
                 return strings
@@ -70,12 +73,12 @@ class TextColumn:
         text[:] = self.clean(cells.texts(slice(None), column))
         return text
 
-    def _codes(self, cells: ByteCells, column: int, words: list[Array]) -> Array | None:
+    def _codes(self, cells: ByteCells, column: int, parts: list[Array]) -> Array | None:
         """Return the codes of cells; None if there are too many distinct texts."""
-        codes, unknown = self.known.codes(words)
+        codes, unknown = self.known.codes(parts)
         if len(unknown):
-            rest = [word[unknown] for word in words]
-            distinct = equal_cells(rest, len(codes) // 2)
+            rest = [word[unknown] for word in parts]
+            distinct = equal_cells(rest, max(len(codes) // 2, FEW))
             if distinct is None:
                 return None
             firsts, each = distinct
@@ -103,82 +106,86 @@ class _Known:
 
     def __init__(self, size: int) -> None:
         self.shift = np.uint64(65 - size.bit_length())
-        self.words = [np.full(size, NONE)]
+        self.parts = [np.full(size, NONE)]
         self.code = np.zeros(size, np.int32)
         self.count = 0
 
-    def codes(self, words: list[Array]) -> tuple[Array, Array]:
+    def codes(self, parts: list[Array]) -> tuple[Array, Array]:
         """Return the codes of cells, and the positions of those that are not known."""
-        while len(self.words) < len(words):
-            self.words.append(np.zeros(len(self.code), np.uint64))
-        place = _places(words, self.shift)
-        known = self.words[0][place] == words[0]
-        for number, own in enumerate(self.words[1:], 1):
-            known &= own[place] == (words[number] if number < len(words) else 0)
+        self._widen(len(parts))
+        place = _places(parts, self.shift)
+        known = self.parts[0][place] == parts[0]
+        for number, own in enumerate(self.parts[1:], 1):
+            known &= own[place] == (parts[number] if number < len(parts) else 0)
         return self.code[place], np.flatnonzero(~known)
 
-    def add(self, words: list[Array], codes: Array) -> None:
+    def add(self, parts: list[Array], codes: Array) -> None:
         """Remember the codes of texts."""
         self.count += len(codes)
         if 4 * self.count > len(self.code):
-            used = self.words[0] != NONE
-            kept, their = [own[used] for own in self.words], self.code[used]
+            used = self.parts[0] != NONE
+            kept, their = [own[used] for own in self.parts], self.code[used]
             self.__init__(2 ** (8 * self.count).bit_length())  # type: ignore[misc]
-            self.codes(kept)
+            self._widen(len(kept))
             self._put(kept, their)
-        self._put(words, codes)
+        self._put(parts, codes)
 
-    def _put(self, words: list[Array], codes: Array) -> None:
-        place = _places(words, self.shift)
-        free = self.words[0][place] == NONE
+    def _widen(self, count: int) -> None:
+        """Have words of texts of this length."""
+        while len(self.parts) < count:
+            self.parts.append(np.zeros(len(self.code), np.uint64))
+
+    def _put(self, parts: list[Array], codes: Array) -> None:
+        place = _places(parts, self.shift)
+        free = self.parts[0][place] == NONE
         place = place[free]
-        for number, own in enumerate(self.words):
-            own[place] = words[number][free] if number < len(words) else 0
+        for number, own in enumerate(self.parts):
+            own[place] = parts[number][free] if number < len(parts) else 0
         self.code[place] = codes[free]
 
 
-def _words(data: Array, starts: Array, ends: Array) -> list[Array] | None:
-    """Return the bytes of cells in words, with zeros after the end; None if there are too many."""
+def _parts(data: Array, starts: Array, ends: Array) -> list[Array] | None:
+    """Return the bytes of cells as words, with zeros after the end; None if there are too many."""
     length = ends - starts
     longest = int(length.max())
     if longest > MAX_BYTES:
         return None
     kind = WORD if longest <= WORD.itemsize else PAIR
     at_each = np.ndarray((len(data) - kind.itemsize + 1,), kind, data, strides=(1,))
-    words: list[Array] = []
+    parts: list[Array] = []
     for at in range(0, max(longest, 1), kind.itemsize):
-        words.extend(at_each[starts + at].view(WORD).reshape(len(starts), -1).T)
+        parts.extend(at_each[starts + at].view(WORD).reshape(len(starts), -1).T)
     return [
         word & FIRST.take(length - WORD.itemsize * number, mode="clip")
-        for number, word in enumerate(words)
+        for number, word in enumerate(parts)
     ]
 
 
-def _places(words: list[Array], shift: np.uint64, turn: int = 0) -> Array:
-    """Return the first bits of a hash of each cell; words of zeros at the end do not change it."""
-    total = words[0] * FACTORS[turn]
-    for number, word in enumerate(words[1:], turn + 1):
+def _places(parts: list[Array], shift: np.uint64, turn: int = 0) -> Array:
+    """Return the first bits of a hash of each cell; parts of zeros at the end do not change it."""
+    total = parts[0] * FACTORS[turn]
+    for number, word in enumerate(parts[1:], turn + 1):
         total += word * FACTORS[number % len(FACTORS)]
     places: Array = (total >> shift).view(np.intp)
     return places
 
 
-def equal_cells(words: list[Array], most: int) -> tuple[Array, Array] | None:
+def equal_cells(parts: list[Array], most: int) -> tuple[Array, Array] | None:
     """Return the first row of each distinct cell, ascending, and the position there of every row.
 
     None if there are more than `most` distinct ones, or cells share a place of each hash.
     """
-    rows = len(words[0])
+    rows = len(parts[0])
     shift = np.uint64(64 - max(rows.bit_length(), 8))
     first_at = np.empty(2 ** (64 - int(shift)), np.intp)
     first_like = np.empty(rows, np.intp)
     left = np.arange(rows)
     for turn in range(TRIES):
-        place = _places([word[left] for word in words], shift, turn)
+        place = _places([word[left] for word in parts], shift, turn)
         first_at[place[::-1]] = left[::-1]  # of several rows, the first remains
         first_like[left] = found = first_at[place]
         same = np.ones(len(left), bool)
-        for word in words:
+        for word in parts:
             same &= word[found] == word[left]
         left = left[~same]
         if not len(left):
@@ -193,13 +200,15 @@ def equal_cells(words: list[Array], most: int) -> tuple[Array, Array] | None:
     return firsts, (np.cumsum(is_first) - 1)[first_like]
 
 
-def _strings(data: Array, starts: Array, ends: Array, words: list[Array]) -> Array | None:
+def _strings(data: Array, starts: Array, ends: Array, parts: list[Array]) -> Array | None:
     """Return cells as strings; None if they are not ASCII, or have spaces around them."""
-    if any(np.bitwise_or.reduce(word) & TOPS for word in words):
+    if any(np.bitwise_or.reduce(word) & TOPS for word in parts):
         return None
     edges = SPACE[data[starts]] | SPACE[data[ends - 1]]
     if (edges & (starts < ends)).any():
         return None
-    size = WORD.itemsize * len(words)
-    strings: Array = np.stack(words, 1).view(f"S{size}").reshape(-1).astype(TEXT)
+    size = WORD.itemsize * len(parts)
+    strings: Array = (
+        np.stack(parts, 1).astype(WORD, copy=False).view(f"S{size}").reshape(-1).astype(TEXT)
+    )
     return strings

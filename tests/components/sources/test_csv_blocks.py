@@ -199,13 +199,13 @@ def test_numbers_at_the_limits_of_chunks(monkeypatch, length):
 
 
 def test_equal_cells_are_found_also_if_hashes_are_equal(monkeypatch):
-    words = [np.array([5, 7, 5, 9, 7, 5], np.uint64), np.array([0, 1, 0, 1, 1, 2], np.uint64)]
-    firsts, each = equal_cells(words, 6)
+    parts = [np.array([5, 7, 5, 9, 7, 5], np.uint64), np.array([0, 1, 0, 1, 1, 2], np.uint64)]
+    firsts, each = equal_cells(parts, 6)
     assert firsts.tolist() == [0, 1, 3, 5]
     assert each.tolist() == [0, 1, 0, 2, 1, 3]
-    assert equal_cells(words, 3) is None
+    assert equal_cells(parts, 3) is None
     monkeypatch.setattr(byte_texts, "FACTORS", np.zeros(8, np.uint64))
-    assert equal_cells(words, 6) is None
+    assert equal_cells(parts, 6) is None
 
 
 def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch):
