@@ -37,6 +37,7 @@ from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.outputs import OutputLoss
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
+from nnreg.network.dense_chain import dense_chain
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
@@ -80,6 +81,8 @@ def fingerprint(
     file.
     """
     found, seen, kernels = {}, set(), RecordingKernels()
+    if dense_chain(network) is not None:
+        kernels.called.add("chain_steps")  # training may call it instead of the layers
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):
@@ -233,7 +236,8 @@ def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -
     for name, outputs in OUTPUTS.items():
         if name in methods:
             with suppress(ComponentError), _component_code():
-                found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, dtype)])
+                if values := outputs(kernels, dtype):
+                    found[name] = np.concatenate([np.ravel(one) for one in values])
     return found
 
 

@@ -277,7 +277,8 @@ class DataParallelGradient:
 
     def divide_products(self, products: BlockProducts) -> None:
         """Compute large matrix products of the only shard in blocks."""
-        self._shards[0].workspace.dot = products.dot
+        workspace = self._shards[0].workspace
+        workspace.dot, workspace.divides_products = products.dot, True
 
     @property
     def context(self) -> Context:

@@ -65,7 +65,7 @@ class TrainingStep:
         )
         self.lr_scheduler: LearningRateScheduler | None = None
         self.ema = _prepare_ema(network, settings.ema, training_state)
-        self._training_state = training_state
+        self.training_state = training_state
         self._gradient = vector
         self._statistics = network.state_vector
         self._clip_norm, self._clip_value = settings.clip_norm, settings.clip_value
@@ -88,7 +88,7 @@ class TrainingStep:
 
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
-        state = self._training_state
+        state = self.training_state
         if self._limits:
             self._limit()
         if self.lr_scheduler is not None:
@@ -106,6 +106,16 @@ class TrainingStep:
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)
+
+    def learning_rates(self, epoch: int, step: int, count: int) -> Array:
+        """Return the learning rates of consecutive steps, for those that `apply` does not make."""
+        if self.lr_scheduler is None:
+            return np.full(count, self.optimizer.learning_rate)
+        rates = np.empty(count)
+        for k in range(count):
+            self.lr_scheduler.set(epoch, step + k, self.training_state.history)
+            rates[k] = self.optimizer.learning_rate
+        return rates
 
     def _limit(self) -> None:
         """Add the gradient of the penalties, then clip."""

@@ -114,7 +114,8 @@ class OptimizerRunner:
         self._count = 0
         trained, kinds = update_spans(network, optimizer, unfrozen, rates)
         self._factors = {factor for _, factor in kinds.values()}
-        self._updates = self._updates_at(optimizer.learning_rate)
+        self._updates_rate = optimizer.learning_rate
+        self._updates = self._updates_at(self._updates_rate)
         parameters = network.vector
         self._whole, self._parameter_copies, self._trained = gradient, [], trained
         if len(trained) > 1 and not optimizer.elementwise:
@@ -182,10 +183,7 @@ class OptimizerRunner:
 
         An optimizer is frozen and may derive other values from its options, so it is replaced.
         """
-        rate = self._optimizer.learning_rate * factor
-        if rate != self.learning_rate:
-            self.learning_rate = rate
-            self._updates = self._updates_at(rate)
+        self.learning_rate = self._optimizer.learning_rate * factor
 
     def _updates_at(self, rate: float) -> dict[float, Callable[[Array, Array, UpdateState], None]]:
         """Return the update of an optimizer with this rate, by the factor of the rate."""
@@ -199,6 +197,9 @@ class OptimizerRunner:
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
         self._count, self._rng = count, None
+        if self._updates_rate != self.learning_rate:
+            self._updates_rate = self.learning_rate
+            self._updates = self._updates_at(self._updates_rate)
         for vector, copy in self._copies:
             np.copyto(copy, vector)
         if len(self._partitions) == 1:
