@@ -25,6 +25,8 @@ from nnreg.interfaces.dense_chain import (
     ChainTraining,
     DenseChain,
 )
+from nnreg.kernels.numpy.activations import ActivationKernels
+from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
 from nnreg.kernels.numpy.indexing import IndexingKernels
 from nnreg.kernels.numpy.normalization import NormalizationKernels
@@ -39,7 +41,9 @@ from nnreg.kernels.windows import Pair as Pair
 @dataclass(frozen=True)
 class Kernels(
     Component,
+    ActivationKernels,
     NormalizationKernels,
+    ColumnKernels,
     SoftmaxKernels,
     ConvolutionKernels,
     PoolingKernels,

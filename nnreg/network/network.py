@@ -362,7 +362,7 @@ class Network:
         if not reproducible or self.largest_product(len(x)) < MIN_FLOPS:
             return self.forward(x, self._inference_context())[0]
         pool, workspace = ThreadPool(self._threads), self.workspace(reuse=False)
-        workspace.dot = BlockProducts(pool, pool.count).dot
+        workspace.dot, workspace.divides_products = BlockProducts(pool, pool.count).dot, True
         with pool.open():
             return self.forward(x, self.context(workspace))[0]
 
