@@ -26,8 +26,8 @@ from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.step import TrainingStep
 
-FLOPS_PER_CALL = 1e8
-"""The approximate operations of the steps of one call, a few milliseconds."""
+FLOPS_PER_CALL = 1e9
+"""The approximate operations of the steps of one call: about ten milliseconds."""
 
 DRAWS_PER_CALL = 1_000_000
 """The most random numbers that are drawn at a time for dropout."""

@@ -41,6 +41,15 @@ def _gather(x: Array, order: Array, out: Array) -> None:
 
 
 @compiled
+def _transpose(a: Array, out: Array) -> None:
+    """Write a matrix transposed; the number of its columns is a multiple of 8."""
+    for start in range(0, a.shape[1], 8):
+        for row in range(a.shape[0]):
+            for column in range(start, start + 8):
+                out[column, row] = a[row, column]
+
+
+@compiled
 def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
     """Write the factors of dropout to `mask` and y times these to `out`."""
     kept = y.dtype.type(1 / (1 - rate))
@@ -114,7 +123,11 @@ def _backward(
     here: int,
     there: int,
 ) -> None:
-    """Write the gradient, given that of the scores at `here`, as `there` overwritten in turn."""
+    """Write the gradient, given that of the scores at `here`; `there` is as large.
+
+    Sums of many products over few rows are faster with a transposed copy, where no values within a
+    vector are to be added.
+    """
     for layer in range(plan.shape[0] - 1, -1, -1):
         depth, units, weight = plan[layer, INPUTS], plan[layer, UNITS], plan[layer, WEIGHT]
         size = units * width
@@ -125,7 +138,15 @@ def _backward(
         y = plan[layer, WRITTEN] * width
         activate_backward(dz, work[y : y + size], plan[layer, ACTIVATION], options[layer, 0])
         read = plan[layer, READ] * width
-        dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
+        if units >= VECTOR_BYTES // work.itemsize and 2 * depth > width:
+            rows = work[there : there + size].reshape(width, units)
+            _transpose(dz.reshape(units, width), rows)
+            product(
+                work, read, 1, width, work, there, units, gradient, weight, units,
+                depth, units, width,
+            )  # fmt: skip
+        else:
+            dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
         if layer > 0:
             features = plan[layer, FEATURES]
             product(
