@@ -19,6 +19,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.kernels.numpy.activations import ActivationKernels
+from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
 from nnreg.kernels.numpy.indexing import IndexingKernels
 from nnreg.kernels.numpy.normalization import NormalizationKernels
@@ -33,7 +35,9 @@ from nnreg.kernels.windows import Pair as Pair
 @dataclass(frozen=True)
 class Kernels(
     Component,
+    ActivationKernels,
     NormalizationKernels,
+    ColumnKernels,
     SoftmaxKernels,
     ConvolutionKernels,
     PoolingKernels,

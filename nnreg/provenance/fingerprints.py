@@ -277,8 +277,13 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         if math.isnan(value) and not loss.classification:  # it may not take negative targets
-            value, backward = loss.forward_with_workspace(y, np.abs(t), context, logits=logits)
-    return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
+            t = np.abs(t)
+            value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
+        found = {"value": value}
+        if loss.independent:
+            weights = np.linspace(0.5, 1.5, ROWS)
+            found["weighted"], _ = loss.forward_weighted(y, t, weights, context, logits=logits)
+    return {**found, **_gradients(loss, lambda: {"gradient": backward()})}
 
 
 def _takes(loss: Loss, output: Shape) -> bool:
