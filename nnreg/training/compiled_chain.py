@@ -25,6 +25,7 @@ from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.step import TrainingStep
+from nnreg.training.update import CLEARED_EVERY
 
 FLOPS_PER_CALL = 1e9
 """The approximate operations of the steps of one call: about ten milliseconds."""
@@ -115,6 +116,7 @@ def compiled_chain(
         settings.clip_norm,
         settings.clip_value,
         settings.weight_decay,
+        CLEARED_EVERY,
     )
     steps = network.kernels.chain_steps(chain, training, arrays)
     if steps is None:

@@ -23,7 +23,7 @@ from nnreg.kernels.numba.chain_functions import (
     cross_entropy,
     error,
 )
-from nnreg.kernels.numba.chain_updates import clip, penalize, update
+from nnreg.kernels.numba.chain_updates import clear_tiny, clip, penalize, update
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.tiles import VECTOR_BYTES, dots, product
 
@@ -209,7 +209,8 @@ def steps(
     own. A last row has the place of the scores' gradient twice. `options` are those of the
     activations and the rates of dropout. `codes` are those of the loss and of the optimizer,
     `settings` the option of the loss, l1, l2, the limits of the gradient's norm and values, the
-    weight decay, and the options of the optimizer. `labels` or `targets`, `weights` and `draws` are
+    weight decay, the steps between two that clear tiny values of the state, and the options of the
+    optimizer. `labels` or `targets`, `weights` and `draws` are
     empty if there are none, and so are `scores`, whose rows are those of all steps. `rates` are the
     learning rates of the steps, the first of which is the `count`-th.
     """
@@ -276,6 +277,9 @@ def steps(
                 for k in range(begin, begin + layers[layer, FEATURES] * layers[layer, UNITS]):
                     parameters[k] *= kept
         update(
-            parameters, gradient, first, second, codes[1], settings[6:], rates[step], count + step
+            parameters, gradient, first, second, codes[1], settings[7:], rates[step], count + step
         )
+        if (count + step) % int(settings[6]) == 0:
+            clear_tiny(first)
+            clear_tiny(second)
     return losses.size
