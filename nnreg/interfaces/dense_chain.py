@@ -55,7 +55,9 @@ class ChainTraining:
     """What a training step on a chain does besides its passes.
 
     `loss` is a `Loss`, computed from the scores or with `logits` by `forward_logits`; `optimizer`
-    is an `Optimizer`. The others are settings of `train`.
+    is an `Optimizer`. After steps whose numbers are divisible by `cleared_every`, what is denormal
+    or close to that in its vectors is set to 0, as `zero_tiny` does. The others are settings of
+    `train`.
     """
 
     loss: Any
@@ -67,6 +69,7 @@ class ChainTraining:
     clip_norm: float | None = None
     clip_value: float | None = None
     weight_decay: float = 0.0
+    cleared_every: int = 32
 
 
 @dataclass(frozen=True, slots=True)

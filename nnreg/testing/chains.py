@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.statistics import norm
 from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh
 from nnreg.builtin.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
@@ -127,6 +128,9 @@ class _Steps:
             weight *= 1 - rate * training.weight_decay
         state = UpdateState(count, arrays.state, Workspace(p.dtype, reuse=False))
         training.optimizer.with_learning_rate(float(rate)).update(p, g, state)
+        if count % training.cleared_every == 0:
+            for vector in arrays.state.values():
+                zero_tiny(vector, np.empty_like(vector))
 
 
 def _chain(activation: Activation, units: int) -> DenseChain:
@@ -210,7 +214,7 @@ def _made(
     x, parameters, gradient = (one.astype(dtype) for one in (x, parameters, 0 * parameters))
     state = {name: np.zeros_like(parameters) for name in optimizer.state_names}
     logits = not isinstance(loss, MeanSquaredError)
-    training = replace(ChainTraining(loss, logits, optimizer, BATCH), **settings)
+    training = replace(ChainTraining(loss, logits, optimizer, BATCH, cleared_every=2), **settings)
     arrays = ChainArrays(x, targets, weights, parameters, gradient, state)
     steps = kernels.chain_steps(chain, training, arrays)
     if steps is None:

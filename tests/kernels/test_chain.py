@@ -7,6 +7,7 @@ import nnreg
 from nnreg import DivergedError
 from nnreg.builtin.kernels.numba_chain import ACTIVATIONS
 from nnreg.testing.finite_differences import central_difference
+from tests.training.test_denormals import model_of as one_value
 from tests.training.test_trainer import assert_identical
 
 pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
@@ -191,3 +192,17 @@ def test_gradients_are_those_of_central_differences(loss):
     measured()
     gradient = trainer._shards.gradient.copy()
     np.testing.assert_allclose(gradient, central_difference(measured, vector), atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_tiny_values_of_the_optimizer_are_cleared(optimizer):
+    half = {"adam": {"beta1": 0.5, "beta2": 0.5}, "rmsprop": {"rho": 0.5}, "sgd": {"momentum": 0.5}}
+    settings = {"type": optimizer, **half[optimizer]}
+    plain, found = (one_value(140, settings, kernels=k)[0] for k in ("numpy", "numba"))
+    rows = one_value(140, settings)[1:]
+    for model in (plain, found):
+        model.fit(*rows)
+    for name, vector in found.training_state.optimizer_state.items():
+        assert vector[0] == 0
+        expected = plain.training_state.optimizer_state[name]
+        np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-9)

@@ -130,6 +130,7 @@ class _Steps:
             training.clip_norm or 0.0,
             training.clip_value or 0.0,
             training.weight_decay,
+            training.cleared_every,
             *options,
         ]
         plan, of_layers, rows = _plan(chain)
