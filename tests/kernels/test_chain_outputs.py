@@ -125,7 +125,6 @@ def test_inputs_that_are_not_finite_are_seen_where_no_output_shows_them():
     model = built(*CHAINS["relu"][:3], loss="cross_entropy")
     model.parameters["layers/0/weight"] = 1
     x = np.full((1, 6), -np.inf, "f4")
-    assert np.isfinite(FewRows(model.network).outputs(x)).all()
     assert FewRows(model.network).in_one_call(x) is None
     with pytest.raises(DataError, match="the data, row 0"):
         model.predict(x)
