@@ -97,7 +97,7 @@ class TrainingStep:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
-        if state.step % CLEARED_EVERY == 0:
+        if self._statistics.size and state.step % CLEARED_EVERY == 0:
             zero_tiny(self._statistics, np.empty_like(self._statistics))
         if self._replays:
             self._replay.end()
