@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Relu, Softmax
+from nnreg.builtin.activations import Gelu, LeakyRelu, Mish, Relu, Silu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.convolution import Conv1d, Conv2d, Conv3d
-from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.dense import ActivationLayer, Dense
 from nnreg.builtin.layers.embedding import Embedding
 from nnreg.builtin.layers.group_normalization import GroupNorm, InstanceNorm
 from nnreg.builtin.layers.lstm import Lstm
@@ -36,6 +36,12 @@ from nnreg.testing.threads import threads
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),
+    (Dense(4, Gelu()), (5,)),
+    (Dense(4, Gelu(exact=True)), (5,)),
+    (Dense(4, Silu()), (5,)),
+    (ActivationLayer(Mish()), (5,)),
+    (ActivationLayer(LeakyRelu(0.3)), (5,)),
+    (ActivationLayer(Relu()), (5,)),
     (Dense(4, Softmax()), (5,)),
     (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
