@@ -119,7 +119,7 @@ class Convolution(WeightedLayer):
         weight, bias = context.params["weight"], context.params.get("bias")
         kernels, workspace = context.kernels, context.workspace
         z, relu = context.empty(shape), type(self.activation) is Relu
-        kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
+        found = kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
         y = z.reshape(math.prod(shape[:-1]), shape[-1])
         if relu:
             backward_fn = cast(Relu, self.activation).backward_from(y, context)
@@ -129,7 +129,7 @@ class Convolution(WeightedLayer):
         def backward(dz: Array) -> Array | None:
             dz = dz.reshape(shape)
             kernels.convolve_weight_gradient(
-                images, dz, context.gradients["weight"], windows, padding, workspace
+                images, dz, context.gradients["weight"], windows, padding, workspace, found
             )
             if not context.needs_input_gradient:
                 return None
