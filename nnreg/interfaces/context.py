@@ -59,6 +59,11 @@ class Workspace:
         other._buffers, other._ones, other._scalars = None, {}, {}
         return other
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays that are kept for the next pass."""
+        return sum(one.nbytes for one in (self._buffers or {}).values())
+
     def rewind(self) -> None:
         """Begin a pass that reuses the same arrays."""
         self._requests = 0

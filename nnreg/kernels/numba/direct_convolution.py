@@ -7,7 +7,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.places import Sums, places_of, reversed_sums_of, sums_of
-from nnreg.kernels.numba.tiles import TILE_ROWS, VECTOR_BYTES, narrow_tile, whole_tile
+from nnreg.kernels.numba.window_tiles import TILE_ROWS, VECTOR_BYTES, narrow_tile, whole_tile
 from nnreg.kernels.scratch import ScratchSpace
 from nnreg.kernels.windows import Amounts, Windows
 

@@ -1,194 +1,268 @@
-"""Products of tiles: a few rows times two vectors of columns, whose sums stay in registers.
+"""Products of small matrices by tiles whose sums stay in vector registers.
 
-The loop is written in LLVM's language, because Numba's own code would keep the sums in memory. A
-tile gets the position of each of its rows, so that windows of images are multiplied where they are,
-without a copy of them as columns.
+LLVM does not find this form by itself: its loops over a matrix in memory read and write each sum at
+every step. A tile has at most eight sums, which fit into sixteen registers, and are enough for a
+processor that begins two products per cycle, each of four. Each sum is over its terms in order, in
+whatever tile, so that its bits do not depend on how many rows and columns there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils, config, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-INTEGER, NUMBER = ir.IntType(64), ir.IntType(32)
+from nnreg._types import Array
+from nnreg.kernels.numba.compile import compiled
+
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+VECTOR_BYTES = 64 if "+avx512f" in FEATURES else 32
+"""The length of a vector; processors with registers of 16 bytes use two."""
 
 
-def _vector_bytes() -> int:
-    """Return the size of the vectors of the processor for which Numba compiles."""
-    features = config.CPU_FEATURES
-    if features is None:
-        features = "" if config.CPU_NAME else get_host_cpu_features()
-    enabled = set(features.split(","))
-    return next((size for name, size in (("+avx512f", 64), ("+avx", 32)) if name in enabled), 16)
+class _Vectors:
+    """Emits operations on vectors of the type of an array's elements."""
+
+    def __init__(self, context: Any, builder: Any, element: Any) -> None:
+        self.context, self.builder = context, builder
+        self.scalar = context.get_value_type(element)
+        self.itemsize = element.bitwidth // 8
+        self.length = VECTOR_BYTES // self.itemsize
+        self.type = ir.VectorType(self.scalar, self.length)
+
+    def call(self, name: str, returned: Any, *values: Any, fastmath: tuple[str, ...] = ()) -> Any:
+        function_type = ir.FunctionType(returned, [value.type for value in values])
+        name = f"llvm.{name}.v{self.length}f{8 * self.itemsize}"
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, name)
+        return self.builder.call(function, values, fastmath=fastmath)
+
+    def add_product(self, total: Any, a: Any, b: Any) -> Any:
+        """Add a · b to a vector in memory, which LLVM keeps in a register."""
+        found = self.call("fmuladd", self.type, a, b, self.builder.load(total))
+        self.builder.store(found, total)
+
+    def sum(self, vector: Any) -> Any:
+        zero = ir.Constant(self.scalar, 0.0)
+        return self.call("vector.reduce.fadd", self.scalar, zero, vector, fastmath=("reassoc",))
+
+    def zeros(self, count: int) -> Any:
+        found = [cgutils.alloca_once(self.builder, self.type) for _ in range(count)]
+        for one in found:
+            self.builder.store(ir.Constant(self.type, [0.0] * self.length), one)
+        return found
+
+    def data(self, array_type: Any, array: Any) -> Any:
+        return self.context.make_array(array_type)(self.context, self.builder, array).data
+
+    def at(self, position: Any, stride: Any, count: int) -> Any:
+        """Return position + stride · count."""
+        constant = ir.Constant(ir.IntType(64), count)
+        return self.builder.add(position, self.builder.mul(stride, constant))
+
+    def vector_at(self, data: Any, position: Any) -> Any:
+        place = self.builder.gep(data, [position])
+        return self.builder.bitcast(place, self.type.as_pointer())
+
+    def load(self, data: Any, position: Any) -> Any:
+        return self.builder.load(self.vector_at(data, position), align=self.itemsize)
+
+    def store(self, vector: Any, data: Any, position: Any) -> Any:
+        self.builder.store(vector, self.vector_at(data, position), align=self.itemsize)
+
+    def repeat(self, data: Any, position: Any) -> Any:
+        """Return a vector whose values are all that at a position."""
+        value = self.builder.load(self.builder.gep(data, [position]))
+        anything = ir.Constant(self.type, ir.Undefined)
+        first = self.builder.insert_element(anything, value, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.length), [0] * self.length)
+        return self.builder.shuffle_vector(first, anything, zeros)
 
 
-VECTOR_BYTES = _vector_bytes()
-TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6
-"""With two vectors of sums for each row, they fill three quarters of the registers."""
+def _product_tile(rows: int, vectors: int) -> Any:
+    """Return a function that writes z[m, n] = Σ_k w[k, m] a[k, n] for `rows` m, `vectors` of n.
 
-
-class _Code:
-    """Writes the instructions of one kind of tile: with `vectors` vectors of columns.
-
-    With `partial`, only the first of the columns exist.
+    Of each array it takes where its values begin, and the distances between those of consecutive
+    k, m and n; values of consecutive n are next to each other.
     """
-
-    def __init__(self, builder: Any, dtype: Any, vectors: int, columns: Any | None) -> None:
-        self.builder, self.vectors = builder, vectors
-        self.size = dtype.bitwidth // 8
-        self.width = VECTOR_BYTES // self.size
-        self.number = ir.FloatType() if self.size == 4 else ir.DoubleType()
-        self.vector = ir.VectorType(self.number, self.width)
-        self.suffix = f"v{self.width}f{dtype.bitwidth}"
-        self.zero = ir.Constant(self.vector, [0.0] * self.width)
-        self.masks = None if columns is None else [self._mask(columns, n) for n in range(vectors)]
-
-    def _splat(self, value: Any, kind: Any) -> Any:
-        """Return a vector of equal values."""
-        undefined = ir.Constant(ir.VectorType(kind, self.width), ir.Undefined)
-        first = self.builder.insert_element(undefined, value, ir.Constant(NUMBER, 0))
-        order = ir.Constant(ir.VectorType(NUMBER, self.width), [0] * self.width)
-        return self.builder.shuffle_vector(first, undefined, order)
-
-    def _mask(self, columns: Any, n: int) -> Any:
-        first = n * self.width
-        numbers = list(range(first, first + self.width))
-        own = ir.Constant(ir.VectorType(INTEGER, self.width), numbers)
-        return self.builder.icmp_signed("<", own, self._splat(columns, INTEGER))
-
-    def _call(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        kind = ir.FunctionType(result, [one.type for one in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, arguments)
-
-    def _place(self, pointer: Any, n: int) -> Any:
-        at = self.builder.gep(pointer, [ir.Constant(INTEGER, n * self.width)])
-        return self.builder.bitcast(at, self.vector.as_pointer())
-
-    def load(self, pointer: Any) -> list[Any]:
-        """Return the vectors at a pointer."""
-        places = [self._place(pointer, n) for n in range(self.vectors)]
-        if self.masks is None:
-            return [self.builder.load(place, align=self.size) for place in places]
-        name, align = f"llvm.masked.load.{self.suffix}.p0", ir.Constant(NUMBER, self.size)
-        return [
-            self._call(name, self.vector, [place, align, mask, self.zero])
-            for place, mask in zip(places, self.masks, strict=True)
-        ]
-
-    def store(self, values: list[Any], pointer: Any) -> None:
-        """Write the vectors to a pointer."""
-        name, align = f"llvm.masked.store.{self.suffix}.p0", ir.Constant(NUMBER, self.size)
-        for n, value in enumerate(values):
-            place = self._place(pointer, n)
-            if self.masks is None:
-                self.builder.store(value, place, align=self.size)
-            else:
-                self._call(name, ir.VoidType(), [value, place, align, self.masks[n]])
-
-    def multiply_add(self, value: Any, vector: Any, total: Any) -> Any:
-        """Return value · vector + total, with one rounding where the processor can."""
-        name = f"llvm.fmuladd.{self.suffix}"
-        return self._call(name, self.vector, [self._splat(value, self.number), vector, total])
-
-    def relu(self, values: list[Any]) -> list[Any]:
-        """Return max(values, 0); NaN remains."""
-        below = [self.builder.fcmp_ordered("<", value, self.zero) for value in values]
-        return [
-            self.builder.select(mask, self.zero, value)
-            for mask, value in zip(below, values, strict=True)
-        ]
-
-
-def _tile(vectors: int, *, partial: bool) -> Callable[..., Any]:
-    """Return the function that multiplies a tile."""
 
     @intrinsic
     def tile(
-        typing: Any, c: Any, c_at: Any, a: Any, a_at: Any, a_outer: Any, inner: Any, a_step: Any,
-        b: Any, b_at: Any, b_outer: Any, b_step: Any, columns: Any, bias: Any, add: Any, relu: Any,
-    ) -> Any:  # fmt: skip
-        """Write c[c_at[m] + n] = bias[n] + Σ a[a_at[m] + a_outer[o] + i a_step] b[…].
-
-        The sum is over all o and i < inner, and of b it has [b_at + b_outer[o] b_step + i b_step
-        + n]. `columns` is how many n there are. `add` adds to c, and `relu` clips at 0.
-        """
-        whole = types.int64
-        signature = types.void(
-            c, c_at, a, a_at, a_outer, whole, whole, b, whole, b_outer, whole, whole, bias,
-            types.boolean, types.boolean,
-        )  # fmt: skip
-
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            arrays = {
-                k: context.make_array(kind)(context, builder, args[k])
-                for k, kind in enumerate(signature.args)
-                if isinstance(kind, types.Array)
-            }
-            data = {k: array.data for k, array in arrays.items()}
-            outer = builder.extract_value(arrays[4].shape, 0)
-            inner, a_step, b_at, b_step, columns = (args[k] for k in (5, 6, 8, 10, 11))
-            writer = _Code(builder, signature.args[0].dtype, vectors, columns if partial else None)
-
-            def rows(k: int, positions: int) -> list[Any]:
-                at = [
-                    builder.gep(data[positions], [ir.Constant(INTEGER, m)])
-                    for m in range(TILE_ROWS)
-                ]
-                return [builder.gep(data[k], [builder.load(one)]) for one in at]
-
-            c_rows, a_rows = rows(0, 1), rows(2, 3)
-            first = writer.load(data[12])
-            totals = [
-                [cgutils.alloca_once(builder, writer.vector) for _ in range(vectors)]
-                for _ in range(TILE_ROWS)
-            ]
-            for row in totals:
-                for total, value in zip(row, first, strict=True):
-                    builder.store(value, total)
-            b_start = builder.gep(data[7], [b_at])
-            with cgutils.for_range(builder, outer) as o:
-                position = builder.load(builder.gep(data[4], [o.index]))
-                number = builder.load(builder.gep(data[9], [o.index]))
-                b_row = builder.gep(b_start, [builder.mul(number, b_step)])
-                with cgutils.for_range(builder, inner) as i:
-                    own = writer.load(builder.gep(b_row, [builder.mul(i.index, b_step)]))
-                    at = builder.add(position, builder.mul(i.index, a_step))
-                    for row, pointer in zip(totals, a_rows, strict=True):
-                        value = builder.load(builder.gep(pointer, [at]))
-                        for total, vector in zip(row, own, strict=True):
-                            found = writer.multiply_add(value, vector, builder.load(total))
-                            builder.store(found, total)
-            sums = [[builder.load(total) for total in row] for row in totals]
-            with builder.if_else(args[13]) as (added, written):
-                with added:  # all are read first: the rows of a tile may repeat the last one
-                    before = [writer.load(pointer) for pointer in c_rows]
-                    for row, old, pointer in zip(sums, before, c_rows, strict=True):
-                        pairs = zip(row, old, strict=True)
-                        writer.store([builder.fadd(one, two) for one, two in pairs], pointer)
-                with written, builder.if_else(args[14]) as (clipped, plain):
-                    with clipped:
-                        for row, pointer in zip(sums, c_rows, strict=True):
-                            writer.store(writer.relu(row), pointer)
-                    with plain:
-                        for row, pointer in zip(sums, c_rows, strict=True):
-                            writer.store(row, pointer)
+        typing: Any,
+        w: Any,
+        w0: Any,
+        wk: Any,
+        wm: Any,
+        a: Any,
+        a0: Any,
+        ak: Any,
+        z: Any,
+        z0: Any,
+        zm: Any,
+        depth: Any,
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            v = _Vectors(context, builder, w.dtype)
+            w0, wk, wm, a0, ak, z0, zm, depth = (arguments[n] for n in (1, 2, 3, 5, 6, 8, 9, 10))
+            w_data, a_data, z_data = (
+                v.data(one, arguments[n]) for n, one in ((0, w), (4, a), (7, z))
+            )
+            one, sums = ir.Constant(ir.IntType(64), 1), v.zeros(rows * vectors)
+            with cgutils.for_range(builder, depth) as loop:
+                w_row = builder.add(w0, builder.mul(loop.index, wk))
+                a_row = builder.add(a0, builder.mul(loop.index, ak))
+                columns = [v.load(a_data, v.at(a_row, one, n * v.length)) for n in range(vectors)]
+                for m in range(rows):
+                    factor = v.repeat(w_data, v.at(w_row, wm, m))
+                    for n in range(vectors):
+                        v.add_product(sums[m * vectors + n], factor, columns[n])
+            for m in range(rows):
+                for n in range(vectors):
+                    place = v.at(v.at(z0, zm, m), one, n * v.length)
+                    v.store(builder.load(sums[m * vectors + n]), z_data, place)
             return context.get_dummy_value()
 
-        return signature, code
+        i = types.int64
+        return types.void(w, i, i, i, a, i, i, z, i, i, i), generate
 
-    found: Callable[..., Any] = tile
-    return found
+    return tile
 
 
-whole_tile = _tile(2, partial=False)
-"""Multiplies a tile of two vectors of columns."""
+def _dot_tile(rows: int, columns: int) -> Any:
+    """Return a function that writes out[m, n] = Σ_k a[m, k] b[n, k] for `rows` m, `columns` n.
 
-narrow_tile = _tile(1, partial=True)
-"""Multiplies a tile of at most one vector of columns."""
+    Values of consecutive k are next to each other; there is a multiple of a vector of them.
+    """
+
+    @intrinsic
+    def tile(
+        typing: Any,
+        a: Any,
+        a0: Any,
+        am: Any,
+        b: Any,
+        b0: Any,
+        bn: Any,
+        out: Any,
+        out0: Any,
+        outm: Any,
+        depth: Any,
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            v = _Vectors(context, builder, a.dtype)
+            a0, am, b0, bn, out0, outm, depth = (arguments[n] for n in (1, 2, 4, 5, 7, 8, 9))
+            a_data, b_data, out_data = (
+                v.data(one, arguments[n]) for n, one in ((0, a), (3, b), (6, out))
+            )
+            zero, step = (ir.Constant(ir.IntType(64), n) for n in (0, v.length))
+            sums = v.zeros(rows * columns)
+            with cgutils.for_range_slice(builder, zero, depth, step) as (k, _):
+                a_row, b_row = builder.add(a0, k), builder.add(b0, k)
+                right = [v.load(b_data, v.at(b_row, bn, n)) for n in range(columns)]
+                for m in range(rows):
+                    left = v.load(a_data, v.at(a_row, am, m))
+                    for n in range(columns):
+                        v.add_product(sums[m * columns + n], left, right[n])
+            for m in range(rows):
+                for n in range(columns):
+                    place = v.at(v.at(out0, outm, m), ir.Constant(ir.IntType(64), 1), n)
+                    total = v.sum(builder.load(sums[m * columns + n]))
+                    builder.store(total, builder.gep(out_data, [place]))
+            return context.get_dummy_value()
+
+        i = types.int64
+        return types.void(a, i, i, b, i, i, out, i, i, i), generate
+
+    return tile
+
+
+_product_4_2, _product_4_1 = _product_tile(4, 2), _product_tile(4, 1)
+_product_1_2, _product_1_1 = _product_tile(1, 2), _product_tile(1, 1)
+_dot_4_2, _dot_4_1, _dot_1_2, _dot_1_1 = (_dot_tile(m, n) for m in (4, 1) for n in (2, 1))
+
+
+@compiled
+def product(
+    w: Array,
+    w0: int,
+    wk: int,
+    wm: int,
+    a: Array,
+    a0: int,
+    ak: int,
+    z: Array,
+    z0: int,
+    zm: int,
+    rows: int,
+    columns: int,
+    depth: int,
+) -> None:
+    """Write z[m, n] = Σ_k w[k, m] a[k, n] for all m < rows and n < columns.
+
+    w[k, m] is the value w[w0 + k wk + m wm] of a vector, a[k, n] is a[a0 + k ak + n], and z[m, n]
+    is z[z0 + m zm + n]. The columns are at least those of one vector; a last incomplete one begins
+    earlier and writes some values again.
+    """
+    length = VECTOR_BYTES // a.itemsize
+    n = 0
+    while n < columns:
+        pair = n + 2 * length <= columns
+        n = n if pair else min(n, columns - length)
+        m = 0
+        while m + 4 <= rows:
+            w1, z1 = w0 + m * wm, z0 + m * zm + n
+            if pair:
+                _product_4_2(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
+            else:
+                _product_4_1(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
+            m += 4
+        while m < rows:
+            w1, z1 = w0 + m * wm, z0 + m * zm + n
+            if pair:
+                _product_1_2(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
+            else:
+                _product_1_1(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
+            m += 1
+        n += 2 * length if pair else length
+
+
+@compiled
+def dots(
+    a: Array,
+    a0: int,
+    am: int,
+    b: Array,
+    b0: int,
+    bn: int,
+    out: Array,
+    out0: int,
+    outm: int,
+    rows: int,
+    columns: int,
+    depth: int,
+) -> None:
+    """Write out[m, n] = Σ_k a[m, k] b[n, k] for all m < rows and n < columns.
+
+    a[m, k] is the value a[a0 + m am + k] of a vector, b[n, k] is b[b0 + n bn + k], and out[m, n] is
+    out[out0 + m outm + n]. The depth is a multiple of that of a vector.
+    """
+    m = 0
+    while m < rows:
+        four = m + 4 <= rows
+        n, a1 = 0, a0 + m * am
+        while n + 2 <= columns:
+            b1, out1 = b0 + n * bn, out0 + m * outm + n
+            if four:
+                _dot_4_2(a, a1, am, b, b1, bn, out, out1, outm, depth)
+            else:
+                _dot_1_2(a, a1, am, b, b1, bn, out, out1, outm, depth)
+            n += 2
+        if n < columns:
+            b1, out1 = b0 + n * bn, out0 + m * outm + n
+            if four:
+                _dot_4_1(a, a1, am, b, b1, bn, out, out1, outm, depth)
+            else:
+                _dot_1_1(a, a1, am, b, b1, bn, out, out1, outm, depth)
+        m += 4 if four else 1
