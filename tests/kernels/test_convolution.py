@@ -69,7 +69,10 @@ def test_outputs_and_gradients_do_not_depend_on_how_many_images_are_copied_at_a_
     np.testing.assert_allclose(np.vdot(dimages, change), changed, rtol=1e-11)
 
 
-def test_no_images_have_no_output():
-    windows, scratch = Windows((2, 2), (1, 1), (1, 1)), Workspace(np.float64, reuse=False)
-    images, z = np.empty((0, 3, 3, 1)), np.empty((0, 2, 2, 3))
-    Kernels().convolve(images, np.ones((2, 2, 1, 3)), None, z, windows, ((0, 0), (0, 0)), scratch)
+def test_no_images_have_no_output_and_gradients_of_zero():
+    windows, padding = Windows((2, 2), (1, 1), (1, 1)), ((0, 0), (0, 0))
+    images, z, weight = np.empty((0, 3, 3, 1)), np.empty((0, 2, 2, 3)), np.ones((2, 2, 1, 3))
+    scratch = Workspace(np.float64, reuse=False)
+    found = Kernels().convolve(images, weight, None, z, windows, padding, scratch)
+    Kernels().convolve_weight_gradient(images, z, weight, windows, padding, scratch, found)
+    assert not weight.any()

@@ -128,6 +128,8 @@ class Convolution(WeightedLayer):
 
         def backward(dz: Array) -> Array | None:
             dz = dz.reshape(shape)
+            if not dz.flags.c_contiguous:  # a part of the gradient of a concatenation
+                dz = context.copy(dz)
             kernels.convolve_weight_gradient(
                 images, dz, context.gradients["weight"], windows, padding, workspace, found
             )

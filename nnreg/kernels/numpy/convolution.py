@@ -70,6 +70,7 @@ class ConvolutionKernels(DenseKernels):
         if found is not None:
             scratch.dot(found.T, dz.reshape(-1, filters), out=gradient)
             return
+        gradient[...] = 0  # for a batch of no images
         columns = _Columns(self, images, dz.shape[1:-1], windows, padding, scratch)
         more = scratch.empty(gradient.shape)
         for part in columns.parts():
@@ -153,7 +154,7 @@ class _Columns:
         self._batch = batch
         parts = 1 if scratch.divides_products else -(-batch * each // COLUMN_VALUES)
         self._count = max(-(-batch // max(parts, 1)), 1)
-        self.whole = self._count >= batch
+        self.whole = self._count == batch
         self.copied: Array = images
         self._values = scratch.empty((self._count * each,))
         self._padded: Array | None = None
