@@ -226,7 +226,7 @@ class Trainer:
     ) -> Generator[Record | None, None, None]:
         """Train as `epochs` does, and also yield None in mid-epoch, after each step if `pause()`.
 
-        Without `each_step`, only after each few milliseconds if steps are shorter. Results are
+        Without `each_step`, only about every ten milliseconds if steps are shorter. Results are
         bit-identical with and without pauses.
         """
         with self._pool.open():
