@@ -186,7 +186,7 @@ def test_kernels_that_the_spec_does_not_name_are_recorded(saved):
     ]
     (numbers,) = record["probes"].values()
     assert {"convolve", "relu_backward", "softmax_cross_entropy", "adam"} < numbers.keys()
-    assert len(json.dumps(record)) < 3000
+    assert len(json.dumps(record)) < 3500
 
 
 def test_kernels_that_the_spec_names_are_recorded_like_other_components(tmp_path):

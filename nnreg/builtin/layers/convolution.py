@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Identity, Relu
+from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dense import WeightedLayer
 from nnreg.builtin.layers.geometry import (
@@ -118,11 +118,11 @@ class Convolution(WeightedLayer):
         """
         weight, bias = context.params["weight"], context.params.get("bias")
         kernels, workspace = context.kernels, context.workspace
-        z, relu = context.empty(shape), type(self.activation) is Relu
+        z, relu = context.empty(shape), self.activation.clips
         found = kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
         y = z.reshape(math.prod(shape[:-1]), shape[-1])
         if relu:
-            backward_fn = cast(Relu, self.activation).backward_from(y, context)
+            backward_fn = self.activation.backward_from(y, context)
         else:
             y, backward_fn = self._activate(y, None, context)
 
