@@ -134,8 +134,8 @@ def _col2im(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 
 
 def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    z, clipped = np.zeros((1, 3, 2, 3), dtype), np.zeros((1, 3, 2, 3), dtype)
-    images, weight, bias = _x(dtype, 1, 3, 2, 2), _x(dtype, 2, 2, 2, 3), _x(dtype, 3)
+    z, clipped = np.zeros((1, 3, 1, 2), dtype), np.zeros((1, 3, 1, 2), dtype)
+    images, weight, bias = _x(dtype, 1, 3, 1, 1), _x(dtype, 2, 2, 1, 2), _x(dtype, 2)
     scratch = _scratch(kernels, dtype)
     kernels.convolve(images, weight, bias, z, *_WINDOWS, scratch)
     kernels.convolve(images, weight, None, clipped, *_WINDOWS, scratch, relu=True)
@@ -143,15 +143,15 @@ def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 
 
 def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dweight, scratch = np.zeros((2, 2, 2, 3), dtype), _scratch(kernels, dtype)
-    images, dz = _x(dtype, 1, 3, 2, 2), _x(dtype, 1, 3, 2, 3)
+    dweight, scratch = np.zeros((2, 2, 1, 2), dtype), _scratch(kernels, dtype)
+    images, dz = _x(dtype, 1, 3, 2, 1), _x(dtype, 1, 3, 2, 2)
     kernels.convolve_weight_gradient(images, dz, dweight, *_WINDOWS, scratch)
     return (dweight,)
 
 
 def _convolve_input_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dimages, scratch = np.zeros((1, 3, 2, 2), dtype), _scratch(kernels, dtype)
-    dz, weight = _x(dtype, 1, 3, 2, 3), _x(dtype, 2, 2, 2, 3)
+    dimages, scratch = np.zeros((1, 3, 1, 1), dtype), _scratch(kernels, dtype)
+    dz, weight = _x(dtype, 1, 3, 1, 2), _x(dtype, 2, 2, 1, 2)
     kernels.convolve_input_gradient(dz, weight, dimages, *_WINDOWS, scratch)
     return (dimages,)
 

@@ -201,12 +201,12 @@ class NumbaKernels(Kernels):
         scratch: ScratchSpace,
         *,
         relu: bool = False,
-    ) -> None:
+    ) -> Array | None:
         if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
-            return
+            return super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
         direct = _loops("direct_convolution")
         direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
+        return None
 
     def convolve_weight_gradient(
         self,
@@ -216,9 +216,10 @@ class NumbaKernels(Kernels):
         windows: Windows,
         padding: Amounts,
         scratch: ScratchSpace,
+        found: Array | None = None,
     ) -> None:
         if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch)
+            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch, found)
             return
         direct = _loops("direct_convolution")
         direct.weight_gradient(images, dz, dweight, windows, padding, scratch)
