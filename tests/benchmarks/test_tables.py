@@ -3,6 +3,7 @@
 import csv
 import sys
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.processes import Workers, limited, python, run
 from benchmarks.tables import csv as csv_table
 from benchmarks.tables import jobs, plugins, quotients, saving
 from benchmarks.workloads import LONG, NAMED
+from nnreg.builtin.sources.delimited import Csv
 from tests.benchmarks.rows import EFFORT
 
 
@@ -138,10 +140,19 @@ def test_the_cost_of_plugins_is_compared_with_that_of_their_imports():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="growth is measured on Linux only")
 @pytest.mark.parametrize("name", loading.FILES)
-def test_csv_files_are_read_in_separate_processes(tmp_path, name):
+def test_csv_files_have_as_many_rows_as_asked_for(tmp_path, name):
+    form = loading.FILES[name]
     loading.write(tmp_path / "a.csv", name, 30)
     with (tmp_path / "a.csv").open(newline="") as file:
-        assert len(list(csv.reader(file))) == 31
-    seconds, grown = loading.sample("nnreg", tmp_path / "a.csv")
+        widths = {len(row) for row in csv.reader(file, delimiter=form.delimiter)}
+        assert widths == {len(form.make(Random(0)))}
+    table = Csv(delimiter=form.delimiter, decimal=form.decimal).read(tmp_path / "a.csv")
+    assert len(table) == 30
+
+
+@pytest.mark.parametrize("cpu", [False, True])
+def test_csv_files_are_read_in_separate_processes(tmp_path, cpu):
+    loading.write(tmp_path / "a.csv", "decimal commas", 30)
+    seconds, grown = loading.sample("nnreg alone", "decimal commas", tmp_path / "a.csv", cpu)
     assert seconds > 0
     assert 0 <= grown < 1e9

@@ -168,9 +168,9 @@ class Recurrent(Layer):
 def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
     """Clear tiny values of the gradients that a step passes to the one before.
 
-    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch space
-    of its shape. Returns True if the gradients of all earlier steps are 0, as no value is left, and
-    `above` has none for them.
+    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch
+    space of its shape. Returns True if the gradients of all earlier steps are 0, as no value is
+    left, and `above` has none for them.
     """
     for gradient, scratch in gradients:
         zero_tiny(gradient, scratch)
