@@ -158,7 +158,12 @@ class TargetResult:
 
 
 def _bound(target: Target, row: Row) -> bool:
-    """Return True if the matrix products alone take the fraction `BOUND` of nnreg's step."""
+    """Return True if the matrix products alone take the fraction `BOUND` of nnreg's step.
+
+    Those of the smallest networks bound nothing: they are mostly calls, which a loop avoids.
+    """
+    if row.name.startswith(TWO_SMALLEST):
+        return False
     share = row.ratio(target.own, ("MKL products" if MKL in target.own else "products",))
     return share is not None and share >= BOUND
 

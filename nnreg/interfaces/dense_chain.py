@@ -103,3 +103,14 @@ class ChainSteps(Protocol):
         from 1. Writes the mean loss of each batch to `losses` (float64), and unless it is empty the
         scores of each row to `scores` `(rows, units)`.
         """
+
+
+class ChainOutputs(Protocol):
+    """Computes the outputs of a few examples; see `Kernels.chain_outputs`."""
+
+    def __call__(self, x: Array) -> Array | None:
+        """Return new outputs `(rows, units)` for contiguous x `(rows, features)`, without warnings.
+
+        They are after the output activation of the chain. None if one is not finite, or a value of
+        x is not. Several threads may call it at once.
+        """

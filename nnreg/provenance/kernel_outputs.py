@@ -259,6 +259,16 @@ def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return losses, parameters, gradient
 
 
+def _chain_outputs(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    """Return the outputs of a chain for two rows; nothing if the kernels have none."""
+    from nnreg.builtin.activations import Identity, Softmax, Tanh
+
+    layers = ChainLayer(2, 3, 0, 6, Tanh()), ChainLayer(3, 2, 9, None, Identity())
+    outputs = kernels.chain_outputs(DenseChain(layers, Softmax(), 15), _x(dtype, 15))
+    found = None if outputs is None else outputs(_x(dtype, 2, 2))
+    return () if found is None else (found,)
+
+
 OUTPUTS: Mapping[str, Output] = {
     "matmul": _matmul,
     "sum_rows": _sum_rows,
@@ -289,6 +299,7 @@ OUTPUTS: Mapping[str, Output] = {
     "lstm_step_backward": _lstm_step_backward,
     "sum_by_index": _sum_by_index,
     "chain_steps": _chain_steps,
+    "chain_outputs": _chain_outputs,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnreg._types import Array
 from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.statistics import norm
-from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Tanh
+from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh
 from nnreg.builtin.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from nnreg.builtin.optimizers import Adam, AdamW, RmsProp, Sgd
 from nnreg.interfaces.activation import Activation, Backward
@@ -46,6 +46,13 @@ class ChainKernels(Kernels):
         return _Steps(chain, training, arrays)
 
 
+def views_of(vector: Array, layer: ChainLayer) -> tuple[Array, Array | None]:
+    """Return the weight and the bias of a layer in a vector of all parameters."""
+    end = layer.weight + layer.features * layer.units
+    weight = vector[layer.weight : end].reshape(layer.features, layer.units)
+    return weight, None if layer.bias is None else vector[layer.bias : layer.bias + layer.units]
+
+
 class _Steps:
     def __init__(self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays) -> None:
         self._layers, self._training, self._arrays = chain.layers, training, arrays
@@ -66,19 +73,12 @@ class _Steps:
             self._update(rates[step], count + step)
         return len(losses)
 
-    def _views(self, vector: Array, layer: ChainLayer) -> tuple[Array, Array | None]:
-        size = layer.features * layer.units
-        weight = vector[layer.weight : layer.weight + size].reshape(layer.features, layer.units)
-        if layer.bias is None:
-            return weight, None
-        return weight, vector[layer.bias : layer.bias + layer.units]
-
     def _forward(
         self, rows: Array, numbers: Iterator[float]
     ) -> tuple[Array, list[tuple[Array, Backward, Array]]]:
         y, backwards = self._arrays.x[rows], []
         for layer in self._layers:
-            weight, bias = self._views(self._arrays.parameters, layer)
+            weight, bias = views_of(self._arrays.parameters, layer)
             x, z = y, y @ weight
             y, backward = layer.activation.forward(z if bias is None else z + bias)
             factors = np.ones_like(y)
@@ -107,24 +107,24 @@ class _Steps:
             reversed(self._layers), reversed(backwards), strict=True
         ):
             dz = backward(dy * factors)
-            weight, bias = self._views(self._arrays.gradient, layer)
+            weight, bias = views_of(self._arrays.gradient, layer)
             weight[...] = x.T @ dz
             if bias is not None:
                 bias[...] = dz.sum(axis=0)
-            dy = dz @ self._views(self._arrays.parameters, layer)[0].T
+            dy = dz @ views_of(self._arrays.parameters, layer)[0].T
 
     def _update(self, rate: float, count: int) -> None:
         training, arrays = self._training, self._arrays
         p, g = arrays.parameters, arrays.gradient
         for layer in self._layers:
-            weight, slope = self._views(p, layer)[0], self._views(g, layer)[0]
+            weight, slope = views_of(p, layer)[0], views_of(g, layer)[0]
             slope += 2 * training.l2 * weight + training.l1 * np.sign(weight)
         if training.clip_norm is not None:
             g *= min(1.0, training.clip_norm / max(norm(g), 1e-30))
         if training.clip_value is not None:
             np.clip(g, -training.clip_value, training.clip_value, out=g)
         for layer in self._layers:
-            weight = self._views(p, layer)[0]
+            weight = views_of(p, layer)[0]
             weight *= 1 - rate * training.weight_decay
         state = UpdateState(count, arrays.state, Workspace(p.dtype, reuse=False))
         training.optimizer.with_learning_rate(float(rate)).update(p, g, state)
@@ -169,6 +169,33 @@ def compare_chains(kernels: Kernels, dtype: npt.DTypeLike, tolerance: float) -> 
                 raise AssertionError(
                     f"{kernels}: the {key} {what} made one by one have other bits than together"
                 )
+
+
+def compare_outputs(kernels: Kernels, dtype: npt.DTypeLike, tolerance: float) -> None:
+    """Require the outputs of a chain in plain NumPy, and none where a value is not finite."""
+    rng = np.random.default_rng(0)
+    for activation, last in ((Relu(), Softmax()), (Tanh(), None), (LeakyRelu(0.2), Sigmoid())):
+        chain = replace(_chain(activation, 4), output_activation=last)
+        x, parameters = rng.normal(size=(3, 3)).astype(dtype), rng.normal(size=chain.size)
+        parameters = parameters.astype(dtype)
+        outputs = kernels.chain_outputs(chain, parameters)
+        if outputs is None:
+            continue
+        expected = x
+        for layer in chain.layers:
+            weight, bias = views_of(parameters, layer)
+            z = expected @ weight
+            expected = layer.activation.forward(z if bias is None else z + bias)[0]
+        expected = expected if last is None else last.forward(expected)[0]
+        what = f"the outputs of a chain with {activation} and {last} in {np.dtype(dtype)}"
+        for rows in (1, 3):
+            found = outputs(x[:rows])
+            if found is None:
+                raise AssertionError(f"{kernels}: {what} are None, though all is finite")
+            close(kernels, what, found, expected[:rows], tolerance)
+        x[2, 1] = np.nan
+        if outputs(x) is not None:
+            raise AssertionError(f"{kernels}: {what} are not None, though an input is NaN")
 
 
 def _made(

@@ -28,7 +28,7 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import UpdateState
 from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.testing.assertions import close
-from nnreg.testing.chains import compare_chains
+from nnreg.testing.chains import compare_chains, compare_outputs
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
@@ -127,9 +127,10 @@ def optimizers(kernels: Kernels) -> None:
 
 
 def chains(kernels: Kernels) -> None:
-    """Steps of a chain of layers in one call, if there are any, are those in plain NumPy."""
+    """Steps and outputs of a chain of layers in one call, if there are any, are those of NumPy."""
     for dtype, tolerance in TOLERANCES:
         compare_chains(kernels, dtype, tolerance)
+        compare_outputs(kernels, dtype, tolerance)
 
 
 CHECKS = (layers, masked_layers, losses, optimizers, chains, threads)

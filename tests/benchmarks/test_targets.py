@@ -1,6 +1,7 @@
 """Targets, and whether they are met."""
 
 import json
+from dataclasses import replace
 
 from benchmarks import targets
 from benchmarks.harness import Row
@@ -44,6 +45,9 @@ def test_a_row_whose_products_take_most_of_the_time_counts_as_met():
     rows = [Row("big", "µs", {**figures, "products": [share]}) for share in (0.91, 0.89)]
     words = [check_targets({"fake": [row]}, [RATIO])[0].word for row in rows]
     assert words == ["met", "missed"]
+    smallest = Row("10-24-2, 20", "µs", {**figures, "products": [1.0]})
+    target = replace(RATIO, rows=("10-24-2",))
+    assert check_targets({"fake": [smallest]}, [target])[0].word == "missed"
 
 
 def test_every_target_names_a_table_with_its_columns_and_every_workload_has_its_targets():

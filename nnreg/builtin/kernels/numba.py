@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
-from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.interfaces.dense_chain import (
+    ChainArrays,
+    ChainOutputs,
+    ChainSteps,
+    ChainTraining,
+    DenseChain,
+)
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.windows import Amounts, Windows
@@ -51,6 +57,11 @@ class NumbaKernels(Kernels):
 
         found = compiled_steps(chain, training, arrays)
         return super().chain_steps(chain, training, arrays) if found is None else found
+
+    def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_outputs
+
+        return compiled_outputs(chain, parameters) or super().chain_outputs(chain, parameters)
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
