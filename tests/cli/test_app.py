@@ -1,6 +1,7 @@
 """The command line: what is printed where, and the exit codes."""
 
 import csv
+import gc
 import io
 import json
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nnreg import _openblas
+from nnreg.cli import NEW_OBJECTS, main
 from nnreg.cli.app import cli
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
@@ -358,3 +361,17 @@ print("calls:", calls(main))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert int(done.stdout.rpartition("calls: ")[2]) < 500_000
+
+
+def test_only_a_process_of_its_own_collects_garbage_rarely(nnreg, monkeypatch):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    nnreg("--version")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    calls = []
+    monkeypatch.setattr(gc, "set_threshold", calls.append)
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("at the end"))
+    monkeypatch.setattr(sys, "argv", ["nnreg", "--version"])
+    monkeypatch.setenv(_openblas.VARIABLE, "")  # the command sets it for its process
+    with pytest.raises(SystemExit):
+        main()
+    assert calls == [NEW_OBJECTS, "at the end"]
