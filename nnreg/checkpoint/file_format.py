@@ -1,9 +1,9 @@
 """The checkpoint file: everything needed for resuming a run, as plain data.
 
 A file is a 512-byte header with a SHA-256 of the rest, then an HDF5 file without compression, links
-or values of variable length; text is stored as UTF-8 bytes. The HDF5 library writes to memory only,
-and reads nothing; the file is written to a temporary file and renamed, so that a crash leaves the
-old or the new one.
+or values of variable length; text is stored as UTF-8 bytes. The HDF5 library neither writes nor
+reads it. It is written to a temporary file and renamed, so that a crash leaves the old or the new
+one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ bytes, such as an empty list, takes a hundred when it is parsed."""
 
 COPIES_IN_MEMORY = 4
 """The maximum number of copies of a file in memory while it is read."""
+
+THREAD_BYTES = 1 << 20
+"""The bytes from which on a thread pays off: these take half a millisecond."""
 
 CheckListener: TypeAlias = Callable[[str], None]
 """Called with the description of each check that a file passes."""
@@ -208,7 +211,10 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
 
 
 def _file(body: list[memoryview]) -> Chunks:
-    """Yield the chunks of the file; the header is last, hashed while the rest was written."""
+    """Yield the chunks of the file; that of a large one is hashed while it is written."""
+    if sum(map(len, body)) < THREAD_BYTES:
+        yield 0, b"".join([_header(body, FORMAT), *body])
+        return
     with ThreadPoolExecutor(1) as thread:
         header = thread.submit(_header, body, FORMAT)
         offset = HEADER_BYTES

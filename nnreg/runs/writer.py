@@ -99,7 +99,7 @@ class RunWriter:
         """Write the initial files. Raises OSError or `CheckpointError`."""
         self._save()
         self._write_description()
-        self.schedule.saved(0.0)  # the first save imports h5py, so its time says nothing
+        self.schedule.saved(0.0)  # the first save computes more than the others
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
         """Write the record of an epoch and the norms of its last gradients; save if it is time."""
