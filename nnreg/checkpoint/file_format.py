@@ -60,23 +60,26 @@ class Checkpoint:
     arrays: Mapping[str, Array]
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint, replace: Replace = replace_file) -> None:
+def write_checkpoint(
+    path: Path, checkpoint: Checkpoint, replace: Replace = replace_file, *, check: bool = True
+) -> None:
     """Write a file atomically. Raises `CheckpointError` if it cannot be written.
 
-    What a reader would refuse is not written, so that it replaces no good file.
+    What a reader would refuse is not written, so that it replaces no good file; without `check`,
+    the document is known to be readable.
     """
-    body = check_readable(path, checkpoint)
+    body = check_readable(path, checkpoint, check=check)
     with os_errors_as(CheckpointError, path, "cannot save"):
         replace(path, _file(body))
 
 
-def check_readable(path: Path, checkpoint: Checkpoint) -> list[memoryview]:
+def check_readable(path: Path, checkpoint: Checkpoint, *, check: bool = True) -> list[memoryview]:
     """Return the bytes after the header, in chunks that share the memory of the arrays.
 
-    Raises `CheckpointError` for what `decode` would refuse.
+    Raises `CheckpointError` for what `decode` would refuse; see `write_checkpoint`.
     """
     try:
-        return _body(checkpoint)
+        return _body(checkpoint, check=check)
     except (FormatError, SpecError) as error:
         hint = ""
         if UNPAIRED_SURROGATE in str(error):
@@ -189,7 +192,7 @@ def _check_size(text: str) -> None:
         )
 
 
-def _body(checkpoint: Checkpoint) -> list[memoryview]:
+def _body(checkpoint: Checkpoint, *, check: bool) -> list[memoryview]:
     """Return the bytes after the header, in chunks: the arrays are not copied.
 
     Raises `FormatError` or `SpecError` for what `decode` would refuse.
@@ -197,7 +200,8 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
     from nnreg.checkpoint.hdf5.writing import write_image
 
     document = np.frombuffer(json_text.dumps(checkpoint.document).encode(), np.uint8)
-    _document(document)
+    if check:
+        _document(document)
     arrays = {"document": document}
     check_paths([*arrays, *checkpoint.arrays])
     for name, array in checkpoint.arrays.items():
