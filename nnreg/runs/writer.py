@@ -207,7 +207,7 @@ class RunWriter:
         if not self._records_complete:
             path, lines = self.directory.path / METRICS, "".join(map(_line, self._model.history))
             with os_errors_as(CheckpointError, path):
-                write_inside(path, lines)
+                write_inside(path, lines, sync=False)  # the checkpoint has the history
             self._records_complete = True
 
     def _save_numbered(self) -> None:
