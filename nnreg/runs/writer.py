@@ -102,7 +102,6 @@ class RunWriter:
         self._save()
         self._document_checked = True  # then only its numbers change: the progress and history
         self._write_description()
-        self.schedule.saved(0.0)  # the first save computes more than the others
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
         """Write the record of an epoch and the norms of its last gradients; save if it is time."""
