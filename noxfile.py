@@ -66,6 +66,15 @@ def processor(session: nox.Session) -> None:
 
 
 @nox.session
+def fast(session: nox.Session) -> None:
+    """Run the tests of the kernels of Numba and oneMKL."""
+    session.install("-e", ".[test,fast,mkl]")
+    session.run(
+        "pytest", "-m", "not verify", "tests/kernels", "tests/conformance", *session.posargs
+    )
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest version of each dependency that pyproject.toml allows."""
     # Each requirement of the package is "name>=version".
@@ -159,7 +168,7 @@ def verify(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure nnreg; arguments go to `python -m benchmarks`, such as `-- steps --quick`."""
-    session.install("-e", ".", "-e", "plugins/nnreg-numba", *group("benchmarks"))
+    session.install("-e", ".[fast]", *group("benchmarks"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

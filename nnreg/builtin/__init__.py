@@ -64,7 +64,7 @@ def nnreg_metrics() -> Mapping[str, str]:
 
 @hookimpl
 def nnreg_kernels() -> Mapping[str, str]:
-    """Return the kernels in NumPy."""
+    """Return the built-in kernels."""
     return components.KERNELS
 
 

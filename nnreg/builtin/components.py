@@ -270,6 +270,8 @@ METRICS: Mapping[str, str] = {
 
 KERNELS: Mapping[str, str] = {
     "numpy": "nnreg.interfaces.kernels:Kernels",
+    "numba": "nnreg.builtin.kernels.numba:NumbaKernels",
+    "mkl": "nnreg.builtin.kernels.mkl:MklKernels",
 }
 
 SOURCES: Mapping[str, str] = {

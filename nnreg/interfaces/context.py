@@ -40,7 +40,8 @@ class Workspace:
         self.rng: np.random.Generator | None = None
         self.masks: Mapping[str, Array] = {}
         """Which steps are real, `(batch, steps)`, for each input of the network with a mask."""
-        self.dot: Callable[..., Array] = np.dot
+        own = type(self.kernels).matmul is not Kernels.matmul
+        self.dot: Callable[..., Array] = self.kernels.matmul if own else np.dot
         """Multiplies two matrices into `out`. Layers with weights use it, so that training can
         divide large products."""
         self.shard: ShardMember | None = None

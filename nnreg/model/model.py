@@ -21,6 +21,7 @@ from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
+from nnreg.model.kernels import initial_kernels, kernels_of_training
 from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
 from nnreg.model.predictions import Predicted, by_output, predicted
 from nnreg.model.raw_rows import RawRows
@@ -33,7 +34,6 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import views
 from nnreg.provenance.components import describe
 from nnreg.provenance.fingerprints import components_of
-from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
@@ -73,7 +73,7 @@ class Model:
                 self.spec,
                 preprocessing.input_shape,
                 preprocessing.classes,
-                self.spec.train.kernels or default_kernels(document.registry),
+                initial_kernels(self.spec.train, document.registry),
                 masked=preprocessing.steps,
                 averages=averages_of(self.spec, preprocessing),
                 features=preprocessing.features,
@@ -309,6 +309,10 @@ class Model:
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)
             self.resumable = True
+        recorded = self.environment if self.training_state.step else {}
+        self.network.kernels = kernels_of_training(
+            self.spec.train, self.document.registry, self.network, len(train), recorded
+        )
         with self.document.locating_errors():
             return Trainer(
                 self.network,

@@ -201,7 +201,8 @@ class Network:
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""
         workspace = Workspace(self.dtype, reuse=reuse, kernels=self.kernels)
-        workspace.dot = np.ndarray.dot  # faster than np.dot, for arrays of NumPy alone
+        if workspace.dot is np.dot:
+            workspace.dot = np.ndarray.dot  # faster, for arrays of NumPy alone
         return workspace
 
     def largest_product(self, batch_size: int) -> float:

@@ -69,10 +69,11 @@ class ComponentRecord(Configurable):
 def describe(document: Document, network: Network) -> list[dict[str, Any]]:
     """Return the record of each component in the spec, and of a plugin's kernels."""
     used, default = dict(document.components), {}
-    kernels = document.registry.entry_of(network.kernels)
-    if document.spec.train.kernels is None and kernels.plugin != BUILT_IN:
-        used[kernels.kind, document.registry.reference(kernels)] = kernels
-        default[kernels] = {"default": True}
+    registry = document.registry
+    for kernels in map(registry.entry_of, network.kernels.sets):
+        if not document.spec.train.kernel_sets and kernels.plugin != BUILT_IN:
+            used[kernels.kind, registry.reference(kernels)] = kernels
+            default[kernels] = {"default": True}
     found = _fingerprints(document, network, {entry.cls for entry in used.values()})
     return [
         {
@@ -136,7 +137,9 @@ def possibly_changed(
     pairs = []
     for one in recorded:
         if one.default:
-            entry: Entry | None = registry.entry_of(network.kernels)
+            sets = [registry.entry_of(kernels) for kernels in network.kernels.sets]
+            same = (found for found in sets if found.name == one.name)
+            entry: Entry | None = next(same, sets[0])
         else:
             entry = registry.find(one.kind, one.name)
         if entry and (entry.plugin != BUILT_IN or entry.provider != one.provider):

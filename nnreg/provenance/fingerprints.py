@@ -106,7 +106,9 @@ def components_of(
     for path, value in _walk(spec, "$"):
         if isinstance(value, Component) and not isinstance(value, Layer | Kernels):
             yield path, value, None
-    yield KERNELS, network.kernels, None
+    sets = network.kernels.sets
+    for number, one in enumerate(sets):
+        yield KERNELS if len(sets) == 1 else f"{KERNELS}[{number}]", one, None
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

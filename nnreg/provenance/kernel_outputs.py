@@ -29,6 +29,10 @@ def _scratch(kernels: Kernels, dtype: npt.DTypeLike) -> Workspace:
     return Workspace(dtype, reuse=False, kernels=kernels)
 
 
+def _matmul(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    return (kernels.matmul(_x(dtype, 3, 4), _x(dtype, 2, 4).T, np.zeros((3, 2), dtype)),)
+
+
 def _sum_rows(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     out = np.zeros(6, dtype)
     kernels.sum_rows(_x(dtype, 2, 6), out, _scratch(kernels, dtype))
@@ -148,6 +152,7 @@ def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 
 
 OUTPUTS: Mapping[str, Output] = {
+    "matmul": _matmul,
     "sum_rows": _sum_rows,
     "add_bias": _add_bias,
     "relu": _relu,
@@ -180,3 +185,7 @@ class RecordingKernels(Kernels):
         if name in OUTPUTS:
             self.called.add(name)
         return super().__getattribute__(name)
+
+    def matmul(self, a: Array, b: Array, out: Array) -> Array:
+        """Multiply as always; without this method, a workspace would not call it."""
+        return super().matmul(a, b, out)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
@@ -23,7 +23,6 @@ from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
 from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
-from nnreg.interfaces.kernels import Kernels
 from nnreg.registry import names, plugin_file
 from nnreg.registry.checks import Provided, check_components, hook_problems
 from nnreg.registry.kinds import KINDS
@@ -283,12 +282,6 @@ class Registry:
         of = (record.name, record.distribution, record.version, record.origin)
         for name, provided in components.items():
             self.entries.setdefault((kind, name), []).append(Entry(kind, name, provided, *of))
-
-
-def default_kernels(registry: Registry) -> Kernels:
-    """Return the kernels that a plugin provides, or NumPy's if none or several do."""
-    entries = [entry for entry in registry.loaded("kernels") if entry.cls is not Kernels]
-    return cast(Kernels, entries[0].cls()) if len(entries) == 1 else Kernels()
 
 
 def discover(selection: Selection) -> Registry:

@@ -12,6 +12,9 @@ from nnreg.errors import MissingPluginError, Problem, SpecError
 from nnreg.registry.loading import canonical
 from nnreg.registry.registry import Registry
 
+PART_OF_NNREG = ("nnreg-numba",)
+"""Distributions that specs may require and nnreg now contains."""
+
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
@@ -25,6 +28,7 @@ def check(requires: Any, origin: str) -> list[str]:
     texts = requires if isinstance(requires, list) else []  # anything else fails validation
     needed = [_parse(text, index, origin) for index, text in enumerate(texts)]
     needed = [one for index, one in enumerate(needed) if _applies(one, index, origin)]
+    needed = [one for one in needed if canonical(one.name) not in PART_OF_NNREG]
     missing = [f"{one} ({found})" for one in needed if (found := unmet(one))]
     if missing:
         command = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])

@@ -24,6 +24,7 @@ from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageErro
 from nnreg.model.model import Model
 from nnreg.provenance.environment import differences, library_versions, run_metadata
 from nnreg.registry.events import Listeners, StopReason
+from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
 from nnreg.runs.baseline import evaluate_with_baseline
 from nnreg.runs.directory import RunDirectory
@@ -301,7 +302,7 @@ class Run:
             "parameters": model.network.vector.size,
             **self._trainer.division.record,
             "streamed": self._trainer.streaming,
-            "kernels": model.document.registry.name_of(model.network.kernels),
+            "kernels": name_of(model.network.kernels, model.document.registry),
             **results,
             "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
             "seconds": round(seconds, 3),
@@ -317,7 +318,7 @@ def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
         "shards": trainer.shards,
         "blocks": trainer.division.blocks,
         "streamed": trainer.streaming,
-        "kernels": model.document.registry.name_of(model.network.kernels),
+        "kernels": name_of(model.network.kernels, model.document.registry),
     }
 
 

@@ -21,9 +21,10 @@ from nnreg.builtin.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
+from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import UpdateState
+from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.testing.assertions import close
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_masks import MaskedPass

@@ -73,7 +73,9 @@ class Train(Configurable):
     never is, which may be slower; with false, it is so for larger ones too. `shards` is the number
     of parts into which the rows of a batch are divided, which as many threads can compute; by
     default it follows from the network and the batch. Another number gives other last bits.
-    `kernels` are the inner loops, by default those of an installed plugin.
+    `kernels` are the inner loops: a set, or a list of sets, of which the first that has a loop is
+    used. By default a plugin's, if it has any, and those of oneMKL and of Numba where they are
+    installed and faster on this processor, if the training is long enough to load them.
 
     `folds` is the number of folds of a cross-validation: the network is trained once per fold, with
     that fold held out. `fold` trains only the fold of this number. The fold is the validation
@@ -100,7 +102,7 @@ class Train(Configurable):
     threads: Count | None = None
     shards: Count | None = None
     reproducible: bool | None = None
-    kernels: Kernels | None = None
+    kernels: Kernels | Annotated[tuple[Kernels, ...], Len(1)] | None = None
     folds: Annotated[int, Ge(2)] | None = None
     fold: Count | None = None
 
@@ -116,6 +118,11 @@ class Train(Configurable):
         if isinstance(self.start_from, str):
             return StartFrom(self.start_from)
         return self.start_from
+
+    @property
+    def kernel_sets(self) -> tuple[Kernels, ...]:
+        """`kernels` as a list; empty if they are not set."""
+        return (self.kernels,) if isinstance(self.kernels, Kernels) else self.kernels or ()
 
     @property
     def augmentations(self) -> tuple[Augmentation, ...]:

@@ -32,7 +32,8 @@ from nnreg.builtin.layers import (
 )
 from nnreg.builtin.layers.lstm import Lstm
 from nnreg.interfaces import LayerBuilder, Workspace
-from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
+from nnreg.interfaces.kernels import Kernels
+from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, check_layer, configurations

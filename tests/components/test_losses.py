@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nnreg.builtin import losses
 from nnreg.interfaces import Context, Workspace
-from nnreg.interfaces.kernels import MAX_NARROW_FEATURES
+from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.testing import check_loss, configurations
 from tests.components.test_components import built_in, component
 

@@ -13,6 +13,7 @@ from nnreg.testing import check_activation, checks
 from nnreg.testing.suite import KINDS, results
 from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
+from tests.helpers.libraries import require_library
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]
 
@@ -23,6 +24,7 @@ def failed(cls):
 
 @pytest.mark.parametrize("entry", list(installed()), ids=lambda entry: f"{entry.kind} {entry.name}")
 def test_every_installed_component_passes_every_check(entry):
+    require_library(entry.cls)
     for check in checks(entry.cls):
         check()
 

@@ -8,6 +8,7 @@ import pytest
 from nnreg import Metric, Optimizer
 from nnreg.registry.registry import installed
 from nnreg.testing.training import training_check
+from tests.helpers.libraries import require_library
 from tests.training.test_returned_values import document
 
 TRAINABLE = [e for e in installed() if training_check(e.cls, installed()) is not None]
@@ -22,6 +23,7 @@ def test_every_kind_but_sources_is_trained():
 
 @pytest.mark.parametrize("entry", TRAINABLE, ids=lambda entry: f"{entry.kind} {entry.name}")
 def test_every_built_in_component_trains(entry):
+    require_library(entry.cls)
     training_check(entry.cls, installed())()
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from nnreg import PluginError, SpecError, builtin, hookimpl
 from nnreg.doctor.environment import _plugins
-from nnreg.registry.registry import Registry, default_kernels
+from nnreg.registry.kernels import default_kernels
+from nnreg.registry.registry import Registry
 from nnreg.spec.document import read_spec
 from nnreg.spec.json_schema import json_schema
 from tests.helpers.fake_distributions import SWISH

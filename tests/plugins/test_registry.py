@@ -8,8 +8,9 @@ import pytest
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
 from nnreg.builtin.activations import Relu, Tanh
+from nnreg.registry.kernels import default_kernels
 from nnreg.registry.kinds import KINDS
-from nnreg.registry.registry import Registry, default_kernels, installed
+from nnreg.registry.registry import Registry, installed
 from nnreg.spec.document import read_spec
 from tests.helpers.fake_distributions import SWISH, swish
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from nnreg.interfaces import Workspace
-from nnreg.interfaces.kernels import MIN_MERGED_ROWS, ROUNDS, Kernels, _rows_to_merge
+from nnreg.interfaces.kernels import Kernels
+from nnreg.kernels.numpy.dense import MIN_MERGED_ROWS, _rows_to_merge
+from nnreg.kernels.numpy.indexing import ROUNDS
 
 SCRATCH = Workspace(np.float64, reuse=False)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from nnreg._types import Array
+
+Pair: TypeAlias = tuple[int, int]
 
 
 def rows_of_windows(images: Array, columns: Array, step: int) -> Iterator[tuple[Array, Array]]:
@@ -23,9 +26,7 @@ def rows_of_windows(images: Array, columns: Array, step: int) -> Iterator[tuple[
             yield adjacent.reshape(batch, oh, count, kw, channels), windows
 
 
-def windows_of(
-    y: Array, size: tuple[int, int], stride: tuple[int, int]
-) -> list[tuple[slice, slice, slice]]:
+def windows_of(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, slice]]:
     """Return, for each position in a window, the slices of the images at this position."""
     _, oh, ow, _ = y.shape
     return [

@@ -1,14 +1,17 @@
-"""Each compiled kernel compared with NumPy's, and the installed plugin."""
+"""Each compiled kernel compared with NumPy's."""
 
 import numpy as np
 import pytest
-from nnreg_numba import NumbaKernels
 
 import nnreg
+from nnreg.builtin.kernels.numba import NumbaKernels
 from nnreg.interfaces import Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.registry.registry import default_kernels, installed
+from nnreg.registry.kernels import default_kernels, name_of
+from nnreg.registry.registry import installed
 from nnreg.testing import checks
+
+pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
 
 RNG = np.random.default_rng(0)
 
@@ -180,15 +183,18 @@ SPEC = {
 }
 
 
-def test_it_is_used_if_installed_and_can_be_disabled(tmp_path):
-    assert default_kernels(installed()) == NumbaKernels()
+def test_they_are_used_by_default_in_long_jobs_alone():
+    assert name_of(default_kernels(installed(), 1.0), installed()) == "numpy"
+    assert "numba" in name_of(default_kernels(installed(), 1000.0), installed())
+
+
+def test_a_run_with_them_trains_as_one_without(tmp_path):
     x = RNG.normal(size=(40, 8, 8))
     y = np.where(x[:, 0, 0] > 0, "up", "down")
     losses = []
     for name in ("numba", "numpy"):
-        overrides = [] if name == "numba" else ["train.kernels=numpy"]
         out = tmp_path / name
-        model = nnreg.run(SPEC, data=(x, y), out=out, overrides=overrides)
+        model = nnreg.run(SPEC, data=(x, y), out=out, overrides=[f"train.kernels={name}"])
         assert f'"kernels": "{name}"' in (out / "summary.json").read_text()
         losses.append(model.history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -3,10 +3,10 @@
 from contextlib import closing
 
 import pytest
-from nnreg_numba import NumbaKernels
 
 import nnreg
 from nnreg._utils.threads import blas_threads
+from nnreg.builtin.kernels.numba import NumbaKernels
 from nnreg.runs.run import prepare_run
 from nnreg.testing.threads import (
     COMPONENTS,
@@ -18,6 +18,8 @@ from nnreg.testing.threads import (
     digest,
     trained,
 )
+
+pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
 
 TRAININGS = {**SMALL, **LARGE, **COMPONENTS, **LARGE_COMPONENTS}
 

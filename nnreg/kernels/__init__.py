@@ -1,0 +1,1 @@
+"""The inner loops of layers, losses and optimizers: in NumPy, and compiled by Numba."""

@@ -1,0 +1,1 @@
+"""Tests of the kernels: NumPy's, Numba's and oneMKL's."""
