@@ -61,8 +61,12 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
             columns = {name: _growing_column(column) for name, column in table.columns.items()}
         parts.append(_part(chunk))
         for name, column in chunk.columns.items():
+            buffer = columns[name]
+            if isinstance(buffer, _CategoricalBuffer) and isinstance(column, Categorical):
+                buffer.add(column)
+                continue
             values = column if isinstance(column, Ragged) else materialize(column)
-            columns[name] = buffer = _buffer_for(columns[name], values)
+            columns[name] = buffer = _buffer_for(buffer, values)
             buffer.add(values)  # type: ignore[arg-type] # sequences have a buffer of their own
         size = sum(column.size for column in columns.values())
         require_memory(size, f"{path}, its rows so far")
@@ -234,27 +238,29 @@ class _NumericBuffer:
             self.values.clear()
             return
         if self.dtype is None or values.dtype != self.dtype:  # NumPy reads None as float64
-            needed = _smallest(values, self.dtype)
-            if self.dtype is not None and needed != self.dtype:
-                self.values = bytearray(self.column().astype(needed).tobytes())
-            self.dtype = needed
-        self.values += values.astype(self.dtype, copy=False).tobytes()
+            values = _smallest(values, self.dtype)
+            if self.dtype is not None and values.dtype != self.dtype:
+                self.values = bytearray(self.column().astype(values.dtype).tobytes())
+            self.dtype = values.dtype
+        self.values += values.tobytes()
 
     def column(self) -> Array:
         """Return all rows."""
         return np.frombuffer(self.values, self.dtype).reshape(-1, *self.shape)
 
 
-def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Return the smallest type that represents these numbers and type `before` exactly."""
+def _smallest(values: Array, before: np.dtype[Any] | None) -> Array:
+    """Return numbers in the smallest type that represents them and type `before` exactly."""
     kinds = [np.dtype(kind) for kind in ("f2", "f4", "f8")]
     if values.dtype != np.float64 or not (before is None or before in kinds):
-        return np.result_type(values, values if before is None else before)
-    for kind in kinds[0 if before is None else kinds.index(before) :]:
+        return values.astype(np.result_type(values, values if before is None else before))
+    for kind in kinds[0 if before is None else kinds.index(before) : -1]:
         with np.errstate(over="ignore"):
-            if kind.itemsize == 8 or np.array_equal(values.astype(kind), values, equal_nan=True):
-                break
-    return kind
+            smaller = values.astype(kind)
+        same = smaller == values
+        if same.all() or (same | np.isnan(values)).all():
+            return smaller
+    return values
 
 
 class _CategoricalBuffer:
@@ -266,6 +272,8 @@ class _CategoricalBuffer:
         self.code_of = CategoryCodes()
         self.codes = bytearray()
         self.texts: list[Array] = []
+        self.last: tuple[tuple[str, ...], Array] = ((), np.array([-1]))
+        """The categories of the last `Categorical`, and their codes here."""
         self.characters = 0
         """Of the distinct texts, or of all once they are too many for codes."""
 
@@ -274,27 +282,37 @@ class _CategoricalBuffer:
         """The bytes of memory in use; a character may take up to four."""
         return len(self.codes) + sum(chunk.nbytes for chunk in self.texts) + self.characters
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array | Categorical) -> None:
         """Append rows."""
         if values.dtype.kind in "biuf":
-            values = categories_of(values).text()
-        cells = values.tolist()
-        if self.texts:
-            self.texts.append(values.astype(TEXT))
-            self.characters += sum(map(len, filter(None, cells)))
-            return
+            values = categories_of(np.asarray(values)).text()
+        if not self.texts:
+            codes = self._codes(values)
+            if len(self.code_of) <= MAX_CATEGORIES:
+                self.codes += codes.astype(np.int16).tobytes()
+                return
+            self.texts = [self._categorical().each(self.code_of.categories, None, TEXT)]
+            self.code_of, self.codes = CategoryCodes(), bytearray()
+        text = values.text() if isinstance(values, Categorical) else values
+        self.texts.append(text.astype(TEXT, copy=False))
+        known = self.texts[-1].astype(bool)  # neither missing nor empty
+        texts = self.texts[-1] if known.all() else self.texts[-1][known]
+        self.characters += int(np.strings.str_len(texts).sum())
+
+    def _codes(self, values: Array | Categorical) -> Array:
+        """Return the code of each row, new for texts that were not there before."""
+        if not isinstance(values, Categorical):
+            return self._codes_of(values.tolist())
+        if values.categories is not self.last[0]:  # chunks of a file may share them
+            self.last = values.categories, np.append(self._codes_of(values.categories), -1)
+        return self.last[1][values.codes]
+
+    def _codes_of(self, texts: Sequence[str | None]) -> Array:
         known = len(self.code_of)
-        codes = np.fromiter(map(self.code_of.__getitem__, cells), np.int32, len(cells))
+        codes = np.fromiter(map(self.code_of.__getitem__, texts), np.int32, len(texts))
         new = itertools.islice(reversed(self.code_of), len(self.code_of) - known)
         self.characters += sum(map(len, filter(None, new)))
-        if len(self.code_of) <= MAX_CATEGORIES:
-            self.codes += codes.astype(np.int16).tobytes()
-            return
-        self.texts = [
-            self._categorical().each(self.code_of.categories, None, TEXT),
-            values.astype(TEXT),
-        ]
-        self.code_of, self.codes = CategoryCodes(), bytearray()
+        return codes
 
     def column(self) -> Array | Categorical:
         """Return all rows."""

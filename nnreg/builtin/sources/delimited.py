@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Literal, TextIO, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Len
@@ -21,13 +21,16 @@ from annotated_types import Ge, Len
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.formatting import counted
-from nnreg.builtin.sources.cell_columns import CellColumn, NumpyCells
-from nnreg.builtin.sources.text_file import CountedFile, open_text, undecodable
+from nnreg.builtin.sources.byte_cells import byte_cells
+from nnreg.builtin.sources.cell_columns import CellColumn, parse_columns
+from nnreg.builtin.sources.text_file import CountedFile, lines_of, open_text, undecodable
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.source import Source
+from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.column_types import values_among
 from nnreg.tables.concat import concat_chunks
+from nnreg.tables.lazy import materialize
 from nnreg.tables.table import Table
 
 BLOCK = 2**19
@@ -50,6 +53,8 @@ COMMENTS = ("#", "%", "//")
 MAX_CELL = 2**24
 """The most characters of a cell: a long text, but a quote that is not closed is found soon."""
 csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for all of a process
+
+Column: TypeAlias = Array | Categorical
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,8 @@ class Tsv(Csv):
 class _Reader:
     """A file read in blocks, with the types of its columns so far.
 
-    A block is parsed with `numpy.loadtxt` if that is known to give the same result, otherwise with
-    the standard library's `csv`, which defines what is well-formed and what a cell is.
+    The standard library's `csv` defines what is well-formed and what a cell is. It reads the first
+    block, and those in which `byte_cells`, which is faster, might find something else.
     """
 
     def __init__(
@@ -171,7 +176,6 @@ class _Reader:
         ]
         self.trailing = False
         """Whether every line ends with a delimiter; the last of `columns` is then empty."""
-        self.numpy = NumpyCells(self.delimiter, options.missing)
 
     def _first_line(self) -> str:
         """Leave out title lines and a line that names the delimiter; return the one after them."""
@@ -209,7 +213,7 @@ class _Reader:
             return self._checked(rows[0], f"{self.path}, line {numbers[0]}")
         self.rows, self.numbers = rows, numbers
         width = len(self.options.names or rows[0])
-        return list(self.options.names or (f"column_{number + 1}" for number in range(width)))
+        return list(self.options.names or (f"column_{n}" for n in range(1, width + 1)))
 
     def _checked(self, cells: list[str], where: str) -> list[str]:
         """Return the names in a header line. Raises `DataError`."""
@@ -233,43 +237,53 @@ class _Reader:
             warnings.warn(f"{where}: {text}", NnregWarning, stacklevel=2)
         return header
 
-    def blocks(self) -> Iterator[tuple[dict[str, Array], Sequence[int] | Array]]:
+    def blocks(self) -> Iterator[tuple[dict[str, Column], Sequence[int] | Array]]:
         """Yield the columns of each block by name, and the line numbers of its rows."""
         largest = min(MAX_BLOCK, self.counted.limit / 8)  # a character takes up to four bytes
         size, found = int(min(FIRST_BLOCK, largest)), False
-        while (lines := self.file.readlines(size)) or self.rows:
-            size = int(min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0] if lines else "")), largest))
-            cells, numbers = self._cells(lines, first=not found)
-            if cells:
+        while (text := self.file.read(size) + self.file.readline()) or self.rows:
+            size = int(min(max(BLOCK, MIN_BLOCK_LINES * (text.find("\n") + 1)), largest))
+            parsed, numbers = self._parsed(text, first=not found)
+            if parsed:
                 found = True
-                parsed = list(map(CellColumn.parse, self.columns, cells))
-                self.numpy.plan(self.columns)
                 if self.trailing:
-                    self._refuse_values(parsed.pop(), numbers)
+                    self._refuse_values(materialize(parsed.pop()), numbers)
                 yield dict(zip(self.header, parsed, strict=True)), _span(numbers)
             self.counted.restart()
         if not found:
             raise DataError(f"{self.path}: the file has a header but no rows")
 
-    def _cells(self, lines: list[str], first: bool) -> tuple[Sequence[Any], Sequence[int]]:
-        """Return the cells of each column in these lines, and the line number of each row."""
-        kept, comment = lines, self.options.comment
-        numbers: Sequence[int] = range(self.line + 1, self.line + 1 + len(lines))
-        if comment and any(line.startswith(comment) for line in lines):
-            rest = [(n, line) for n, line in zip(numbers, lines, strict=True)
-                    if not line.startswith(comment)]  # fmt: skip
-            numbers, kept = [n for n, _ in rest], [line for _, line in rest]
-        cells = self.numpy.read(kept)
-        if cells is not None:
-            self.line += len(lines)
-            return cells, numbers
-        rows, numbers = self._rows(lines)
+    def _parsed(self, text: str, first: bool) -> tuple[list[Column], Sequence[int] | Array]:
+        """Return the columns of these lines, and the line number in which each row ends."""
+        if not first and (fast := self._by_bytes(text)):
+            return fast
+        rows, numbers = self._rows(lines_of(text))
         rows, numbers = self.rows + rows, self.numbers + numbers
         self.rows, self.numbers = [], []
         if first:
             self._find_trailing(rows)
         self._check_widths(rows, numbers)
-        return list(zip(*rows, strict=True)), numbers
+        cells = list(zip(*rows, strict=True))
+        return list(map(CellColumn.parse, self.columns, cells)), numbers
+
+    def _by_bytes(self, text: str) -> tuple[list[Column], Sequence[int] | Array] | None:
+        """Return what `_parsed` does; None if the cells must be found by `csv`."""
+        comment, first = self.options.comment, self.line + 1
+        commented = False
+        if comment and (commented := text.startswith(comment) or f"\n{comment}" in text):
+            lines = lines_of(text)
+            kept = [n for n, line in enumerate(lines) if not line.startswith(comment)]
+            text = "".join(lines[n] for n in kept)
+        cells = byte_cells(text, self.delimiter, len(self.columns))
+        if cells is None or (commented and cells.lines is not None):
+            return None  # what looks like a comment may be within a quoted cell
+        ends: Sequence[int] | Array = range(first, first + len(cells.ends))
+        if cells.lines is not None:
+            ends = cells.lines + first
+        self.line = int(ends[-1])
+        if commented:
+            self.line, ends = self.line + len(lines) - len(kept), [first + n for n in kept]
+        return parse_columns(self.columns, cells), ends
 
     def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
         """Return the rows that begin in these lines, and the line number in which each ends.
@@ -330,10 +344,10 @@ class _Reader:
             what = "every line"
         else:
             return
-        text = f"{what} ends with a delimiter; the empty column after it is left out"
-        warnings.warn(f"{self.path}: {text}", NnregWarning, stacklevel=2)
+        text = f"{self.path}: {what} ends with a delimiter; the empty column after it is left out"
+        warnings.warn(text, NnregWarning, stacklevel=2)
 
-    def _refuse_values(self, cells: Array, numbers: Sequence[int]) -> None:
+    def _refuse_values(self, cells: Array, numbers: Sequence[int] | Array) -> None:
         """Raise `DataError` for a value after the last delimiter."""
         numeric = cells.dtype.kind == "f"
         some = ~np.isnan(cells) if numeric else [cell not in ("", None) for cell in cells]
@@ -370,9 +384,9 @@ class _Reader:
         return f"fix the row, or set 'delimiter' if it is not {self.delimiter!r}"
 
 
-def _span(numbers: Sequence[int]) -> Sequence[int]:
+def _span(numbers: Sequence[int] | Array) -> Sequence[int] | Array:
     """Return consecutive numbers as a range, others unchanged."""
-    span = range(numbers[0], numbers[-1] + 1)
+    span = range(int(numbers[0]), int(numbers[-1]) + 1)
     return span if len(span) == len(numbers) else numbers
 
 

@@ -64,6 +64,11 @@ def open_text(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], CountedFil
             yield raw, counted, text
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text as a file has them."""
+    return io.StringIO(text, newline="").readlines()
+
+
 def undecodable(path: Path, encoding: str, source_with: Callable[..., str]) -> str:
     """Return the line of a file that is not in its encoding, and the encoding it may be in.
 

@@ -1,0 +1,196 @@
+"""The cells of delimited text by their positions in its bytes, found in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers, short_numbers
+
+QUOTE, NEWLINE, RETURN = b'"\n\r'
+PADDING = b"\n" * MARGIN
+SPACE = np.array([chr(byte).isspace() and byte < 128 for byte in range(256)])
+"""Whether a byte is a space for `str.strip`, which removes others too."""
+
+MAX_SPACES = 64
+"""The most spaces before or after a number that is read here."""
+
+
+@dataclass(frozen=True)
+class ByteCells:
+    """The cells of some rows: that of row `i` and column `j` is `raw[starts[i, j]:ends[i, j]]`.
+
+    `data` is `raw` as an array. Quotes around a cell are left out, and a quote within one is still
+    doubled. `lines` has the number of lines before the last one of each row; None if each row is a
+    line.
+    """
+
+    raw: bytes
+    data: Array
+    starts: Array
+    ends: Array
+    doubled: bool
+    lines: Array | None
+
+    def texts(self, rows: Array | slice, column: int) -> list[str]:
+        """Return the text of some cells of a column, without spaces around it."""
+        starts, ends = self.starts[rows, column].tolist(), self.ends[rows, column].tolist()
+        cells = [self.raw[start:end] for start, end in zip(starts, ends, strict=True)]
+        text = b"\0".join(cells).decode("utf-8", "surrogatepass")  # no cell has a zero byte
+        if self.doubled:
+            text = text.replace('""', '"')
+        return list(map(str.strip, text.split("\0"))) if cells else []
+
+    def numbers(
+        self, columns: Sequence[int], point: str, missing: Sequence[str]
+    ) -> tuple[Array, Array]:
+        """Return the cells of columns as numbers, and the positions `(n, 2)` of unknown ones.
+
+        The matrix is `(columns, rows)`. A missing value is NaN.
+        """
+        whole = len(columns) == self.starts.shape[1]
+        starts = (self.starts if whole else self.starts[:, columns]).reshape(-1)
+        ends = (self.ends if whole else self.ends[:, columns]).reshape(-1)
+        values, unknown = short_numbers(self.data, starts, ends, point)
+        if len(unknown):
+            unknown = self._rest(values, starts, ends, unknown, point, missing)
+        shape = (len(self.starts), len(columns))
+        matrix = np.ascontiguousarray(values.reshape(shape).T)
+        return matrix, np.stack(np.unravel_index(unknown, shape), 1)
+
+    def _rest(
+        self,
+        values: Array,
+        starts: Array,
+        ends: Array,
+        unknown: Array,
+        point: str,
+        missing: Sequence[str],
+    ) -> Array:
+        """Fill in the values at positions where no short number is; return those still unknown."""
+        start, end = _stripped(self.data, starts[unknown], ends[unknown])
+        is_missing = equal_one(self.data, start, end, missing)
+        values[unknown[is_missing]] = np.nan
+        left = ~is_missing
+        start, end, unknown = start[left], end[left], unknown[left]
+        for read in (short_numbers, long_numbers):
+            if not len(unknown):
+                break
+            values[unknown], left = read(self.data, start, end, point)
+            start, end, unknown = start[left], end[left], unknown[left]
+        return unknown
+
+
+def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
+    """Return the cells of rows of `width` cells; None unless `csv` would find the same ones.
+
+    It is None for text that is not well-formed, that has blank lines or rows of other widths, and
+    for what is rare: zero bytes, and lines that end with a carriage return alone.
+    """
+    raw = _encoded(text)
+    if not raw or b"\0" in raw or not delimiter.isascii():
+        return None
+    if not raw.endswith(b"\n"):
+        raw += b"\n"
+    raw = PADDING + raw + PADDING
+    data = np.frombuffer(raw, np.uint8)
+    body = data[MARGIN:-MARGIN]
+    newlines = body == NEWLINE
+    returns = b"\r" in raw
+    if returns and (body[np.flatnonzero(body == RETURN) + 1] != NEWLINE).any():
+        return None
+    separators = body == ord(delimiter)
+    separators |= newlines
+    quotes = body == QUOTE if b'"' in raw else None
+    if quotes is not None:
+        found = np.flatnonzero(quotes) + MARGIN
+        if not _regular(data[found - 1], data[found + 1], ord(delimiter)):
+            return None
+        separators &= ~_within(quotes)
+    ends: Array = np.flatnonzero(separators)
+    rows = len(ends) // width
+    if len(ends) % width or not newlines[ends[width - 1 :: width]].all():
+        return None
+    if np.count_nonzero(newlines & separators) != rows:
+        return None
+    ends = ends.reshape(rows, width)
+    ends += MARGIN
+    starts = np.empty_like(ends)
+    starts.flat[0] = MARGIN
+    np.add(ends.reshape(-1)[:-1], 1, out=starts.reshape(-1)[1:])
+    lines = None
+    if quotes is not None and np.count_nonzero(newlines) != rows:
+        lines = np.cumsum(newlines)[ends[:, -1] - MARGIN] - 1
+    if returns:
+        ends[:, -1] -= data[ends[:, -1] - 1] == RETURN
+    if width == 1 and (starts == ends).any():
+        return None  # a blank line is not a row
+    doubled = False
+    if quotes is not None:
+        quoted = data[starts] == QUOTE
+        starts += quoted
+        ends -= quoted
+        doubled = bool((data[found[::2] - 1] == QUOTE).any())
+    return ByteCells(raw, data, starts, ends, doubled, lines)
+
+
+def _within(quotes: Array) -> Array:
+    """Return for each byte whether the number of quotes up to it is odd."""
+    packed = np.zeros(-(-len(quotes) // 64) * 8, np.uint8)
+    bits = np.packbits(quotes, bitorder="little")
+    packed[: len(bits)] = bits
+    words = packed.view(WORD)
+    for shift in (1, 2, 4, 8, 16, 32):
+        words ^= words << np.uint64(shift)
+    odd = (words >> np.uint64(63)).astype(bool)
+    words[1:][np.bitwise_xor.accumulate(odd)[:-1]] ^= np.uint64(2**64 - 1)
+    return np.unpackbits(packed, count=len(quotes), bitorder="little").view(bool)
+
+
+def _regular(before: Array, after: Array, delimiter: int) -> bool:
+    """Return True if every quote begins or ends a cell, or is doubled within one.
+
+    `before` and `after` are the bytes around each quote.
+    """
+    if len(before) % 2:
+        return False
+    beside = np.zeros(256, bool)
+    beside[[delimiter, QUOTE, NEWLINE]] = True
+    begin = beside[before[::2]].all()
+    beside[RETURN] = True
+    return bool(begin and beside[after[1::2]].all())
+
+
+def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
+    """Return where cells begin and end without the spaces around them, of which few are removed."""
+    starts, ends = starts.copy(), ends.copy()
+    for _ in range(MAX_SPACES):
+        before = SPACE[data[starts]] & (starts < ends)
+        after = SPACE[data[ends - 1]] & (starts + before < ends)
+        if not before.any() and not after.any():
+            break
+        starts += before
+        ends -= after
+    return starts, ends
+
+
+def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
+    """Return which cells are one of these texts, of those of up to eight bytes."""
+    found = np.zeros(len(starts), bool)
+    short = [raw for raw in map(_encoded, texts) if len(raw) <= WORD.itemsize]
+    some = np.flatnonzero(ends - starts <= max(map(len, short), default=-1))
+    if len(some):
+        words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts[some]]
+        length = ends[some] - starts[some]
+        for raw in short:
+            mask = np.uint64(2 ** (8 * len(raw)) - 1)
+            same = (length == len(raw)) & (words & mask == int.from_bytes(raw, "little"))
+            found[some[same]] = True
+    return found
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
