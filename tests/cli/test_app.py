@@ -338,7 +338,7 @@ class Finder:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 from nnreg.cli import main
-main(["runs"])
+main(["schema"])
 """
 
 
@@ -346,7 +346,8 @@ main(["runs"])
 def test_ctrl_c_while_modules_are_imported_is_no_traceback(tmp_path, module):
     command = [sys.executable, "-c", INTERRUPTED, module]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (130, "")
+    within_a_command = module == "numpy"
+    assert (done.returncode, done.stderr) == (130, "\nstopped\n" if within_a_command else "")
 
 
 def test_help_takes_little_work():
