@@ -1,9 +1,9 @@
 """The checkpoint file: everything needed for resuming a run, as plain data.
 
 A file is a 512-byte header with a SHA-256 of the rest, then an HDF5 file without compression, links
-or values of variable length; text is stored as UTF-8 bytes. The HDF5 library neither writes nor
-reads it. It is written to a temporary file and renamed, so that a crash leaves the old or the new
-one.
+or values of variable length; text is stored as UTF-8 bytes. The HDF5 library writes to memory only,
+and reads nothing; the file is written to a temporary file and renamed, so that a crash leaves the
+old or the new one.
 """
 
 from __future__ import annotations

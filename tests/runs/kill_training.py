@@ -53,7 +53,7 @@ FILES = (
 FOLDS = 3
 
 PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once
-PROCESSES.set_forkserver_preload(["nnreg.runs.run", "threadpoolctl"])
+PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
 
 
 def spec_of(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,6 @@ HEAP = struct.Struct("<4sIQQQ")
 NODE = struct.Struct("<4sBBHQQ")
 LEAF = struct.Struct("<4sBBH")
 
-NODE_BYTES = NODE.size + (2 * CHILDREN + 1) * 8
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,19 +29,14 @@ class Entry:
     addresses: tuple[int, int]
 
 
-def superblock(start: int, stop: int) -> bytes:
-    """Return the superblock of a file from one offset to another, without the link at its end."""
-    return SUPERBLOCK.pack(
-        b"\x89HDF\r\n\x1a\n", 0, 0, 0, 0, 0, 8, 8, 0, LINKS // 2, CHILDREN // 2, 0,
-        start, UNDEFINED, stop, UNDEFINED,
-    )  # fmt: skip
-
-
 def root(image: Image) -> Entry:
     """Return the link to the root group in the superblock."""
     what = "the superblock"
     content = image.take(0, SUPERBLOCK.size + ENTRY.size, what)
-    expected = superblock(image.start, image.stop)
+    expected = SUPERBLOCK.pack(
+        b"\x89HDF\r\n\x1a\n", 0, 0, 0, 0, 0, 8, 8, 0, LINKS // 2, CHILDREN // 2, 0,
+        image.start, UNDEFINED, image.stop, UNDEFINED,
+    )  # fmt: skip
     for at, (byte, right) in enumerate(zip(content, expected, strict=False)):
         if byte != right:
             image.refuse(what, at, f"it has {byte} where a checkpoint has {right}")
@@ -128,7 +121,7 @@ def _leaves(image: Image, root: int, what: str) -> list[tuple[int, int]]:
         addresses = [UNDEFINED, *(address for _, _, address in nodes), UNDEFINED]
         children: list[tuple[int, int | None, int]] = []
         for index, (left, right, address) in enumerate(nodes):
-            content = image.take(address, NODE_BYTES, what)
+            content = image.take(address, NODE.size + (2 * CHILDREN + 1) * 8, what)
             signature, kind, height, count, *siblings = NODE.unpack_from(content)
             level = height if level is None else level
             if (signature, kind, height) != (b"TREE", 0, level) or count > CHILDREN:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
 import numpy as np
 
+from nnreg.checkpoint.file_format import HEADER_BYTES
+from nnreg.checkpoint.hdf5.writing import write_image
 from tests.security.harness import attack, image, signed, victim
 
 GARBAGE = b"\xa5" * 8
@@ -95,8 +98,10 @@ structure("a_layout_of_version_4", DATASET, 16 + 32 + 24 + 16 + 8, b"\4", "compa
 @attack("'x', byte .*: it has the same bytes as 'x'")
 def a_continuation_in_its_own_header(path):
     document, arrays = victim()
-    body = image(document, {**arrays, "x": np.array(0)})
-    message = body.index(bytes.fromhex("03001000 01000000 10080000 08000000"))  # the type, int64
-    shape, header = 8 + 8, 16
-    own = struct.pack("<HHIQQ", 16, 16, 0, message - shape - header, header)
-    path.write_bytes(signed(body[:message] + own + body[message + len(own) :]))
+    text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    chunks = write_image({"document": text, **arrays, "x": np.zeros((1,) * 12)}, HEADER_BYTES)
+    body = b"".join(map(bytes, chunks))
+    message = body.index(b"\x10\0\x10\0\0\0\0\0")  # after the header and the shape
+    header = message - 16 - (8 + 8 + 2 * 8 * 12)
+    address = struct.pack("<Q", header)
+    path.write_bytes(signed(body[: message + 8] + address + body[message + 16 :]))
