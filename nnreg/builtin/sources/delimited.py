@@ -33,7 +33,7 @@ from nnreg.tables.concat import concat_chunks
 from nnreg.tables.lazy import materialize
 from nnreg.tables.table import Table
 
-BLOCK = 2**20
+BLOCK = 2**19
 """About how many characters of a file are read at once."""
 
 MIN_BLOCK_LINES, MAX_BLOCK = 100, 2**24
