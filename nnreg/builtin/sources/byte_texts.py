@@ -29,7 +29,7 @@ FACTORS = np.array(
 """Odd numbers by which the words of a cell are multiplied; the sum is its hash."""
 
 FEW = 256
-"""So many distinct texts in a block are never too many, also if the block has few rows."""
+"""This number of distinct texts in a block is never too large, also if the block has few rows."""
 
 TRIES = 3
 """How many hashes are tried, if one gives the same place to different cells."""
