@@ -168,7 +168,7 @@ def verify(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure nnreg; arguments go to `python -m benchmarks`, such as `-- steps --quick`."""
-    session.install("-e", ".[fast]", *group("benchmarks"))
+    session.install("-e", ".[fast,mkl]", *group("benchmarks"), *group("peers"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

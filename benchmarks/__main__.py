@@ -1,6 +1,6 @@
 """Compare nnreg with other libraries, print tables with ratios, and check the targets.
 
-    pip install -e . -e plugins/nnreg-numba torch jax keras scikit-learn matplotlib
+    pip install -e '.[fast,mkl]' --group benchmarks --group peers    # pip 25.1 or newer
     python -m benchmarks                      # everything
     python -m benchmarks steps --only lstm    # one table, one network
     python -m benchmarks --quick
@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import page, report
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Row, Table
 from benchmarks.plot import plot
-from benchmarks.processes import limited, python, run
+from benchmarks.processes import limited, pin, python, run
 from benchmarks.tables import TABLES
 from benchmarks.targets import check_targets
+
+ROUNDS, SECONDS = 5, 0.25
+"""The rounds of a row, and the least seconds of each library in one."""
 
 ENOUGH = 3.0
 """Seconds after which no further round of a row is started in a quick run."""
@@ -35,7 +37,10 @@ SLOW = {"PyTorch compiled": "compiling takes too long for a quick run"}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables, and write them as JSON and as a plot."""
     options = _options(arguments)
-    effort = Effort(7, 0.4, options.threads, only=options.only)
+    pin(options.threads)
+    effort = Effort(
+        ROUNDS, SECONDS, options.threads, only=options.only, processor=options.processor
+    )
     if options.quick:
         effort = replace(effort, rounds=3, seconds=0.1, enough=ENOUGH, quick=True, skipped=SLOW)
         print("three rounds or fewer: not enough for a reliable comparison\n")
@@ -61,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "targets": [result.as_json for result in results],
     }
     path = options.out / "results.json"
+    if options.write:
+        old = json.loads(page.KEPT.read_text()) if page.KEPT.exists() else {}
+        kept = page.keep(old, about, effort, rows)
+        page.KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+        page.main(options.write)
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\nwritten: {path}{plot(rows, options.out / 'results.svg')}")
 
@@ -74,14 +84,29 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
     parser.add_argument("--only", default="", help="networks and jobs whose name contains this")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--threads", type=int, default=2, help="threads and cores of each library [default: 2]"
+    )
+    parser.add_argument(
+        "--cpu", dest="processor", action="store_true",
+        help="time of the processor, on one thread, on which other load has less influence",
+    )  # fmt: skip
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("runs/benchmarks"),
         help="directory for the JSON and the plot",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE",
+        help="keep the medians in benchmarks/results.json, and write the kept tables to this page",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.write and (options.quick or options.only):
+        parser.error("--write keeps whole tables; use it without --quick and --only")
+    if options.processor:
+        options.threads = 1
+    return options
 
 
 def _measure(table: Table, effort: Effort) -> list[Row]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 DISTRIBUTIONS = (
-    "nnreg", "nnreg-numba", "numpy", "h5py", "numba", "torch", "jax", "keras", "scikit-learn",
+    "nnreg", "numpy", "h5py", "numba", "mkl", "torch", "jax", "keras", "scikit-learn",
+    "onnxruntime", "pandas", "pyarrow",
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def environment() -> dict[str, Any]:
         "versions": {name: version for name in DISTRIBUTIONS if (version := installed(name))},
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"),
         "load": round(os.getloadavg()[0], 2),
+        "date": date.today().isoformat(),
     }
 
 
@@ -67,7 +70,8 @@ def describe(about: dict[str, Any], threads: int) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = [
         f"{about['processor']}, {about['cores']} cores, load {about['load']:.2f}",
-        f"{threads} threads, Python {about['python']}, {blas or 'BLAS unknown'}",
+        f"{threads} {'thread' if threads == 1 else 'threads'}, Python {about['python']}, "
+        f"{blas or 'BLAS unknown'}",
         versions,
     ]
     if about["OPENBLAS_CORETYPE"]:

@@ -22,7 +22,8 @@ class Effort:
 
     No further round of a row is started after `enough` seconds. `skipped` maps libraries to the
     reasons why they are omitted. `only` limits the networks and jobs to those whose name contains
-    it. A quick run omits slow ones.
+    it. A quick run omits slow ones. With `processor`, times are those of the processor, of all
+    threads of a process, and otherwise elapsed ones.
     """
 
     rounds: int
@@ -30,6 +31,7 @@ class Effort:
     threads: int
     enough: float = math.inf
     quick: bool = False
+    processor: bool = False
     only: str = ""
     skipped: Mapping[str, str] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from typing import Any
 import nnreg
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
 from benchmarks.single import measure_and_print
-from benchmarks.workloads import NAMED, STEPS, Workload
+from benchmarks.workloads import NAMED, Workload
 
 NETWORKS = ("4-16-8-3", "64-128-64-10", "784-512-256-10")
 WAYS: dict[str, dict[str, Any]] = {
@@ -59,10 +59,10 @@ def _trainer(workload: Workload, changes: dict[str, Any]) -> Callable[[], float]
     def epochs(count: int) -> float:
         began = time.process_time()
         model.fit(*data, epochs=count)
-        return (time.process_time() - began) / (count * STEPS)
+        return (time.process_time() - began) / (count * workload.steps)
 
     epochs(2)
-    count = max(int(SECONDS / (STEPS * epochs(2))), 1)
+    count = max(int(SECONDS / (workload.steps * epochs(2))), 1)
     return lambda: epochs(count)
 
 

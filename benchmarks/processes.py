@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import UnavailableError
+from benchmarks.harness import Effort, UnavailableError
 
 ROOT = Path(__file__).resolve().parent.parent
 KILOBYTE = 1 if sys.platform == "darwin" else 1024
@@ -28,7 +28,7 @@ KILOBYTE = 1 if sys.platform == "darwin" else 1024
 
 def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
     """Return the environment of a process with `threads` threads; `path` is added to PYTHONPATH."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     paths = [str(path or ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
@@ -54,6 +54,10 @@ class Finished:
     peak: float
     output: str
     processor: float
+
+    def time(self, effort: Effort) -> float:
+        """Return the seconds of the kind that is measured."""
+        return self.processor if effort.processor else self.seconds
 
 
 def run(
@@ -99,7 +103,8 @@ def _peak(usage: resource.struct_rusage) -> float:
 class Worker:
     """The process of one library, which keeps its network until another task is requested."""
 
-    def __init__(self, peer: str, threads: int) -> None:
+    def __init__(self, peer: str, threads: int, *, processor: bool = False) -> None:
+        self.processor = processor
         self.process = subprocess.Popen(
             python("-m", "benchmarks.worker", peer),
             stdin=subprocess.PIPE,
@@ -113,7 +118,9 @@ class Worker:
         """Return the seconds of a task; raise `UnavailableError` if it fails."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        request = {"task": task, "arguments": arguments, "seconds": seconds}
+        request = {
+            "task": task, "arguments": arguments, "seconds": seconds, "processor": self.processor
+        }  # fmt: skip
         try:
             self.process.send_signal(signal.SIGCONT)
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -142,8 +149,8 @@ class Worker:
 class Workers:
     """Workers by library, each started on first use; closed with the context."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
         self._started: dict[str, Worker] = {}
 
     def __enter__(self) -> Workers:
@@ -156,5 +163,6 @@ class Workers:
     def ask(self, peer: str, task: str, seconds: float, **arguments: Any) -> float:
         """Return the seconds of a task of a library; see `Worker.ask`."""
         if peer not in self._started:
-            self._started[peer] = Worker(peer, self.threads)
+            effort = self._effort
+            self._started[peer] = Worker(peer, effort.threads, processor=effort.processor)
         return self._started[peer].ask(task, seconds, **arguments)

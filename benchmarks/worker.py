@@ -11,17 +11,18 @@ from benchmarks.peers import Job, peer
 from benchmarks.workloads import NAMED
 
 
-def seconds_per_call(job: Job, least: float) -> float:
+def seconds_per_call(job: Job, least: float, processor: bool = False) -> float:
     """Repeat a job for at least `least` seconds and return the mean time of a call."""
-    began, calls = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < least or not calls:
+    clock = time.process_time if processor else time.perf_counter
+    began, calls = clock(), 0
+    while (elapsed := clock() - began) < least or not calls:
         job()
         calls += 1
     return elapsed / calls
 
 
 def main() -> None:
-    """Reply to each line, `{"task": name, "arguments": {}, "seconds": least}`, with a line."""
+    """Reply to each line with a line; a request names a task, its arguments and its seconds."""
     warnings.simplefilter("ignore")
     replies, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     current, job = None, None
@@ -37,7 +38,8 @@ def main() -> None:
                 seconds_per_call(job, request["seconds"] / 2)  # compiles, fills caches
             if job is None:
                 raise RuntimeError("it failed before")
-            reply = {"seconds": seconds_per_call(job, request["seconds"])}
+            seconds = seconds_per_call(job, request["seconds"], request["processor"])
+            reply = {"seconds": seconds}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:120]}
         print(json.dumps(reply), file=replies, flush=True)

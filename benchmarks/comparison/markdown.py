@@ -71,9 +71,9 @@ def _resumed(found: Mapping[str, Mapping[str, str]], library: str) -> str:
     return {"yes": "yes", "no": "not with dropout"}.get(dropout, "yes, has no dropout")
 
 
-def replaced(text: str, new: str) -> str:
-    """Return a page with the table between its markers replaced."""
-    pattern = re.escape(START) + r"\n.*?" + re.escape(END)
+def replaced(text: str, new: str, start: str = START, end: str = END) -> str:
+    """Return a page with what is between its markers replaced."""
+    pattern = re.escape(start) + r"\n.*?" + re.escape(end)
     if not re.search(pattern, text, re.S):
-        raise ValueError(f"no table between {START} and {END}")
-    return re.sub(pattern, lambda _: f"{START}\n{new}\n{END}", text, flags=re.S)
+        raise ValueError(f"no table between {start} and {end}")
+    return re.sub(pattern, lambda _: f"{start}\n{new}\n{end}", text, flags=re.S)

@@ -2,7 +2,7 @@
 
 A peer is a class with a method for each task of a worker:
 
-* `train(workload)` returns a job that makes one pass of `STEPS` training steps;
+* `train(workload)` returns a job that makes one pass over the examples, in their order;
 * `predict(workload, rows)` returns a job that computes the probabilities of `rows` rows, from and
   to NumPy arrays.
 
@@ -19,25 +19,39 @@ from typing import Any
 Job = Callable[[], object]
 RATE = 0.001
 
-OWN = ("nnreg", "nnreg+numba")
+NUMPY, NUMBA, MKL = "nnreg", "nnreg+numba", "nnreg+mkl+numba"
+OWN = (NUMPY, NUMBA, MKL)
 TORCH = ("PyTorch", "PyTorch compiled")
-OTHERS = (*TORCH, "JAX jit", "Keras on JAX", "scikit-learn")
-LIBRARIES = (*OWN, *OTHERS)
+JAX = ("JAX scan", "JAX jit")
+OTHERS = (*TORCH, *JAX, "Keras on JAX", "scikit-learn")
+PREDICTORS = (*TORCH, "JAX jit", "Keras on JAX", "scikit-learn", "ONNX Runtime")
 
 PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "nnreg": ("own", "Nnreg", {"kernels": "numpy"}),
-    "nnreg+numba": ("own", "Nnreg", {"kernels": "numba"}),
+    NUMPY: ("own", "Nnreg", {"kernels": "numpy"}),
+    NUMBA: ("own", "Nnreg", {"kernels": "numba"}),
+    MKL: ("own", "Nnreg", {"kernels": ["mkl", "numba"]}),
     "PyTorch": ("pytorch", "PyTorch", {}),
     "PyTorch compiled": ("pytorch", "PyTorch", {"compiled": True}),
+    "JAX scan": ("jax_jit", "JaxJit", {"scan": True}),
     "JAX jit": ("jax_jit", "JaxJit", {}),
     "Keras on JAX": ("keras_on_jax", "KerasOnJax", {}),
     "scikit-learn": ("scikit_learn", "ScikitLearn", {}),
-    "own products": ("products", "Products", {}),
-    "large product": ("products", "Products", {}),
+    "ONNX Runtime": ("onnx_runtime", "OnnxRuntime", {}),
+    "products": ("products", "Products", {}),
+    "MKL products": ("products", "Products", {"mkl": True}),
     "plain h5py": ("plain_h5py", "PlainH5py", {}),
 }
 """The module, class and options of each peer; the last three do less than a library, as a lower
 bound for the time of a task."""
+
+
+def predictions(predict: Callable[[Any], Any], chunks: list[Any]) -> Job:
+    """Return the job that predicts chunks to NumPy arrays, and joins several of them."""
+    if len(chunks) == 1:
+        return lambda: predict(chunks[0])
+    import numpy as np  # not at the top: the process that starts the others must stay small
+
+    return lambda: np.concatenate([predict(chunk) for chunk in chunks])
 
 
 def peer(name: str) -> Any:

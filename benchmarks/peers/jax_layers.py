@@ -32,9 +32,14 @@ def _initial(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> 
             units = layer["units"]
             return (draw(features, units), zeros(units)), (*shape[:-1], units)
         case "conv2d":
-            filters = layer["filters"]
-            output = (shape[0] - 2, shape[1] - 2, filters)
-            return (draw(3, 3, features, filters), zeros(filters)), output
+            filters, less = layer["filters"], 0 if layer.get("padding") == "same" else 2
+            bias = (zeros(filters),) if layer.get("bias", True) else ()
+            output = (shape[0] - less, shape[1] - less, filters)
+            return (draw(3, 3, features, filters), *bias), output
+        case "batch_norm":
+            return (zeros(features) + 1, zeros(features)), shape
+        case "activation":
+            return (), shape
         case "max_pool2d":
             return (), (shape[0] // 2, shape[1] // 2, features)
         case "flatten":
@@ -72,8 +77,14 @@ def _apply(layer: Layer, params: Any, x: Any) -> Any:
             x = x @ params[0] + params[1]
         case "conv2d":
             axes = ("NHWC", "HWIO", "NHWC")
-            x = jax.lax.conv_general_dilated(x, params[0], (1, 1), "VALID", dimension_numbers=axes)
-            x = x + params[1]
+            padding = layer.get("padding", "valid").upper()
+            x = jax.lax.conv_general_dilated(x, params[0], (1, 1), padding, dimension_numbers=axes)
+            if len(params) > 1:
+                x = x + params[1]
+        case "batch_norm":  # the running values, which nothing here reads, are not kept
+            centred = x - x.mean((0, 1, 2))
+            variance = jnp.mean(centred**2, (0, 1, 2))
+            x = centred * jax.lax.rsqrt(variance + 1e-5) * params[0] + params[1]
         case "max_pool2d":
             window = (1, 2, 2, 1)
             x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
@@ -93,7 +104,8 @@ def _apply(layer: Layer, params: Any, x: Any) -> Any:
             x = params[0][x]
         case "global_average_pool":
             x = x.mean(1)
-    return jax.nn.relu(x) if layer.get("activation") == "relu" else x
+    functions = {"relu": jax.nn.relu, "gelu": jax.nn.gelu}
+    return functions.get(layer.get("activation", ""), lambda x: x)(x)
 
 
 def _lstm(x: Any, weight: Any, recurrent: Any, bias: Any) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from benchmarks.peers import RATE, Job
+from benchmarks.peers import RATE, Job, predictions
 from benchmarks.workloads import Workload
 
 IMAGES = 100
@@ -36,13 +35,15 @@ class KerasOnJax:
         network.compile()
         x, _ = workload.examples(rows)
         chunks = workload.chunks(x, IMAGES)
-        return lambda: np.concatenate([network.predict_on_batch(chunk) for chunk in chunks])
+        return predictions(network.predict_on_batch, chunks)
 
     def _network(self, workload: Workload) -> tuple[Any, Any]:
         os.environ["KERAS_BACKEND"] = "jax"
         import keras
 
         keras.utils.set_random_seed(0)
+        if workload.members > 1:
+            raise NotImplementedError("it has no ensembles")
         inputs = keras.Input(workload.shape, dtype="int32" if workload.vocabulary else "float32")
         outputs = layers(keras, inputs, workload.layers)
         return keras, keras.Model(inputs, keras.layers.Dense(workload.classes)(outputs))
@@ -52,14 +53,23 @@ def layers(keras: Any, x: Any, described: Any) -> Any:
     """Return the output of layers that are described as nnreg describes them."""
     of = keras.layers
     for layer in described:
-        activation = {"identity": None}.get(name := layer.get("activation"), name)
+        functions = {"identity": None, "gelu": partial(keras.activations.gelu, approximate=True)}
+        activation = functions.get(name := layer.get("activation"), name)
         match layer["type"]:
             case "dense":
                 x = of.Dense(layer["units"], activation)(x)
             case "dropout":
                 x = of.Dropout(layer["rate"])(x)
             case "conv2d":
-                x = of.Conv2D(layer["filters"], 3, activation=activation)(x)
+                options = {
+                    "padding": layer.get("padding", "valid"),
+                    "use_bias": layer.get("bias", True),
+                }
+                x = of.Conv2D(layer["filters"], 3, activation=activation, **options)(x)
+            case "batch_norm":
+                x = of.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+            case "activation":
+                x = of.Activation(activation)(x)
             case "max_pool2d":
                 x = of.MaxPooling2D(2)(x)
             case "flatten":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
+import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ DIGITS = Path(__file__).resolve().parents[2] / "models" / "digits.json"
 
 
 class Nnreg:
-    """nnreg with NumPy's kernels or with those of nnreg-numba."""
+    """nnreg with one set of kernels, or with several that combine."""
 
-    def __init__(self, kernels: str) -> None:
+    def __init__(self, kernels: str | list[str]) -> None:
         self.kernels = kernels
 
     def train(self, workload: Workload) -> Job:
@@ -31,6 +32,21 @@ class Nnreg:
         model = self._model(workload, x, y)
         epochs = model.trainer(model.examples(x, y)).epochs()
         return lambda: next(epochs)
+
+    def train_weighted(self, workload: Workload) -> Job:
+        """Train with a weight for each example."""
+        x, y = workload.examples()
+        model = self._model(workload, x, y)
+        weights = np.random.default_rng(1).uniform(0.5, 1.5, len(x))
+        examples = model.with_sample_weights(model.examples(x, y, training=True), x, weights)
+        epochs = model.trainer(examples).epochs()
+        return lambda: next(epochs)
+
+    def train_on_new(self, workload: Workload) -> Job:
+        """Train on other examples in each pass."""
+        model = self._model(workload, *workload.examples())
+        passes = itertools.cycle([workload.examples(seed=seed) for seed in range(20)])
+        return lambda: model.fit(*next(passes), epochs=1)
 
     def train_layers(
         self, layers: list[Any], shape: list[int], steps: int, settings: dict[str, Any]
@@ -60,15 +76,19 @@ class Nnreg:
         model = self.trained(workload)
         return lambda: nnreg.save(model, Path(directory) / "model.h5")
 
-    def run(self, directory: str | None, epochs: int) -> Job:
-        """Train on the digits; with a directory, write each run's directory in it."""
-        numbers = itertools.count()
+    def run(self, directory: str | None, epochs: int, workload: Workload | None = None) -> Job:
+        """Train a network, by default on the digits; write each run's directory in a directory."""
+        numbers, spec, data = itertools.count(), DIGITS, None
+        if workload is not None:
+            spec, data = self._spec(workload), workload.examples(64 * workload.batch)
         changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
-        changes.append(f"train.kernels={self.kernels}")
+        changes.append(f"train.kernels={json.dumps(self.kernels)}")
 
         def job() -> None:
             out = Path(directory) / f"run-{os.getpid()}-{next(numbers)}" if directory else None
-            nnreg.run(DIGITS, out=out, overrides=changes)
+            nnreg.run(spec, out=out, overrides=changes, data=data)
+            if out:
+                shutil.rmtree(out)
 
         return job
 
@@ -80,13 +100,16 @@ class Nnreg:
         return model
 
     def _model(self, workload: Workload, x: Any, y: Any) -> Any:
-        if self.kernels == "numba":
-            importlib.import_module("nnreg_numba")  # for an error that names the missing package
+        return nnreg.build(self._spec(workload), data=(x, y))
+
+    def _spec(self, workload: Workload) -> dict[str, Any]:
         output = {"type": "dense", "units": workload.classes, "activation": "softmax"}
-        spec = {
-            "model": {"layers": [*workload.layers, output]},
+        return {
+            "model": {"layers": [*workload.layers, output], "members": workload.members},
             "loss": "cross_entropy",
             "optimizer": {"type": "adam", "learning_rate": RATE},
-            "train": {"epochs": 10**9, "batch_size": workload.batch, "kernels": self.kernels},
-        }
-        return nnreg.build(spec, data=(x, y))
+            "train": {
+                "epochs": 10**9, "batch_size": workload.batch, "shuffle": False,
+                "kernels": self.kernels,
+            },
+        }  # fmt: skip

@@ -1,50 +1,50 @@
-"""The matrix products of a training step alone, and a large product: lower bounds of the time."""
+"""The matrix products of a training step alone: a lower bound of its time."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from benchmarks.peers import Job
-from benchmarks.workloads import LARGE_PRODUCT, STEPS, Workload
+from benchmarks.workloads import Workload
+from nnreg.builtin.kernels.mkl import MklKernels
 
 
 class Products:
-    """Products with `np.matmul` into preallocated arrays."""
+    """Products with `np.matmul`, or with oneMKL, into preallocated arrays."""
+
+    def __init__(self, *, mkl: bool = False) -> None:
+        self.mkl = mkl
 
     def train(self, workload: Workload) -> Job:
-        """Compute the products of `STEPS` steps of a dense network, like `nnreg`'s dense layer.
-
-        Forward x · W; backward the gradient of the weight xᵀ · dy and, except in the first layer,
-        that of the input dy · Wᵀ.
-        """
+        """Compute the products of a pass, in the shapes in which nnreg's layers compute them."""
+        if workload.products is None:
+            raise NotImplementedError("its layers compute more than matrix products")
+        product = np.matmul
+        if self.mkl:
+            if missing := MklKernels.missing():
+                raise ImportError(f"there is no {missing}")
+            product = MklKernels().matmul
         rng = np.random.default_rng(0)
 
-        def draw(*shape: int) -> np.ndarray:
-            return rng.standard_normal(shape, dtype=np.float32)
+        def draw(rows: int, columns: int, transposed: bool) -> np.ndarray:
+            shape = (columns, rows) if transposed else (rows, columns)
+            drawn = rng.standard_normal(shape, dtype=np.float32)
+            return drawn.T if transposed else drawn
 
-        weights = [draw(*shape) for shape in workload.weights]
-        gradients = [np.empty_like(weight) for weight in weights]
-        values = [draw(workload.batch, len(weight)) for weight in weights]
-        values.append(draw(workload.batch, workload.classes))
-        inputs, outputs = values[:-1], values[1:]
-        results = [np.empty_like(value) for value in values]
-        layers = list(zip(weights, gradients, inputs, outputs, results, results[1:], strict=False))
+        products = [
+            (
+                product.count,
+                draw(product.m, product.k, product.transposed == "first"),
+                draw(product.k, product.n, product.transposed == "second"),
+                np.empty((product.m, product.n), np.float32),
+            )
+            for product in workload.products
+        ]
 
         def job() -> None:
-            for _ in range(STEPS):
-                for weight, _, x, _, _, y in layers:
-                    np.matmul(x, weight, out=y)
-                for weight, gradient, x, dy, dx, _ in reversed(layers):
-                    np.matmul(x.T, dy, out=gradient)
-                    if x is not inputs[0]:
-                        np.matmul(dy, weight.T, out=dx)
+            for _ in range(workload.steps):
+                for count, a, b, out in products:
+                    for _ in range(count):
+                        product(a, b, out)
 
         return job
-
-    def large_product(self) -> Job:
-        """Compute one product of large square matrices."""
-        a = np.random.default_rng(0).standard_normal(
-            (LARGE_PRODUCT, LARGE_PRODUCT), dtype=np.float32
-        )
-        b = np.empty_like(a)
-        return lambda: np.matmul(a, a, out=b)

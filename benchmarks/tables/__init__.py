@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.tables import imports, jobs, memory, plugins, predict, saving, steps
+from benchmarks.tables import csv, imports, jobs, memory, plugins, predict, quotients, saving, steps
 
-TABLES = tuple(module.TABLE for module in (steps, predict, jobs, imports, memory, saving, plugins))
+MODULES = (steps, predict, quotients, jobs, imports, memory, saving, csv, plugins)
+TABLES = tuple(module.TABLE for module in MODULES)

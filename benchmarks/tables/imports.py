@@ -28,7 +28,7 @@ def measure(effort: Effort) -> Iterator[Row]:
 
 
 def _import(code: str, effort: Effort) -> float:
-    return run(python("-c", code), limited(effort.threads)).seconds
+    return run(python("-c", code), limited(effort.threads)).time(effort)
 
 
 TABLE = Table(

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
-from benchmarks.peers import LIBRARIES, OTHERS
+from benchmarks.peers import NUMBA, NUMPY
 from benchmarks.processes import Worker
 from benchmarks.workloads import NAMED
 
 NETWORKS = ("784-512-256-10", "1024-2048-2048-1000", "cnn 28x28")
+PEERS = ("PyTorch", "JAX scan", "Keras on JAX", "scikit-learn")
+COLUMNS = (NUMPY, NUMBA, *PEERS)
 ROUNDS = 3
 """Fewer than for times: peaks vary little, and each needs a new process."""
 
@@ -21,7 +23,7 @@ def measure(effort: Effort) -> Iterator[Row]:
     fewer = replace(effort, rounds=min(effort.rounds, ROUNDS))
     for name in NETWORKS[:1] if effort.quick else NETWORKS:
         if effort.only in name:
-            samplers = {peer: partial(_peak, peer, name, effort) for peer in LIBRARIES}
+            samplers = {peer: partial(_peak, peer, name, effort) for peer in COLUMNS}
             samples, left_out = interleave(samplers, fewer)
             yield Row(f"{name}, {NAMED[name].batch}", "MB", samples, left_out)
 
@@ -38,7 +40,7 @@ def _peak(peer: str, workload: str, effort: Effort) -> float:
 TABLE = Table(
     "memory",
     "peak memory in training: megabytes (network, batch)",
-    LIBRARIES,
-    (Ratio("nnreg", ("nnreg",), OTHERS), Ratio("nnreg +numba", ("nnreg+numba",), OTHERS)),
+    COLUMNS,
+    tuple(Ratio(name, (name,), PEERS) for name in (NUMPY, NUMBA)),
     measure,
 )

@@ -88,7 +88,7 @@ def _row(times: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _seconds(arguments: tuple[str, ...], path: Path | None, effort: Effort) -> float:
-    return run(python(*arguments), limited(effort.threads, path=path)).seconds
+    return run(python(*arguments), limited(effort.threads, path=path)).time(effort)
 
 
 TABLE = Table(

@@ -6,34 +6,33 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
-from benchmarks.peers import LIBRARIES, OTHERS
+from benchmarks.peers import OWN, PREDICTORS
 from benchmarks.processes import Workers
-from benchmarks.workloads import PREDICTED
+from benchmarks.workloads import CNN, SMALL_DENSE
 
-QUICK = 3
-"""The number of networks that predict 10,000 rows in a quick run: the others take a second each."""
+COLUMNS = (*OWN, *PREDICTORS)
+MEASURED = ((SMALL_DENSE, 1), (SMALL_DENSE, 10_000), (CNN, 10_000))
+"""The networks and their rows; a quick run omits the last, of a second a call."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield two rows for each network, from and to NumPy arrays."""
-    with Workers(effort.threads) as workers:
-        for rows, name in ((1, "one row"), (10_000, "10,000 rows")):
-            networks = PREDICTED[:QUICK] if effort.quick and rows > 1 else PREDICTED
-            for workload in networks:
-                if effort.only in workload.name:
-                    arguments = {"workload": workload.name, "rows": rows}
-                    samplers = {
-                        peer: partial(workers.ask, peer, "predict", effort.seconds / 4, **arguments)
-                        for peer in LIBRARIES
-                    }
-                    samples, left_out = interleave(samplers, effort)
-                    yield Row(f"{workload.name}, {name}", "µs", samples, left_out)
+    """Yield a row for each, from and to NumPy arrays."""
+    with Workers(effort) as workers:
+        for workload, rows in MEASURED[: 2 if effort.quick else None]:
+            if effort.only in workload.name:
+                arguments = {"workload": workload.name, "rows": rows}
+                samplers = {
+                    peer: partial(workers.ask, peer, "predict", effort.seconds, **arguments)
+                    for peer in COLUMNS
+                }
+                count = "one row" if rows == 1 else f"{rows:,} rows"
+                yield Row(f"{workload.name}, {count}", "µs", *interleave(samplers, effort))
 
 
 TABLE = Table(
     "predict",
     "prediction: microseconds",
-    LIBRARIES,
-    (Ratio("nnreg", ("nnreg",), OTHERS), Ratio("nnreg +numba", ("nnreg+numba",), OTHERS)),
+    COLUMNS,
+    tuple(Ratio(name, (name,), PREDICTORS) for name in OWN),
     measure,
 )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
 from benchmarks.processes import Workers
 from benchmarks.workloads import LARGE, SMALL, Workload
 
-EPOCHS = (80, 400)
-"""Epochs for models/digits.json: those of the spec, and five times as many."""
+RUNS: dict[str, dict[str, Any]] = {
+    "digits, 400 epochs": {"epochs": 400},
+    "25 MB of weights, 3 epochs": {"epochs": 3, "workload": LARGE.name},
+}
+"""Runs of more than a second: models/digits.json, five times as long, and a wide network."""
 
 PEERS = ("nnreg", "plain h5py")
 
@@ -19,19 +23,19 @@ PEERS = ("nnreg", "plain h5py")
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for the fraction of a short and a long run, and one for each size of file."""
     with TemporaryDirectory(prefix="nnreg-saving-") as directory:
-        for epochs in EPOCHS[:1] if effort.quick else EPOCHS:
-            yield _fraction(directory, epochs, effort)
-        with Workers(effort.threads) as workers:
+        for name, arguments in RUNS.items():
+            yield _fraction(directory, name, arguments, effort)
+        with Workers(effort) as workers:
             yield _save(workers, directory, SMALL, "60 kB", effort)
             yield _save(workers, directory, LARGE, "100 MB", effort)
 
 
-def _fraction(directory: str, epochs: int, effort: Effort) -> Row:
-    """Train on the digits with and without checkpoints, interleaved, in separate processes."""
-    with Workers(effort.threads) as saving, Workers(effort.threads) as plain:
+def _fraction(directory: str, name: str, arguments: dict[str, Any], effort: Effort) -> Row:
+    """Train with and without checkpoints, interleaved, in separate processes."""
+    with Workers(effort) as saving, Workers(effort) as plain:
         runs = {
-            "nnreg": partial(saving.ask, "nnreg", "run", 0, directory=directory, epochs=epochs),
-            "without": partial(plain.ask, "nnreg", "run", 0, directory=None, epochs=epochs),
+            "nnreg": partial(saving.ask, "nnreg", "run", 0, directory=directory, **arguments),
+            "without": partial(plain.ask, "nnreg", "run", 0, directory=None, **arguments),
         }
         samples, left_out = interleave(runs, effort)
     fractions = []
@@ -39,8 +43,7 @@ def _fraction(directory: str, epochs: int, effort: Effort) -> Row:
         pairs = zip(samples["nnreg"], samples["without"], strict=True)
         fractions = [1 - without / with_them for with_them, without in pairs]
     columns = {"nnreg": fractions} if fractions else {}
-    name = f"fraction spent on saving, {epochs} epochs, %"
-    return Row(name, "%", columns, left_out, compared=False)
+    return Row(f"fraction spent on saving, {name}, %", "%", columns, left_out, compared=False)
 
 
 def _save(workers: Workers, directory: str, workload: Workload, size: str, effort: Effort) -> Row:

@@ -44,5 +44,6 @@ from nnreg.interfaces.run import RunView as RunView
 from nnreg.interfaces.schedule import Schedule as Schedule
 from nnreg.interfaces.schedule import ScheduleContext as ScheduleContext
 from nnreg.interfaces.source import Source as Source
+from nnreg.interfaces.term_loss import TermLoss as TermLoss
 from nnreg.interfaces.trainable_activation import TrainableActivation as TrainableActivation
 from nnreg.tables.table import Table as Table

@@ -44,6 +44,8 @@ class Workspace:
         self.dot: Callable[..., Array] = self.kernels.matmul if own else np.dot
         """Multiplies two matrices into `out`. Layers with weights use it, so that training can
         divide large products."""
+        self.divides_products = False
+        """Whether threads share large products."""
         self.shard: ShardMember | None = None
         """The shard of the batch that the pass computes, if layers combine values of all shards."""
         self._buffers: dict[Any, Array] | None = {} if reuse else None
@@ -56,6 +58,11 @@ class Workspace:
         other = copy(self)
         other._buffers, other._ones, other._scalars = None, {}, {}
         return other
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays that are kept for the next pass."""
+        return sum(one.nbytes for one in (self._buffers or {}).values())
 
     def rewind(self) -> None:
         """Begin a pass that reuses the same arrays."""

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean
+from nnreg.errors import PluginError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.traced import require_autograd, trace
 
@@ -28,8 +30,8 @@ class HasLayerFormula(Protocol):
 class HasLossFormula(Protocol):
     """A loss."""
 
-    def formula(self, y: Array, t: Array) -> float:
-        """Return the loss."""
+    def formula(self, y: Array, t: Array) -> float | Array:
+        """Return the loss, or the terms whose mean it is."""
 
 
 def layer_forward(
@@ -74,14 +76,33 @@ def loss_forward(
     loss: HasLossFormula, y: Array, t: Array, *, training: bool
 ) -> tuple[float, Callable[[], Array]]:
     """Return the value of a loss's formula, and the function that returns its gradient."""
+    terms, slopes = formula_terms(loss, y, t, training=training)
+    if np.ndim(terms) == 0:
+        return terms, lambda: slopes(np.ones((), y.dtype))
+    return mean(terms), lambda: slopes(np.full(terms.shape, 1 / terms.size, y.dtype))
+
+
+def formula_terms(
+    loss: HasLossFormula, y: Array, t: Array, *, training: bool, inside_mean: bool = False
+) -> tuple[Any, Callable[[Array], Array]]:
+    """Return what a loss's formula returns, a number or terms, and its backward function.
+
+    With `inside_mean`, these are the terms of a recorded formula that returns `np.mean(terms)`.
+    """
+
+    def formula(outputs: Any) -> Any:
+        found = loss.formula(outputs, t)
+        terms = getattr(found, "mean_of", None) if inside_mean else None
+        return found if terms is None or len(terms) != len(y) else terms
 
     def record() -> tuple[Any, Callable[[Any], list[Array]]]:
         require_autograd(loss)
-        return trace(lambda outputs: loss.formula(outputs, t), [y])
+        return trace(formula, [y])
 
-    value, vjp = record() if training else (loss.formula(y, t), None)
-
-    def backward() -> Array:
-        return (vjp or record()[1])(np.ones((), y.dtype))[0]
-
-    return value, backward
+    terms, vjp = record() if training else (loss.formula(y, t), None)
+    if np.ndim(terms) and np.shape(terms)[0] != len(y):
+        raise PluginError(
+            f"{type(loss).__name__}.formula returned the shape {np.shape(terms)}; expected a "
+            f"number, or terms whose first axis has the {len(y)} examples"
+        )
+    return terms, lambda factors: (vjp or record()[1])(factors)[0]

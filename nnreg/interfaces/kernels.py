@@ -18,6 +18,9 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.kernels.numpy.activations import ActivationKernels
+from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
 from nnreg.kernels.numpy.indexing import IndexingKernels
 from nnreg.kernels.numpy.normalization import NormalizationKernels
@@ -32,7 +35,9 @@ from nnreg.kernels.windows import Pair as Pair
 @dataclass(frozen=True)
 class Kernels(
     Component,
+    ActivationKernels,
     NormalizationKernels,
+    ColumnKernels,
     SoftmaxKernels,
     ConvolutionKernels,
     PoolingKernels,
@@ -64,6 +69,17 @@ class Kernels(
     def matmul(self, a: Array, b: Array, out: Array) -> Array:
         """Write the product of two matrices to `out` and return it; transposed views are fine."""
         return np.dot(a, b, out)
+
+    def chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+    ) -> ChainSteps | None:
+        """Return a function that makes training steps on a chain of dense layers in one call.
+
+        None if there is none for these layers, this loss or this optimizer: the layers are then run
+        one by one. Losses and gradients must be those of the layers, within 1e-5 relative in
+        float32, and the same bits however many steps a call makes.
+        """
+        return None
 
     @property
     def sets(self) -> tuple[Kernels, ...]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import unstandardize
+from nnreg._utils.statistics import mean, unstandardize
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.formula import loss_forward
+from nnreg.interfaces.formula import formula_terms, loss_forward
 
 
 class Loss(Component):
@@ -120,10 +121,12 @@ class Loss(Component):
         found: Array = np.mean(y, axis=1)
         return found
 
-    def formula(self, y: Array, t: Array) -> float:
+    def formula(self, y: Array, t: Array) -> float | Array:
         """Return the loss of outputs `y` for targets `t`, computed with NumPy's functions.
 
-        To train with it, nnreg needs the extra `autograd`; a method `forward` instead is faster.
+        Or the terms whose mean it is, of which every example has equally many, `(batch, ...)`;
+        examples with weights then need no second pass. To train with it, nnreg needs the extra
+        `autograd`; a method `forward` instead is faster.
         """
         raise NotImplementedError
 
@@ -151,6 +154,30 @@ class Loss(Component):
             return loss_forward(self, y, t, training=True)
         return self.forward(y, t)
 
+    def forward_weighted(
+        self, y: Array, t: Array, weights: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Callable[[], Array]]:
+        """Return the mean of loss times weight, and a function that returns its gradient.
+
+        `weights` `(batch,)` are those of the examples. By default, the gradient is that of
+        `forward_with_workspace` times the weights, and the value takes further calls, see
+        `per_example`; a `TermLoss`, or a formula of terms, has both from the same pass.
+        """
+        if logits or type(self).forward is not Loss.forward:
+            _, backward_fn = self.forward_with_workspace(y, t, context, logits=logits)
+        else:
+            terms, slopes = formula_terms(self, y, t, training=context.training, inside_mean=True)
+            if np.ndim(terms):
+                shares = np.broadcast_to(of_rows(weights, terms), terms.shape) / terms.size
+                return float(np.sum(terms * shares)), lambda: slopes(shares)
+            backward_fn = functools.partial(slopes, np.ones((), y.dtype))
+
+        def backward() -> Array:
+            dy = backward_fn()
+            return np.multiply(dy, of_rows(weights, dy), out=context.empty(dy.shape))
+
+        return self._weighted_mean(y, t, weights, logits=logits), backward
+
     def forward_masked(
         self, y: Array, t: Array, mask: Array, context: Context, *, logits: bool
     ) -> tuple[float, Callable[[], Array]]:
@@ -160,27 +187,80 @@ class Loss(Component):
         real steps are the examples `(points, ...)` of the loss; without any, it is 0. Override it
         for a loss of whole sequences.
         """
-        backward_fn = None
-        if mask.any():
-            own = replace(context, workspace=context.workspace.temporary())
-            loss, backward_fn = self.forward_with_workspace(y[mask], t[mask], own, logits=logits)
-        else:
-            loss = 0.0
 
-        def backward() -> Array:
-            dy = context.empty(y.shape)
-            dy.fill(0)
-            if backward_fn is not None:
-                dy[mask] = backward_fn()
-            return dy
+        def forward(y: Array, t: Array, own: Context) -> tuple[float, Callable[[], Array]]:
+            return self.forward_with_workspace(y, t, own, logits=logits)
 
-        return loss, backward
+        return at_real_steps(forward, y, t, mask, context)
+
+    def forward_masked_weighted(
+        self, y: Array, t: Array, mask: Array, weights: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Callable[[], Array]]:
+        """Return the mean of loss times weight over real steps, and the function of its gradient.
+
+        `weights` are those of the steps, `(batch, steps)`, or of the rows, `(batch, 1)`.
+        """
+        points = np.broadcast_to(weights, mask.shape)[mask]
+        if type(self).forward_masked is Loss.forward_masked:
+
+            def forward(y: Array, t: Array, own: Context) -> tuple[float, Callable[[], Array]]:
+                return self.forward_weighted(y, t, points, own, logits=logits)
+
+            return at_real_steps(forward, y, t, mask, context)
+        _, backward_fn = self.forward_masked(y, t, mask, context, logits=logits)
+        value = self._weighted_mean(y[mask], t[mask], points, logits=logits) if len(points) else 0.0
+        return value, lambda: backward_fn() * weights.reshape(*weights.shape, *[1] * (y.ndim - 2))
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        """Return the loss of each example, `(batch,)`; called if examples have weights.
+        """Return the loss of each example, `(batch,)`.
 
-        Override it to avoid one call per example.
+        By default it takes one call per example, and the weighted mean one for each weight that
+        examples have. Override it where all are computed at once, or derive from `TermLoss`.
         """
         forward = self.forward_logits if logits else self.forward
         rows = [slice(row, row + 1) for row in range(len(y))]
         return np.array([forward(y[row], t[row])[0] for row in rows])
+
+    def _weighted_mean(self, y: Array, t: Array, weights: Array, *, logits: bool) -> float:
+        """Return the mean of loss times weight, by the loss of the examples of each weight."""
+        if type(self).per_example is not Loss.per_example:
+            return mean(weights * self.per_example(y, t, logits=logits))
+        forward = self.forward_logits if logits else self.forward
+        order = np.argsort(weights, kind="stable")
+        ends = np.flatnonzero(np.diff(weights[order])) + 1
+        total = 0.0
+        for rows in np.split(order, ends):
+            total += len(rows) * float(weights[rows[0]]) * float(forward(y[rows], t[rows])[0])
+        return total / len(y)
+
+
+Forward: TypeAlias = Callable[[Array, Array, Context], tuple[float, Callable[[], Array]]]
+
+
+def at_real_steps(
+    forward: Forward, y: Array, t: Array, mask: Array, context: Context
+) -> tuple[float, Callable[[], Array]]:
+    """Return the loss of the real steps, 0 without any, and the function of its gradient.
+
+    `forward` is called with outputs and targets `(points, ...)`.
+    """
+    backward_fn = None
+    if mask.any():
+        own = replace(context, workspace=context.workspace.temporary())
+        loss, backward_fn = forward(y[mask], t[mask], own)
+    else:
+        loss = 0.0
+
+    def backward() -> Array:
+        dy = context.empty(y.shape)
+        dy.fill(0)
+        if backward_fn is not None:
+            dy[mask] = backward_fn()
+        return dy
+
+    return loss, backward
+
+
+def of_rows(factors: Array, y: Array) -> Array:
+    """Return a factor for each row in a shape that multiplies `y`."""
+    return factors.reshape(-1, *[1] * (y.ndim - 1))

@@ -90,7 +90,12 @@ def trace(
 
 
 class Traced(NDArrayOperatorsMixin):
-    """An array whose functions autograd records; `box` is autograd's own record of it."""
+    """An array whose functions autograd records; `box` is autograd's own record of it.
+
+    `mean_of` is the array of which it is the mean, if it is the result of `np.mean` over all axes.
+    """
+
+    mean_of: Traced | None = None
 
     def __init__(self, box: Any) -> None:
         self.box = box
@@ -192,7 +197,10 @@ def _call(function: NumPyFunction, name: str, args: Any, kwargs: dict[str, Any])
     ):
         _refuse(f"{name} of a list", "make it an array by np.stack")
     try:
-        return _wrap(counterpart(*map(_unwrap, args), **kwargs))
+        found = _wrap(counterpart(*map(_unwrap, args), **kwargs))
+        if function is np.mean and len(args) == 1 and not kwargs:
+            found.mean_of = args[0]
+        return found
     except (NotImplementedError, AttributeError, TypeError, AssertionError) as error:
         _refuse(name, cause=error)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy.typing as npt
 
@@ -12,6 +12,14 @@ from nnreg._types import Array, Shape
 
 class ScratchSpace(Protocol):
     """A provider of temporary arrays for kernels, such as `nnreg.interfaces.Workspace`."""
+
+    @property
+    def dot(self) -> Callable[..., Any]:
+        """Multiplies two matrices into `out`."""
+
+    @property
+    def divides_products(self) -> bool:
+        """Whether threads share large products, which should then not be divided otherwise."""
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array whose values are arbitrary."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
 from nnreg.model.kernels import initial_kernels, kernels_of_training
 from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
+from nnreg.model.planned import PlannedPrediction
 from nnreg.model.predictions import Predicted, by_output, predicted
 from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
@@ -91,7 +92,7 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the values of the network; the rest follows from the document."""
-        derived = ("network", "outputs", "evaluation", "components")
+        derived = ("network", "outputs", "evaluation", "components", "_planned")
         kept = {name: value for name, value in vars(self).items() if name not in derived}
         return {**kept, "values": (self.network.vector, self.network.state_vector)}
 
@@ -173,14 +174,22 @@ class Model:
         found = [predicted(one, self.outputs, table, inputs) for one in members]
         return [by_output(Output.prediction, one) for one in found]
 
-    def _predicted(self, x: Any) -> Iterator[Predicted]:
+    def _predicted(self, x: Any) -> Iterable[Predicted]:
         """Return the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
+        network = self.inference_network
+        found = self._planned.predicted(network, x)
+        if found is not None:
+            return found
         table = self.raw_rows.inputs(x)
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
-        return predicted(self.inference_network, self.outputs, table, inputs)
+        return predicted(network, self.outputs, table, inputs)
+
+    @functools.cached_property
+    def _planned(self) -> PlannedPrediction:
+        return PlannedPrediction(self.preprocessing, self.spec.data, self.network, self.outputs)
 
     def classify(self, x: Any) -> Any:
         """Return the most probable class of each row, in the type that the classes were given.

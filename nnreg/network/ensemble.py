@@ -181,7 +181,7 @@ class Ensemble(Network):
 
         return scores, backward
 
-    def outputs(self, z: Array) -> Any:
+    def outputs(self, z: Array, *, overwrite: bool = False) -> Any:
         """Return the mean outputs of the members; several outputs are by name."""
         y = self.mean(z)
         return self.split(y) if self.named_outputs else y

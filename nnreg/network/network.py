@@ -38,7 +38,7 @@ from nnreg.network.parameters import (
     views,
     weight_products,
 )
-from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, chunk_rows, write_scores
+from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -184,7 +184,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the vectors, and not their views."""
-        views_of_them = ("parameters", "state", "_inference")
+        views_of_them = ("parameters", "state", "_inference", "_passes")
         return {name: value for name, value in vars(self).items() if name not in views_of_them}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ class Network:
         self.vector, self.state_vector = vector, state_vector
         self.parameters = views(vector, self.params)
         self.state = views(state_vector, self.state_params)
-        self._inference = self.context(self.workspace(reuse=False))
+        self._inference, self._passes = self.context(self.workspace(reuse=False)), Passes()
 
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""
@@ -320,40 +320,51 @@ class Network:
         parts = split_values(z, [one.shape for one in self.named_outputs.values()])
         return NamedArrays(dict(zip(self.named_outputs, parts, strict=True)))
 
-    def outputs(self, z: Array) -> Any:
-        """Apply the output activation to the result of `forward`; several outputs are by name."""
+    def outputs(self, z: Array, *, overwrite: bool = False) -> Any:
+        """Apply the output activation to the result of `forward`; several outputs are by name.
+
+        With `overwrite`, the result may be in the memory of `z`.
+        """
         if self.named_outputs:
             return NamedArrays({
                 name: y if (last := self.named_outputs[name].activation) is None
                 else last.forward(np.ascontiguousarray(y))[0]
                 for name, y in self.split(z).arrays.items()
             })  # fmt: skip
-        return z if self.output_activation is None else self.output_activation.forward(z)[0]
+        last = self.output_activation
+        if last is None:
+            return z
+        return (last.forward_inplace(z, self._inference) if overwrite else last.forward(z))[0]
 
     def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.
 
-        If they are to be `reproducible`, by default if the network is, threads share chunks of
-        rows, or blocks of the products of a single chunk, and the BLAS must be limited to one.
-        Otherwise the threads of the BLAS share products.
+        Threads share chunks of rows. If they are to be `reproducible`, by default if the network
+        is, threads share blocks of the products of a single chunk, and the BLAS must be limited to
+        one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
-        rows = chunk_rows(self.activations_per_example)
+        rows = chunk_rows(self.activations_per_example, len(x))
+        if isinstance(x, np.ndarray) and len(x) <= rows:
+            return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:
             first = next(chunks)
-            if len(first) < len(x):
-                y = np.empty((len(x), *self.scores_shape), self.dtype)
-                pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
-                passes = [self._reused_pass() for _ in range(pool.count)]
-                with pool.open():
-                    write_scores(y, itertools.chain([first], chunks), passes, pool)
-                return y
+            if len(first) == len(x):
+                return self._in_one_pass(first, reproducible)
+            y = np.empty((len(x), *self.scores_shape), self.dtype)
+            threads = self._threads if self._shares(rows) else 1
+            with blas_threads(1 if threads > 1 else None):
+                self._passes.write(self, y, itertools.chain([first], chunks), threads)
+            return y
+
+    def _in_one_pass(self, x: Any, reproducible: bool) -> Array:
+        """Return the outputs for rows that are a single chunk."""
         if not reproducible or self.largest_product(len(x)) < MIN_FLOPS:
-            return self.forward(first, self._inference_context())[0]
+            return self.forward(x, self._inference_context())[0]
         pool, workspace = ThreadPool(self._threads), self.workspace(reuse=False)
-        workspace.dot = BlockProducts(pool, pool.count).dot
+        workspace.dot, workspace.divides_products = BlockProducts(pool, pool.count).dot, True
         with pool.open():
-            return self.forward(first, self.context(workspace))[0]
+            return self.forward(x, self.context(workspace))[0]
 
     @property
     def _threads(self) -> int:
@@ -368,15 +379,9 @@ class Network:
         """Return whether threads speed up passes of this number of rows."""
         return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
-    def _reused_pass(self) -> Callable[[Any], Array]:
-        """Return a forward pass with arrays of its own, which it uses again."""
-        context = self.context(self.workspace(reuse=True))
-
-        def forward(x: Any) -> Array:
-            context.workspace.rewind()
-            return self.forward(x, context)[0]
-
-        return forward
+    def reused_context(self) -> Context:
+        """Return a context of passes in inference mode, with arrays that are used again."""
+        return self.context(self.workspace(reuse=True))
 
     def blas_threads(self) -> AbstractContextManager[Any]:
         """Limit the threads of BLAS to one if results must not depend on their number."""
@@ -386,4 +391,5 @@ class Network:
     def predict(self, x: Inputs) -> Any:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
         with self.blas_threads():
-            return self.outputs(self.logits(x))
+            z = self.logits(x)
+            return self.outputs(z, overwrite=z is not x and z.base is None)

@@ -37,6 +37,7 @@ from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.outputs import OutputLoss
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
+from nnreg.network.dense_chain import dense_chain
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
@@ -80,6 +81,8 @@ def fingerprint(
     file.
     """
     found, seen, kernels = {}, set(), RecordingKernels()
+    if dense_chain(network) is not None:
+        kernels.called.add("chain_steps")  # training may call it instead of the layers
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):
@@ -233,7 +236,8 @@ def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -
     for name, outputs in OUTPUTS.items():
         if name in methods:
             with suppress(ComponentError), _component_code():
-                found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, dtype)])
+                if values := outputs(kernels, dtype):
+                    found[name] = np.concatenate([np.ravel(one) for one in values])
     return found
 
 
@@ -273,8 +277,13 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         if math.isnan(value) and not loss.classification:  # it may not take negative targets
-            value, backward = loss.forward_with_workspace(y, np.abs(t), context, logits=logits)
-    return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
+            t = np.abs(t)
+            value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
+        found = {"value": value}
+        if loss.independent:
+            weights = np.linspace(0.5, 1.5, ROWS)
+            found["weighted"], _ = loss.forward_weighted(y, t, weights, context, logits=logits)
+    return {**found, **_gradients(loss, lambda: {"gradient": backward()})}
 
 
 def _takes(loss: Loss, output: Shape) -> bool:

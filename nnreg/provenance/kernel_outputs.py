@@ -15,10 +15,16 @@ import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.dense_chain import ChainArrays, ChainLayer, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels
+from nnreg.kernels.numpy.activations import ACTIVATIONS
+from nnreg.kernels.windows import Windows
 from nnreg.provenance.fixed_inputs import fixed_input
 
 Output: TypeAlias = Callable[[Kernels, npt.DTypeLike], tuple[Array | float, ...]]
+
+_WINDOWS = Windows((2, 2), (1, 1), (1, 1)), ((0, 1), (0, 1))
+"""Windows of two by two pixels, and padding after each axis."""
 
 
 def _x(dtype: npt.DTypeLike, *shape: int) -> Array:
@@ -59,6 +65,25 @@ def _relu_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return dx, dbias
 
 
+def _activate(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for name in ACTIVATIONS:
+        x, y, bias = _x(dtype, 2, 4), np.zeros((2, 4), dtype), _x(dtype, 4)
+        kernels.activate(name, 0.5, x, bias, y, scratch)
+        found += [x, y]
+    return tuple(found)
+
+
+def _activate_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for name in ACTIVATIONS:
+        dy, x = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy()
+        dx, dbias = np.zeros((2, 4), dtype), np.zeros(4, dtype)
+        kernels.activate_backward(name, 0.5, dy, x, dx, dbias, scratch)
+        found += [dx, dbias]
+    return tuple(found)
+
+
 def _softmax(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     x = _x(dtype, 2, 6)
     kernels.softmax(x, _scratch(kernels, dtype))
@@ -76,6 +101,15 @@ def _softmax_cross_entropy(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Arra
     z, labels = _x(dtype, 2, 5), np.array([3, 1])
     dz = np.zeros_like(z)
     value = kernels.softmax_cross_entropy(z, labels, dz, _scratch(kernels, dtype), smoothing=0.1)
+    return value, dz
+
+
+def _weighted_softmax_cross_entropy(
+    kernels: Kernels, dtype: npt.DTypeLike
+) -> tuple[Array | float, ...]:
+    z, labels, weights = _x(dtype, 2, 5), np.array([3, 1]), np.array([0.5, 2.0], dtype)
+    dz, scratch = np.zeros_like(z), _scratch(kernels, dtype)
+    value = kernels.weighted_softmax_cross_entropy(z, labels, weights, dz, scratch, smoothing=0.1)
     return value, dz
 
 
@@ -100,6 +134,29 @@ def _col2im(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return (images,)
 
 
+def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    z, clipped = np.zeros((1, 3, 2, 3), dtype), np.zeros((1, 3, 2, 3), dtype)
+    images, weight, bias = _x(dtype, 1, 3, 2, 2), _x(dtype, 2, 2, 2, 3), _x(dtype, 3)
+    scratch = _scratch(kernels, dtype)
+    kernels.convolve(images, weight, bias, z, *_WINDOWS, scratch)
+    kernels.convolve(images, weight, None, clipped, *_WINDOWS, scratch, relu=True)
+    return z, clipped
+
+
+def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dweight, scratch = np.zeros((2, 2, 2, 3), dtype), _scratch(kernels, dtype)
+    images, dz = _x(dtype, 1, 3, 2, 2), _x(dtype, 1, 3, 2, 3)
+    kernels.convolve_weight_gradient(images, dz, dweight, *_WINDOWS, scratch)
+    return (dweight,)
+
+
+def _convolve_input_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dimages, scratch = np.zeros((1, 3, 2, 2), dtype), _scratch(kernels, dtype)
+    dz, weight = _x(dtype, 1, 3, 2, 3), _x(dtype, 2, 2, 2, 3)
+    kernels.convolve_input_gradient(dz, weight, dimages, *_WINDOWS, scratch)
+    return (dimages,)
+
+
 def _max_pool(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     y = np.zeros((1, 2, 2, 2), dtype)
     kernels.max_pool(_x(dtype, 1, 3, 3, 2), y, (2, 2), (1, 1))
@@ -115,19 +172,50 @@ def _max_pool_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, .
 
 
 def _layer_norm(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    x = _x(dtype, 2, 4)
-    y, normal, scale = np.zeros_like(x), np.zeros_like(x), np.zeros(2, dtype)
+    x, scratch = _x(dtype, 2, 4), _scratch(kernels, dtype)
+    y, rms, mean, scale, rms_scale = *np.zeros((2, 2, 4), dtype), *np.zeros((3, 2), dtype)
     gamma, beta = (np.ascontiguousarray(row) for row in _x(dtype, 2, 4)[::-1])
-    kernels.layer_norm(x, gamma, beta, y, normal, scale, 0.01, _scratch(kernels, dtype))
-    return y, normal, scale
+    kernels.layer_norm(x, gamma, beta, y, mean, scale, 0.01, scratch)
+    kernels.layer_norm(x, gamma, None, rms, None, rms_scale, 0.01, scratch)
+    return y, mean, scale, rms, rms_scale
 
 
 def _layer_norm_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dy, normal, gamma = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy(), _x(dtype, 4)
+    dy, x, gamma = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy(), _x(dtype, 4)
     outputs = dx, dgamma, dbeta = np.zeros_like(dy), np.zeros(4, dtype), np.zeros(4, dtype)
-    scale, scratch = np.array([0.5, 2], dtype), _scratch(kernels, dtype)
-    kernels.layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta, scratch)
+    of_rms = dx_of_rms, dgamma_of_rms = np.zeros_like(dy), np.zeros(4, dtype)
+    mean, scale, scratch = _x(dtype, 2), np.array([0.5, 2], dtype), _scratch(kernels, dtype)
+    kernels.layer_norm_backward(dy, x, gamma, mean, scale, dx, dgamma, dbeta, scratch)
+    kernels.layer_norm_backward(dy, x, gamma, None, scale, dx_of_rms, dgamma_of_rms, None, scratch)
+    return *outputs, *of_rms
+
+
+def _column_moments(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    outputs = mean, squares = np.zeros((2, 3), dtype), np.zeros((2, 3), dtype)
+    kernels.column_moments(_x(dtype, 2, 4, 3), mean, squares, _scratch(kernels, dtype))
     return outputs
+
+
+def _normalize_columns(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y, scratch = np.zeros((2, 4, 3), dtype), _scratch(kernels, dtype)
+    mean, slope, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 3, 2, 3))
+    kernels.normalize_columns(_x(dtype, 2, 4, 3), mean, slope, shift, y, scratch)
+    return (y,)
+
+
+def _column_products(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    outputs = total, products = np.zeros((2, 3), dtype), np.zeros((2, 3), dtype)
+    dy, x = _x(dtype, 2, 4, 3), _x(dtype, 4, 3, 2).reshape(2, 4, 3)
+    kernels.column_products(dy, x, _x(dtype, 2, 3), total, products, _scratch(kernels, dtype))
+    return outputs
+
+
+def _normalize_columns_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dy, x = _x(dtype, 2, 4, 3), _x(dtype, 4, 3, 2).reshape(2, 4, 3)
+    dx, scratch = np.zeros_like(x), _scratch(kernels, dtype)
+    mean, slope, change, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 4, 2, 3))
+    kernels.normalize_columns_backward(dy, x, mean, slope, change, shift, dx, scratch)
+    return (dx,)
 
 
 def _lstm_step(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
@@ -151,32 +239,68 @@ def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return (out,)
 
 
+def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    """Return the losses of two steps and the parameters; nothing if the kernels have no steps."""
+    from nnreg.builtin.activations import Identity, Relu
+    from nnreg.builtin.losses import MeanSquaredError
+    from nnreg.builtin.optimizers import Sgd
+
+    layers = ChainLayer(2, 3, 0, 6, Relu()), ChainLayer(3, 2, 9, 15, Identity())
+    training = ChainTraining(MeanSquaredError(), False, Sgd(0.1), 2)
+    parameters, gradient, velocity = (np.ascontiguousarray(row) for row in _x(dtype, 3, 17))
+    x, targets = _x(dtype, 4, 2), _x(dtype, 4, 2)[::-1].copy()
+    state = {"velocity": velocity}
+    arrays = ChainArrays(x, targets, None, parameters, gradient, state)
+    steps = kernels.chain_steps(DenseChain(layers, None, 17), training, arrays)
+    if steps is None:
+        return ()
+    losses, draws, no_scores = np.zeros(2), np.zeros(0, np.float32), np.zeros((0, 0), dtype)
+    steps(np.arange(4), draws, np.array([0.1, 0.2]), 1, losses, no_scores)
+    return losses, parameters, gradient
+
+
 OUTPUTS: Mapping[str, Output] = {
     "matmul": _matmul,
     "sum_rows": _sum_rows,
     "add_bias": _add_bias,
     "relu": _relu,
     "relu_backward": _relu_backward,
+    "activate": _activate,
+    "activate_backward": _activate_backward,
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
     "softmax_cross_entropy": _softmax_cross_entropy,
+    "weighted_softmax_cross_entropy": _weighted_softmax_cross_entropy,
     "adam": _adam,
     "im2col": _im2col,
     "col2im": _col2im,
+    "convolve": _convolve,
+    "convolve_weight_gradient": _convolve_weight_gradient,
+    "convolve_input_gradient": _convolve_input_gradient,
     "max_pool": _max_pool,
     "max_pool_backward": _max_pool_backward,
     "layer_norm": _layer_norm,
     "layer_norm_backward": _layer_norm_backward,
+    "column_moments": _column_moments,
+    "normalize_columns": _normalize_columns,
+    "column_products": _column_products,
+    "normalize_columns_backward": _normalize_columns_backward,
     "lstm_step": _lstm_step,
     "lstm_step_backward": _lstm_step_backward,
     "sum_by_index": _sum_by_index,
+    "chain_steps": _chain_steps,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""
 
 
 @dataclass(frozen=True)
 class RecordingKernels(Kernels):
-    """NumPy's kernels, which record the names of the methods that are called."""
+    """NumPy's kernels, which record the names of the methods that are called.
+
+    The arrays are small; those of the network may be large enough for every method.
+    """
+
+    min_activated_values = 0
 
     called: set[str] = field(default_factory=set)
 

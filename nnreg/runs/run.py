@@ -230,7 +230,9 @@ class Run:
         stopped = "failed"
         self._trainer.on_batch, self._stop_reason = listeners.on_batch, None
         try:
-            with closing(self._trainer.iterate(self._pause_between_steps(stop))) as records:
+            pause = self._pause_between_steps(stop)
+            each_step = self.model.spec.checkpoint.every_steps is not None
+            with closing(self._trainer.iterate(pause, each_step=each_step)) as records:
                 for record in records:
                     if record is not None:
                         self._report_epoch(record, listeners, on_epoch)
@@ -267,7 +269,7 @@ class Run:
         return seconds if isinstance(seconds, float) and 0 <= seconds < math.inf else 0.0
 
     def _pause_between_steps(self, stop: Stop) -> Callable[[], bool]:
-        """Return the function that decides after each step whether to pause."""
+        """Return the function that decides between steps whether to pause."""
         if self._writer is None:
             return lambda: stop.requested
         due = self._writer.schedule.within_epoch

@@ -1,16 +1,17 @@
 """The loss my_component for nnreg."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Gt
-from nnreg import Array, Loss, hookimpl
+from nnreg import Array, Loss, TermLoss, hookimpl
 
 
 @dataclass(frozen=True)
-class MyComponent(Loss):
+class MyComponent(TermLoss):
     """Squared error for small differences, absolute error for large ones.
 
     loss = mean(scale² · log cosh((y - t) / scale))
@@ -21,15 +22,15 @@ class MyComponent(Loss):
 
     scale: Annotated[float, Gt(0)] = 1.0
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the mean, and the function that returns its gradient with respect to y.
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Callable[[], Array]]:
+        """Return the terms, and the function that returns the derivative of their sum.
 
         log cosh(d) is computed as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
         """
         d = (y - t) / self.scale
         size = np.abs(d)
-        value = self.scale**2 * float(np.mean(size + np.log1p(np.exp(-2 * size)) - np.log(2.0)))
-        return value, lambda: np.tanh(d) * (self.scale / d.size)
+        terms = self.scale**2 * (size + np.log1p(np.exp(-2 * size)) - math.log(2))
+        return terms, lambda: self.scale * np.tanh(d)
 
 
 @hookimpl

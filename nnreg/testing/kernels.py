@@ -12,12 +12,14 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Relu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
-from nnreg.builtin.layers.convolution import Conv1d, Conv2d
+from nnreg.builtin.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.layers.embedding import Embedding
+from nnreg.builtin.layers.group_normalization import GroupNorm, InstanceNorm
 from nnreg.builtin.layers.lstm import Lstm
-from nnreg.builtin.layers.normalization import LayerNorm
+from nnreg.builtin.layers.normalization import BatchNorm, LayerNorm
 from nnreg.builtin.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from nnreg.builtin.layers.row_normalization import RmsNorm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces.context import Context, Workspace
@@ -37,12 +39,19 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
     (Conv2d(3, (2, 3), (2, 1), "same", Relu()), (6, 5, 2)),
+    (Conv2d(33, (3, 1), padding="same", dilation=2, activation=Relu()), (5, 6, 5)),
     (Conv1d(3, stride=2), (6, 2)),
+    (Conv3d(2, 2, padding=1), (2, 3, 3, 2)),
     (MaxPool1d(3, 1), (6, 3)),
     (MaxPool2d(), (6, 5, 3)),
     (MaxPool2d((3, 2), (1, 2)), (6, 5, 3)),
     (MaxPool3d(), (5, 4, 4, 2)),
     (LayerNorm(), (33,)),
+    (RmsNorm(), (33,)),
+    (BatchNorm(), (33,)),
+    (BatchNorm(), (6, 5, 3)),
+    (GroupNorm(2), (6, 5, 4)),
+    (InstanceNorm(), (6, 5, 3)),
     (Embedding(4, 6), (5,)),
     (Lstm(4, sequences=True), (3, 2)),
     (MultiHeadAttention(2), (3, 4)),
@@ -51,6 +60,9 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
 
 MASKED_LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (LayerNorm(), (3, 33)),
+    (RmsNorm(), (3, 33)),
+    (BatchNorm(), (3, 4)),
+    (GroupNorm(2), (3, 4)),
     (Lstm(4), (3, 2)),
     (Lstm(4, sequences=True), (3, 2)),
     (MultiHeadAttention(2), (3, 4)),
@@ -93,12 +105,15 @@ def losses(kernels: Kernels) -> None:
     for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
         for dtype, tolerance in TOLERANCES:
             z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
-            (value, dz), (found, dz_found) = (
-                _loss(k, CrossEntropy(smoothing), z, labels) for k in (Kernels(), kernels)
-            )
-            what = f"of {classes} classes, with smoothing {smoothing}, in {np.dtype(dtype)}"
-            close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
-            close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
+            for weights in (None, np.arange(9, dtype=dtype) / 4):
+                (value, dz), (found, dz_found) = (
+                    _loss(k, CrossEntropy(smoothing), z, labels, weights)
+                    for k in (Kernels(), kernels)
+                )
+                what = f"of {classes} classes, with smoothing {smoothing}, in {np.dtype(dtype)}"
+                what += "" if weights is None else ", with weights"
+                close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
+                close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
 
 
 def optimizers(kernels: Kernels) -> None:
@@ -132,9 +147,14 @@ def _compare(kernels: Kernels, plain: Pass, tried: Pass, what: str, tolerance: f
         close(kernels, f"the input's gradient {what}", dx_found, dx, tolerance)
 
 
-def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tuple[float, Array]:
+def _loss(
+    kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array, weights: Array | None
+) -> tuple[float, Array]:
     context = Context({}, {}, {}, {}, Workspace(z.dtype, reuse=False, kernels=kernels))
-    value, backward = loss.forward_with_workspace(z.copy(), labels, context, logits=True)
+    if weights is None:
+        value, backward = loss.forward_with_workspace(z.copy(), labels, context, logits=True)
+    else:
+        value, backward = loss.forward_weighted(z.copy(), labels, weights, context, logits=True)
     return value, backward().copy()
 
 

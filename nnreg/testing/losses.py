@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.loss import Loss, of_rows
 from nnreg.interfaces.returned import Caller, as_number
 from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
 from nnreg.testing.finite_differences import (
@@ -152,6 +152,21 @@ def independent(case: LossCase) -> None:
     close(case, "the result of per_example", found, alone, 1e-12)
 
 
+def weighted(case: LossCase) -> None:
+    """`forward_weighted` returns the mean of loss times weight, and its gradient."""
+    rows = [slice(row, row + 1) for row in range(len(case.t))]
+    alone = np.array([case.forward(case.y[row], case.t[row])[0] for row in rows])
+    weights = np.arange(len(alone)) % 3 / 2
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False), training=True)
+    value, backward = case.component.forward_weighted(
+        case.y.copy(), case.t.copy(), weights, context, logits=case.logits
+    )
+    _, dy = case.both()
+    expected = np.array(np.mean(weights * alone))
+    close(case, "the loss with weights", np.array(float(value)), expected, 1e-12)
+    close(case, "the gradient with weights", backward(), dy * of_rows(weights, dy), 1e-12)
+
+
 def inputs_unchanged(case: LossCase) -> None:
     """Neither outputs nor targets are modified."""
     y, t = case.y.copy(), case.t.copy()
@@ -223,12 +238,19 @@ def fused(case: LossCase) -> None:
 def dispatch(case: LossCase) -> None:
     """It works with an array type that cannot be converted to a NumPy array."""
     value, backward = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
-    found, backward_fn = _buffered(
-        case, as_strict(case.y.copy()), as_strict(case.t.copy()), StrictWorkspace
-    )
+    y, t = as_strict(case.y.copy()), as_strict(case.t.copy())
+    found, backward_fn = _buffered(case, y, t, StrictWorkspace)
     what = "of another array type"
     close(case, f"the loss {what}", np.array(float(found)), np.array(value), 1e-12)
     close(case, f"the gradient {what}", unwrap(backward_fn()), backward(), 1e-12)
+    if type(case.component).forward_weighted is not Loss.forward_weighted:
+        context = Context({}, {}, {}, {}, StrictWorkspace(np.float64, reuse=False))
+        ones = as_strict(np.ones(len(case.t)))
+        found, backward_fn = case.component.forward_weighted(
+            y, t, ones, context, logits=case.logits
+        )
+        close(case, f"the weighted loss {what}", np.array(float(found)), np.array(value), 1e-12)
+        close(case, f"the weighted gradient {what}", unwrap(backward_fn()), backward(), 1e-12)
 
 
 CHECKS = (
@@ -240,6 +262,7 @@ CHECKS = (
     shapes,
     mean,
     independent,
+    weighted,
     inputs_unchanged,
     repeatable,
     reentrant,
@@ -254,9 +277,11 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     skipped: set[Any] = set() if cls.exact_gradient else {gradient, kinks}
     if not cls.independent:
-        skipped |= {mean, independent}
+        skipped |= {mean, independent, weighted}
     if cls.forward is Loss.forward:
         skipped.add(dispatch)  # autograd takes arrays of NumPy alone
+    elif cls.forward_weighted is Loss.forward_weighted:
+        skipped.add(weighted)  # it calls `forward` alone
     if cls.fused_activation is None:
         skipped.add(fused)
     if cls.forward_masked is Loss.forward_masked:

@@ -48,10 +48,13 @@ class Steps:
             _check(settings, network, evaluation.of_member, examples)
 
     def of_epoch(
-        self, epoch: int, first: int, order: Array
+        self, epoch: int, first: int, order: Array, together: int = 1
     ) -> Generator[tuple[Batch, Array], None, None]:
-        """Yield examples in memory and rows of them, as `steps_of`; the first step is `first`."""
-        steps = steps_of(self._examples, order, self._size, self._points)
+        """Yield examples in memory and rows of them, as `steps_of`; the first step is `first`.
+
+        The rows are those of `together` steps, of one with augmentations.
+        """
+        steps = steps_of(self._examples, order, self._size * together, self._points)
         return self._changed(steps, epoch, first) if self._augmentations else steps
 
     def _changed(

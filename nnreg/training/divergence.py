@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NoReturn
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import all_finite
 from nnreg.errors import DivergedError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer
@@ -16,6 +18,8 @@ from nnreg.interfaces.passes import arrays_of, read_input
 from nnreg.network.network import Network
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs
+from nnreg.training.gradient import Batch, ShardResult
+from nnreg.training.state import TrainingState
 
 _NamedStep = tuple[str, Layer, Context]
 
@@ -45,6 +49,30 @@ def explain(
         "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
         "the data"
     )
+
+
+def check_losses(
+    network: Network, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
+) -> None:
+    """Raise `DivergedError` for a loss that is not finite."""
+    for result in results:
+        if not math.isfinite(result.loss):
+            x = examples.x[result.rows]
+            explain(network, result.shard.context, x, epoch, batch)
+
+
+def check_weights(
+    network: Network, state: TrainingState, x: Inputs, context: Context, epoch: int, batch: int
+) -> None:
+    """Raise `DivergedError` for weights or a state that the last steps made non-finite.
+
+    `x` is an input of the last batch, and `context` that of its pass.
+    """
+    if not (all_finite(network.vector) and all_finite(network.state_vector)):
+        explain(network, context, x, epoch, batch)
+    for name, values in state.optimizer_state.items():
+        if not all_finite(values):
+            explain_optimizer_state(name, values, epoch, batch)
 
 
 def explain_optimizer_state(name: str, values: Array, epoch: int, batch: int) -> NoReturn:

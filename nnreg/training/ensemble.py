@@ -71,36 +71,29 @@ class EnsembleEvaluation(Evaluation):
         """Return the number of real points of each row in each output; None without masks."""
         return self._of_member.points(targets)
 
-    def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
+    def loss_of(
+        self, z: Array, t: Any, context: Context, weights: Any = None
+    ) -> tuple[float, Callable[[], Array]]:
         """Return the mean loss of the members, and the function of the gradients of each."""
-        loss, backward_fn = self._of_member.loss_of(
-            self._rows(z), self._repeat(t, context), context
-        )
+        loss, backward_fn = self._of_member.loss_of(*self._of_rows(z, t, context, weights))
         return loss, lambda: self._gradients(backward_fn(), context)
 
     def losses_of(
-        self, z: Array, t: Any, context: Context
+        self, z: Array, t: Any, context: Context, weights: Any = None
     ) -> tuple[list[float], Callable[[Array], Array]]:
         """Return the mean loss of each output; see `Evaluation.losses_of`."""
-        rows = self._rows(z), self._repeat(t, context)
-        losses, backward_fn = self._of_member.losses_of(*rows, context)
+        losses, backward_fn = self._of_member.losses_of(*self._of_rows(z, t, context, weights))
+        return losses, lambda factors: self._gradients(backward_fn(factors), context)
 
-        def backward(scale: Array) -> Array:
-            scale = scale if scale.ndim == 1 else np.concatenate([scale] * self._members)
-            return self._gradients(backward_fn(scale), context)
-
-        return losses, backward
-
-    def weighted_losses(self, z: Array, t: Any, weights: Any) -> list[float]:
-        """Return the mean over members and examples of loss times weight, of each output."""
-        of_members = isinstance(weights, np.ndarray) and weights.ndim > 1
-        own = self._rows(weights) if of_members else self._repeat(weights)
-        rows = self._rows(z), self._repeat(t), own
-        return self._of_member.weighted_losses(*rows)
-
-    def weighted_loss(self, z: Array, t: Any, weights: Any) -> float:
-        """Return the mean over members and examples of loss times weight."""
-        return sum(self.weighted_losses(z, t, weights))
+    def _of_rows(
+        self, z: Array, t: Any, context: Context, weights: Any
+    ) -> tuple[Array, Any, Context, Any]:
+        """Return scores, targets and weights as rows, those of one member after the other."""
+        if isinstance(weights, np.ndarray) and weights.ndim > 1:
+            weights = self._rows(weights)
+        elif weights is not None:
+            weights = self._repeat(weights, context)
+        return self._rows(z), self._repeat(t, context), context, weights
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return what the record of an epoch has besides the loss, of the mean prediction."""
@@ -124,14 +117,11 @@ class EnsembleEvaluation(Evaluation):
         swapped = z.swapaxes(0, 1)
         return swapped.reshape(z.shape[0] * self._members, *z.shape[2:])
 
-    def _repeat(self, value: Any, context: Context | None = None) -> Any:
+    def _repeat(self, value: Any, context: Context) -> Any:
         """Return targets or weights once for each member."""
         if not isinstance(value, np.ndarray):
             return value.each(lambda one: self._repeat(one, context))
-        shape = (self._members, *value.shape)
-        found = (
-            np.empty(shape, value.dtype) if context is None else context.empty(shape, value.dtype)
-        )
+        found = context.empty((self._members, *value.shape), value.dtype)
         found[...] = value
         return found.reshape(self._members * len(value), *value.shape[1:])
 

@@ -17,7 +17,7 @@ from nnreg.tables.padded import Padded
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, MaskedResult, Shard, ShardResult, losses_of
 from nnreg.training.settings import Train
-from nnreg.training.state import EpochState
+from nnreg.training.state import EpochState, TrainingState
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
@@ -50,6 +50,24 @@ def begin_random_numbers(
         shard.rng = generator(seed, LAYER_STREAM, epoch, index)
         if index < len(streams):
             shard.random_state = streams[index]
+
+
+def unfinished_epoch(state: TrainingState, train: Examples) -> EpochState:
+    """Return the state of an unfinished epoch.
+
+    If it was begun on other examples, it starts again, with a warning.
+    """
+    done = state.epoch_state
+    if done is None:
+        return EpochState(len(train))
+    if done.count == len(train) and done.examples in ("", train.digest):
+        return done
+    warnings.warn(
+        f"epoch {state.epoch + 1} was begun on other examples; it starts again",
+        NnregWarning,
+        stacklevel=2,
+    )
+    return EpochState(len(train))
 
 
 def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
@@ -127,6 +145,14 @@ class EpochTotals:
                 self.loss += float(np.sum(result.losses * result.points / self._points_per_row))
             if self.outputs is not None:
                 self.outputs[self.seen : self.seen + count] = result.scores
+            self.seen += count
+
+    def add_steps(self, losses: Sequence[float], batch: int, rows: int) -> None:
+        """Add the mean losses of consecutive batches of these rows, whose outputs are there."""
+        end = self.seen + rows
+        for loss in losses:
+            count = min(batch, end - self.seen)
+            self.loss += loss * count
             self.seen += count
 
     def state(self, examples: Examples, shards: Iterable[Shard]) -> EpochState:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
@@ -117,8 +116,15 @@ class Evaluation:
         """Return what the record of an epoch has besides the loss, of the scores `z`."""
         return self.metrics(network.outputs(z), examples)
 
-    def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
-        """Return the loss of a network's scores, and the function that computes its gradient."""
+    def loss_of(
+        self, z: Array, t: Any, context: Context, weights: Any = None
+    ) -> tuple[float, Callable[[], Array]]:
+        """Return the loss of a network's scores, and the function that computes its gradient.
+
+        With weights of the examples, or of their steps, it is the mean of loss times weight.
+        """
+        if weights is not None:
+            return self._weighted_loss_of(z, t, context, weights)
         if self.masked:
             loss, backward = self.loss.forward_masked(
                 z, t.values, t.mask, context, logits=self.logits
@@ -127,40 +133,34 @@ class Evaluation:
         loss, backward = self.loss.forward_with_workspace(z, t, context, logits=self.logits)
         return float(loss), backward  # a loss in float32 would lose digits when it is summed
 
+    def _weighted_loss_of(
+        self, z: Array, t: Any, context: Context, weights: Any
+    ) -> tuple[float, Callable[[], Array]]:
+        if self.masked:
+            of_steps = weights.values if isinstance(weights, Padded) else weights[:, None]
+            loss, backward = self.loss.forward_masked_weighted(
+                z, t.values, t.mask, of_steps, context, logits=self.logits
+            )
+        else:
+            loss, backward = self.loss.forward_weighted(z, t, weights, context, logits=self.logits)
+        return float(loss), backward
+
     def losses_of(
-        self, z: Array, t: Any, context: Context
+        self, z: Array, t: Any, context: Context, weights: Any = None
     ) -> tuple[list[float], Callable[[Array], Array]]:
-        """Return the loss of each output, and the function from a factor of each to ∂loss/∂z.
+        """Return the loss of each output, and the function from a factor of each to ∂loss/∂z."""
+        loss, backward_fn = self.loss_of(z, t, context, weights)
 
-        The factors `(outputs,)`, `(rows, outputs)` or `(rows, steps, outputs)` multiply the
-        gradients.
-        """
-        loss, backward_fn = self.loss_of(z, t, context)
-
-        def backward(scale: Array) -> Array:
+        def backward(factors: Array) -> Array:
             dz = backward_fn()
-            return np.multiply(dz, factors_for(scale[..., 0], dz), out=context.empty(dz.shape))
+            scaled: Array = np.multiply(dz, factors[0], out=context.empty(dz.shape))
+            return scaled
 
         return [loss], backward
 
     def points(self, targets: Any) -> Array | None:
         """Return the number of real points of each row in each output; None without masks."""
         return targets.lengths[:, None] if self.masked else None
-
-    def weighted_losses(self, z: Array, t: Any, weights: Any) -> list[float]:
-        """Return the mean of loss times weight of each output."""
-        return [self.weighted_loss(z, t, weights)]
-
-    def weighted_loss(self, z: Array, t: Any, weights: Any) -> float:
-        """Return the mean of loss times weight over the examples, or over their real points."""
-        if self.masked:
-            per_step = isinstance(weights, Padded)
-            weights = weights.points if per_step else np.repeat(weights, t.lengths)
-            z, t = z[t.mask], t.points
-            if not len(z):
-                return 0.0
-        losses = self.loss.per_example(z, t, logits=self.logits)
-        return mean(weights * losses)
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
@@ -213,14 +213,15 @@ class Evaluation:
             problem = "the loss compares the examples of a batch, so that they have no weights"
             raise DataError(f"{problem}; remove the weights")
 
-    def whole_loss(self, z: Array, t: Any, network: Network) -> float:
-        """Return the mean loss of the scores of a whole set."""
+    def whole_loss(self, z: Array, t: Any, network: Network, weights: Any = None) -> float:
+        """Return the mean loss of the scores of a whole set, times weight if there are any."""
         context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
         size, total = count if self.loss.independent else self.batch_size, 0.0
         points = max(t.lengths.sum(), 1) if self.masked else count
         for start in range(0, count, size):
-            part = t[start : start + size]
-            loss, _ = self.loss_of(z[start : start + size], part, context)
+            rows = slice(start, start + size)
+            part, own = t[rows], None if weights is None else weights[rows]
+            loss, _ = self.loss_of(z[rows], part, context, own)
             total += loss * ((part.lengths.sum() if self.masked else len(part)) / points)
         return float(total)
 
@@ -236,11 +237,6 @@ def arrays_in(value: Any) -> Iterator[Array]:
         yield from (value.values, value.starts)
     elif isinstance(value, np.ndarray):
         yield value
-
-
-def factors_for(factors: Array, y: Array) -> Array:
-    """Return one factor, or one for each row or step, in a shape that multiplies `y`."""
-    return factors.reshape(*factors.shape, *[1] * (y.ndim - factors.ndim))
 
 
 def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:

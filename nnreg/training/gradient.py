@@ -26,7 +26,7 @@ from nnreg.network.prediction import CACHED_VALUES
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.windows import Windows
-from nnreg.training.evaluation import Evaluation, factors_for
+from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
 from nnreg.training.update import chunks_of
 
@@ -165,41 +165,33 @@ class Shard:
         """Run one forward and one backward pass."""
         self.workspace.rewind()
         x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
+        weights = None if examples.weights is None else self._take(examples.weights, rows)
         z, backward = self._network.forward(x, context)
         if examples.points is not None:
-            losses = self._masked_backward(examples, rows, scale, context, (z, t, backward))
+            losses = self._masked_backward(z, t, weights, scale, context, backward)
             points = examples.points[rows].sum(axis=0)
             return MaskedResult(self, rows, float(losses.sum()), z, losses, points)
-        loss, loss_backward = self._evaluation.loss_of(z, t, context)
+        loss, loss_backward = self._evaluation.loss_of(z, t, context, weights)
         if math.isfinite(loss) or self.workspace.shard:  # others wait for its backward pass
             dz = loss_backward()
-            if examples.weights is not None:
-                weights = self._take(examples.weights, rows)
-                loss = self._evaluation.weighted_loss(z, t, weights)
-                dz = self._scaled(dz, factors_for(weights * scale, dz))
-            elif scale != 1:
-                dz = self._scaled(dz, scale)
+            if scale != 1:
+                dz = np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
             backward(dz)
         return ShardResult(self, rows, loss, z)
 
     def _masked_backward(
         self,
-        examples: Batch,
-        rows: Array,
+        z: Array,
+        t: Any,
+        weights: Any,
         scale: Array,
         context: Context,
-        passed: tuple[Array, Any, LayerBackward],
+        backward: LayerBackward,
     ) -> Array:
         """Run the backward pass with a factor for each output; return the loss of each."""
-        z, t, backward = passed
-        found, loss_backward = self._evaluation.losses_of(z, t, context)
+        found, loss_backward = self._evaluation.losses_of(z, t, context, weights)
         losses = np.array(found)
         if np.isfinite(losses).all() or self.workspace.shard:
-            if examples.weights is not None:
-                weights = self._take(examples.weights, rows)
-                losses = np.array(self._evaluation.weighted_losses(z, t, weights))
-                factors = weights.values if isinstance(weights, Padded) else weights
-                scale = factors[..., None] * scale
             backward(loss_backward(scale.astype(z.dtype)))
         return losses
 
@@ -211,9 +203,6 @@ class Shard:
             return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice
-
-    def _scaled(self, dz: Array, scale: float | Array) -> Array:
-        return np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +277,8 @@ class DataParallelGradient:
 
     def divide_products(self, products: BlockProducts) -> None:
         """Compute large matrix products of the only shard in blocks."""
-        self._shards[0].workspace.dot = products.dot
+        workspace = self._shards[0].workspace
+        workspace.dot, workspace.divides_products = products.dot, True
 
     @property
     def context(self) -> Context:

@@ -15,7 +15,7 @@ from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.training.evaluation import Evaluation, Examples, factors_for
+from nnreg.training.evaluation import Evaluation, Examples
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,15 @@ class SeveralEvaluation(Evaluation):
         pairs = zip(self.outputs.items(), arrays, strict=True)
         return [(name, output, np.ascontiguousarray(array)) for (name, output), array in pairs]
 
-    def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
+    def loss_of(
+        self, z: Array, t: Any, context: Context, weights: Any = None
+    ) -> tuple[float, Callable[[], Array]]:
         """Return the weighted sum of the losses, and the function that computes its gradient."""
-        losses, backward_fn = self.losses_of(z, t, context)
+        losses, backward_fn = self.losses_of(z, t, context, weights)
         return sum(losses), lambda: backward_fn(None)
 
     def losses_of(
-        self, z: Array, t: Any, context: Context
+        self, z: Array, t: Any, context: Context, weights: Any = None
     ) -> tuple[list[float], Callable[[Array | None], Array]]:
         """Return the weighted loss of each output, 0 without one, and the gradient's function."""
         losses = list[float]()
@@ -88,11 +90,11 @@ class SeveralEvaluation(Evaluation):
                 backward_fns.append((output, None))
                 continue
             truth = _targets_of(name, t, scores)
-            loss, backward_fn = output.evaluation.loss_of(scores, truth, context)
+            loss, backward_fn = output.evaluation.loss_of(scores, truth, context, weights)
             losses.append(output.weight * loss)
             backward_fns.append((output, backward_fn))
 
-        def backward(scale: Array | None) -> Array:
+        def backward(factors: Array | None) -> Array:
             dz, start = context.empty(z.shape), 0
             for index, (output, backward_fn) in enumerate(backward_fns):
                 span = dz[:, start : start + math.prod(output.shape)]
@@ -101,8 +103,8 @@ class SeveralEvaluation(Evaluation):
                     span.fill(0)
                     continue
                 np.multiply(backward_fn().reshape(span.shape), output.weight, out=span)
-                if scale is not None:
-                    np.multiply(span, factors_for(scale[..., index], span), out=span)
+                if factors is not None:
+                    np.multiply(span, factors[index], out=span)
             return dz
 
         return losses, backward
@@ -120,21 +122,6 @@ class SeveralEvaluation(Evaluation):
         counts = [targets[name].lengths if name in masked else ones for name in self.outputs]
         return np.stack(counts, axis=1)
 
-    def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
-        """Return the mean over the examples of loss times weight."""
-        return sum(self.weighted_losses(z, t, weights))
-
-    def weighted_losses(self, z: Array, t: Any, weights: Array) -> list[float]:
-        """Return the mean of loss times weight of each output, 0 without a loss."""
-        losses = []
-        for name, output, scores in self._split(z):
-            loss = 0.0
-            if output.evaluation is not None:
-                truth = _targets_of(name, t, scores)
-                loss = output.weight * output.evaluation.weighted_loss(scores, truth, weights)
-            losses.append(loss)
-        return losses
-
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of each output, of the scores `z`.
 
@@ -145,10 +132,8 @@ class SeveralEvaluation(Evaluation):
             if output.evaluation is None:
                 continue
             own = self.examples_of(name, examples)
-            found[f"{name}_loss"] = (
-                output.evaluation.whole_loss(scores, own.targets, network)
-                if own.weights is None
-                else output.evaluation.weighted_loss(scores, own.targets, own.weights)
+            found[f"{name}_loss"] = output.evaluation.whole_loss(
+                scores, own.targets, network, own.weights
             )
             if output.compared:
                 metrics = output.evaluation.metrics(outputs[name], own)

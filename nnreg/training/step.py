@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.network import Network
@@ -17,6 +18,7 @@ from nnreg.training.replay import Replay
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.update import (
+    CLEARED_EVERY,
     ExponentialMovingAverage,
     LearningRateScheduler,
     OptimizerRunner,
@@ -63,8 +65,9 @@ class TrainingStep:
         )
         self.lr_scheduler: LearningRateScheduler | None = None
         self.ema = _prepare_ema(network, settings.ema, training_state)
-        self._training_state = training_state
+        self.training_state = training_state
         self._gradient = vector
+        self._statistics = network.state_vector
         self._clip_norm, self._clip_value = settings.clip_norm, settings.clip_value
         l1, l2, decay = settings.l1, settings.l2, settings.weight_decay
         self._penalties: list[L1L2Penalty | Regularizers] = []
@@ -85,7 +88,7 @@ class TrainingStep:
 
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
-        state = self._training_state
+        state = self.training_state
         if self._limits:
             self._limit()
         if self.lr_scheduler is not None:
@@ -94,6 +97,8 @@ class TrainingStep:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
+        if state.step % CLEARED_EVERY == 0:
+            zero_tiny(self._statistics, np.empty_like(self._statistics))
         if self._replays:
             self._replay.end()
         if self._constraints is not None:
@@ -101,6 +106,16 @@ class TrainingStep:
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)
+
+    def learning_rates(self, epoch: int, step: int, count: int) -> Array:
+        """Return the learning rates of consecutive steps, for those that `apply` does not make."""
+        if self.lr_scheduler is None:
+            return np.full(count, self.optimizer.learning_rate)
+        rates = np.empty(count)
+        for k in range(count):
+            self.lr_scheduler.set(epoch, step + k, self.training_state.history)
+            rates[k] = self.optimizer.learning_rate
+        return rates
 
     def _limit(self) -> None:
         """Add the gradient of the penalties, then clip."""

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import all_finite
 from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.schedules import Constant
-from nnreg.errors import DataError, DivergedError, NnregWarning
+from nnreg.errors import DataError, DivergedError
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
@@ -28,7 +26,8 @@ from nnreg.network.parameters import by_layer, norms_by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
-from nnreg.training.divergence import explain, explain_optimizer_state
+from nnreg.training.compiled_chain import compiled_chain
+from nnreg.training.divergence import check_losses, check_weights, explain
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
     EpochTotals,
@@ -37,9 +36,10 @@ from nnreg.training.epoch import (
     mean_loss,
     order_of,
     points_of_training,
+    unfinished_epoch,
 )
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
+from nnreg.training.gradient import Batch, DataParallelGradient
 from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor, require_no_validation, resume_monitor
 from nnreg.training.parallelism import divide, pool_size
@@ -119,6 +119,9 @@ class Trainer:
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
         self._step = self._training_step.apply
+        self._chain = compiled_chain(
+            network, evaluation, optimizer, settings, train, self._training_step, self._shards
+        )
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
         self._monitor = self._resume_monitor()
@@ -218,16 +221,19 @@ class Trainer:
         """
         return (record for record in self.iterate(None) if record is not None)
 
-    def iterate(self, pause: Callable[[], bool] | None) -> Generator[Record | None, None, None]:
+    def iterate(
+        self, pause: Callable[[], bool] | None, *, each_step: bool = True
+    ) -> Generator[Record | None, None, None]:
         """Train as `epochs` does, and also yield None in mid-epoch, after each step if `pause()`.
 
-        Results are bit-identical with and without pauses.
+        Without `each_step`, only after each few milliseconds if steps are shorter. Results are
+        bit-identical with and without pauses.
         """
         with self._pool.open():
             while not self.finished:
                 self._last_finite_state.take()
-                before, record = self._position(), None
-                with closing(self._run_epoch(self.training_state.epoch + 1, pause)) as epoch:
+                before, record, number = self._position(), None, self.training_state.epoch + 1
+                with closing(self._run_epoch(number, pause, each_step)) as epoch:
                     while record is None:
                         with self.blas_threads():
                             record = self._advance(epoch, before)
@@ -262,44 +268,70 @@ class Trainer:
         return record
 
     def _run_epoch(
-        self, epoch: int, pause: Callable[[], bool] | None
+        self, epoch: int, pause: Callable[[], bool] | None, each_step: bool
     ) -> Generator[Record | None, None, None]:
         """Train on the remaining examples of an epoch, then evaluate.
 
         Yields None at each pause, and the record at the end.
         """
-        count, size = len(self.train), self.settings.step_size
+        count = len(self.train)
         order = order_of(self.train, self.settings, self.seed, epoch)
         totals = self._resume_epoch(epoch, count)
-        step = totals.seen // size
-        batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(self._steps.of_epoch(epoch, step, order[totals.seen :])) as steps:
+        each_step = self.on_batch is not None or (each_step and pause is not None)
+        together = self._chain.steps_together if self._chain and not each_step else 1
+        rest, first = order[totals.seen :], totals.seen // self.settings.step_size
+        run = self._run_step if self._chain is None else self._run_chain
+        lock = self.training_state.lock
+        with closing(self._steps.of_epoch(epoch, first, rest, together)) as steps:
             for examples, rows in steps:
-                results: list[ShardResult] = []
-                self._training_step.begin(examples, rows)
-                for found in self._shards.batches(examples, rows, self.settings.batch_size):
-                    batch += 1
-                    totals.add(found)
-                    if not math.isfinite(totals.loss):
-                        self._check_losses(found, examples, epoch, batch)
-                    results += found
-                self._step(epoch - 1, step)
-                step += 1
-                self.seen = totals.seen
-                if self.on_batch is not None:
-                    record = {"epoch": epoch, "step": self.training_state.step}
-                    self.on_batch(self._with_learning_rate(record | {"loss": mean_loss(results)}))
+                run(examples, rows, epoch, totals)
                 if totals.seen < count:
                     paused = pause is not None and pause()
                     if paused or lock.waiting:
-                        self._check_weights(examples.x[rows[-1:]], epoch, batch)
+                        self._check_weights(examples.x[rows[-1:]], epoch, totals)
                         self.training_state.epoch_state = totals.state(self.train, self._shards)
                         lock.let_others_read()
                     if paused:
                         yield None
-        self._check_weights(examples.x[rows[-1:]], epoch, batch)
+        self._check_weights(examples.x[rows[-1:]], epoch, totals)
         del examples  # it may be a chunk of a large file
-        yield self._record(epoch, batch, order, totals)
+        yield self._record(epoch, self._batches(totals), order, totals)
+
+    def _batches(self, totals: EpochTotals) -> int:
+        """Return the number of the last batch."""
+        return math.ceil(totals.seen / self.settings.batch_size)
+
+    def _run_chain(self, examples: Batch, rows: Array, epoch: int, totals: EpochTotals) -> None:
+        """Make several steps; one whose loss is not finite layer by layer, which explains it."""
+        assert self._chain is not None
+        while len(rows):
+            step = totals.seen // self.settings.batch_size
+            done, loss = self._chain.run(rows, epoch - 1, step, totals)
+            self.seen, rows = totals.seen, rows[done:]
+            if done:
+                self._report_batch(epoch, loss)
+            if len(rows):
+                self._run_step(examples, rows[: self.settings.batch_size], epoch, totals)
+                rows = rows[self.settings.batch_size :]
+
+    def _run_step(self, examples: Batch, rows: Array, epoch: int, totals: EpochTotals) -> None:
+        """Make a step layer by layer."""
+        step, results = totals.seen // self.settings.step_size, []
+        self._training_step.begin(examples, rows)
+        for found in self._shards.batches(examples, rows, self.settings.batch_size):
+            totals.add(found)
+            if not math.isfinite(totals.loss):
+                check_losses(self.network, found, examples, epoch, self._batches(totals))
+            results += found
+        self._step(epoch - 1, step)
+        self.seen = totals.seen
+        if self.on_batch is not None:
+            self._report_batch(epoch, mean_loss(results))
+
+    def _report_batch(self, epoch: int, loss: float) -> None:
+        if self.on_batch is not None:
+            record = {"epoch": epoch, "step": self.training_state.step, "loss": loss}
+            self.on_batch(self._with_learning_rate(record))
 
     def _with_learning_rate(self, record: Record) -> Record:
         """Add the learning rate of the last step, if there is a schedule."""
@@ -329,7 +361,7 @@ class Trainer:
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
-        done = self._unfinished_epoch(count)
+        done = unfinished_epoch(self.training_state, self.train)
         begin_random_numbers(list(self._shards), done.streams, self.seed, epoch)
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
@@ -337,42 +369,10 @@ class Trainer:
         shape = (count, *self.network.scores_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype), self._points)
 
-    def _unfinished_epoch(self, count: int) -> EpochState:
-        """Return the state of an unfinished epoch.
-
-        If it was begun on other examples, it starts again, with a warning.
-        """
-        done = self.training_state.epoch_state
-        if done is None:
-            return EpochState(count)
-        if done.count == count and done.examples in ("", self.train.digest):
-            return done
-        warnings.warn(
-            f"epoch {self.training_state.epoch + 1} was begun on other examples; it starts again",
-            NnregWarning,
-            stacklevel=2,
-        )
-        return EpochState(count)
-
-    def _check_weights(self, x: Any, epoch: int, batch: int) -> None:
-        """Raise `DivergedError` for weights or a state that the last steps made non-finite.
-
-        `x` is an input of the last batch.
-        """
-        if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
-            explain(self.network, self._shards.context, x, epoch, batch)
-        for name, values in self.training_state.optimizer_state.items():
-            if not all_finite(values):
-                explain_optimizer_state(name, values, epoch, batch)
-
-    def _check_losses(
-        self, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
-    ) -> None:
-        """Raise `DivergedError` for a loss that is not finite."""
-        for result in results:
-            if not math.isfinite(result.loss):
-                x = examples.x[result.rows]
-                explain(self.network, result.shard.context, x, epoch, batch)
+    def _check_weights(self, x: Any, epoch: int, totals: EpochTotals) -> None:
+        """Raise `DivergedError` for weights or a state that the last steps made non-finite."""
+        batch, context = self._batches(totals), self._shards.context
+        check_weights(self.network, self.training_state, x, context, epoch, batch)
 
     def _resume_monitor(self) -> Monitor:
         """Return the monitor after the epochs of the history."""

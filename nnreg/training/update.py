@@ -11,6 +11,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils import statistics
+from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.threads import ThreadPool
 from nnreg.errors import PluginError
 from nnreg.interfaces.context import Workspace
@@ -24,6 +25,11 @@ from nnreg.training.state import TrainingState, copy_into
 CHUNK_VALUES = 131_072
 """The values that an optimizer updates at a time: its vectors then stay in the processor's cache,
 and its NumPy calls are long enough for two threads to run them in parallel."""
+
+CLEARED_EVERY = 32
+"""The steps between two that set tiny values of the optimizer's state and of averages to 0. Such
+values decay where gradients are 0, and are slow when they are denormal. The number of the step
+decides, so that a training that continues has the same bits."""
 
 MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
 """The fewest values per thread."""
@@ -53,6 +59,8 @@ class ExponentialMovingAverage:
             np.subtract(value, mean, out=part)
             np.multiply(part, fraction, out=part)
             np.add(mean, part, out=mean)
+            if count % CLEARED_EVERY == 0:
+                zero_tiny(mean, part)
 
 
 def clip(gradient: Array, norm: float | None, value: float | None) -> None:
@@ -106,7 +114,8 @@ class OptimizerRunner:
         self._count = 0
         trained, kinds = update_spans(network, optimizer, unfrozen, rates)
         self._factors = {factor for _, factor in kinds.values()}
-        self._updates = self._updates_at(optimizer.learning_rate)
+        self._updates_rate = optimizer.learning_rate
+        self._updates = self._updates_at(self._updates_rate)
         parameters = network.vector
         self._whole, self._parameter_copies, self._trained = gradient, [], trained
         if len(trained) > 1 and not optimizer.elementwise:
@@ -174,10 +183,7 @@ class OptimizerRunner:
 
         An optimizer is frozen and may derive other values from its options, so it is replaced.
         """
-        rate = self._optimizer.learning_rate * factor
-        if rate != self.learning_rate:
-            self.learning_rate = rate
-            self._updates = self._updates_at(rate)
+        self.learning_rate = self._optimizer.learning_rate * factor
 
     def _updates_at(self, rate: float) -> dict[float, Callable[[Array, Array, UpdateState], None]]:
         """Return the update of an optimizer with this rate, by the factor of the rate."""
@@ -191,6 +197,9 @@ class OptimizerRunner:
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
         self._count, self._rng = count, None
+        if self._updates_rate != self.learning_rate:
+            self._updates_rate = self.learning_rate
+            self._updates = self._updates_at(self._updates_rate)
         for vector, copy in self._copies:
             np.copyto(copy, vector)
         if len(self._partitions) == 1:
@@ -205,6 +214,11 @@ class OptimizerRunner:
             step.count = count - first
             step.workspace.rewind()
             self._updates[factor](parameters, gradient, step)
+            if count % CLEARED_EVERY == 0:
+                step.workspace.rewind()
+                scratch = step.empty(parameters)
+                for vector in step.vectors.values():
+                    zero_tiny(vector, scratch)
 
 
 def reset_optimizer(

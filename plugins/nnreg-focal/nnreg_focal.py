@@ -6,12 +6,12 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Interval, Len
 
-from nnreg import DataError, Loss, hookimpl
+from nnreg import DataError, TermLoss, hookimpl
 from nnreg.builtin.activations import Sigmoid, Softmax
 
 
 @dataclass(frozen=True)
-class Focal(Loss):
+class Focal(TermLoss):
     """mean(-Σ_k alpha_k t_k (1 - y_k)^gamma log y_k) over examples, y the probabilities of classes.
 
     Cross-entropy in which an example has a smaller weight the higher the probability of its class.
@@ -30,28 +30,26 @@ class Focal(Loss):
     takes_distribution = True
     fused_activation = Softmax
 
-    def forward(self, y, t):
-        """Return the loss of probabilities, which are clipped to the smallest normal number."""
-        p = np.maximum(y, np.finfo(y.dtype).tiny)
+    def terms(self, y, t, *, logits):
+        """Clip probabilities from below to the smallest normal number."""
         weights = self._weights(y, t)
-        losses, slopes = _focal(np.log(p), p, np.maximum(1 - p, 0), self.gamma)
-        return float(np.sum(weights * losses)), lambda: weights * slopes / p
-
-    def forward_logits(self, z, t):
-        shifted = z - np.max(z, axis=-1, keepdims=True)
-        log_p = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-        p = np.exp(log_p)
-        weights = self._weights(z, t)
-        losses, slopes = _focal(log_p, p, 1 - p, self.gamma)
+        if logits:
+            shifted = y - np.max(y, axis=-1, keepdims=True)
+            log_p = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+            p = np.exp(log_p)
+        else:
+            p = np.maximum(y, np.finfo(y.dtype).tiny)
+            log_p = np.log(p)
+        losses, slopes = _focal(log_p, p, np.maximum(1 - p, 0), self.gamma)
 
         def backward():
             d = weights * slopes
-            return d - p * np.sum(d, axis=-1, keepdims=True)
+            return d - p * np.sum(d, axis=-1, keepdims=True) if logits else d / p
 
-        return float(np.sum(weights * losses)), backward
+        return np.sum(weights * losses, axis=-1), backward
 
     def _weights(self, y, t):
-        """Return the weight of the loss of each class in the mean over the examples."""
+        """Return the weight of the loss of each class in that of an example."""
         classes = y.shape[-1]
         if t.ndim < y.ndim:
             t = np.equal(np.expand_dims(t, -1), np.arange(classes)).astype(y.dtype)
@@ -59,11 +57,11 @@ class Focal(Loss):
             if len(self.alpha) != classes:
                 raise DataError(f"focal: alpha has {len(self.alpha)} weights for {classes} classes")
             t = t * np.array(self.alpha, y.dtype)
-        return t * (classes / y.size)
+        return t
 
 
 @dataclass(frozen=True)
-class BinaryFocal(Loss):
+class BinaryFocal(TermLoss):
     """mean(-alpha t (1 - y)^gamma log y - (1 - alpha) (1 - t) y^gamma log(1 - y)).
 
     Binary cross-entropy in which an example has a smaller weight the higher the probability of its
@@ -79,29 +77,28 @@ class BinaryFocal(Loss):
     target_range = (0.0, 1.0)
     fused_activation = Sigmoid
 
-    def forward(self, y, t):
-        """Return the loss of probabilities, which are clipped to [eps, 1 - eps]."""
-        eps = float(np.finfo(y.dtype).eps)
-        p = np.clip(y, eps, 1 - eps)
-        inside = (y >= eps) & (y <= 1 - eps)
-        value, d_true, d_false = self._both(t, np.log(p), np.log1p(-p), p, 1 - p)
-        return value, lambda: inside * (d_true / p - d_false / (1 - p))
-
-    def forward_logits(self, z, t):
-        tail = np.log1p(np.exp(-np.abs(z)))
-        log_p, log_q = np.minimum(z, 0) - tail, np.minimum(-z, 0) - tail
-        p, q = np.exp(log_p), np.exp(log_q)
-        value, d_true, d_false = self._both(t, log_p, log_q, p, q)
-        return value, lambda: d_true * q - d_false * p
-
-    def _both(self, t, log_p, log_q, p, q):
-        """Return the loss, and its derivatives with respect to log y and log(1 - y)."""
+    def terms(self, y, t, *, logits):
+        """Clip probabilities to [eps, 1 - eps]."""
+        if logits:
+            tail = np.log1p(np.exp(-np.abs(y)))
+            log_p, log_q = np.minimum(y, 0) - tail, np.minimum(-y, 0) - tail
+            p, q = np.exp(log_p), np.exp(log_q)
+        else:
+            eps = float(np.finfo(y.dtype).eps)
+            p = np.clip(y, eps, 1 - eps)
+            q, log_p, log_q = 1 - p, np.log(p), np.log1p(-p)
         alpha_1, alpha_0 = (1, 1) if self.alpha is None else (self.alpha, 1 - self.alpha)
-        weight_1, weight_0 = alpha_1 * t / t.size, alpha_0 * (1 - t) / t.size
+        weight_1, weight_0 = alpha_1 * t, alpha_0 * (1 - t)
         losses_1, slopes_1 = _focal(log_p, p, q, self.gamma)
         losses_0, slopes_0 = _focal(log_q, q, p, self.gamma)
-        value = float(np.sum(weight_1 * losses_1 + weight_0 * losses_0))
-        return value, weight_1 * slopes_1, weight_0 * slopes_0
+
+        def backward():
+            d_true, d_false = weight_1 * slopes_1, weight_0 * slopes_0
+            if logits:
+                return d_true * q - d_false * p
+            return ((y >= eps) & (y <= 1 - eps)) * (d_true / p - d_false / (1 - p))
+
+        return weight_1 * losses_1 + weight_0 * losses_0, backward
 
 
 def _focal(log_p, p, q, gamma):

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.harness import UnavailableError
 from benchmarks.processes import KILOBYTE, Worker, Workers, limited, python, run
 from benchmarks.worker import seconds_per_call
-from tests.benchmarks.rows import TINY
+from tests.benchmarks.rows import EFFORT, TINY
 from tests.helpers.work import Clock
 
 
@@ -20,6 +20,9 @@ def test_the_seconds_per_call_are_the_mean_of_the_calls_that_fit(monkeypatch):
     monkeypatch.setattr("benchmarks.worker.time", clock)
     assert seconds_per_call(job, 10) == 2
     assert seconds_per_call(job, 0) == 7
+    monkeypatch.setattr(clock, "process_time", lambda: clock.now / 2, raising=False)
+    durations = iter([4])
+    assert seconds_per_call(job, 0, processor=True) == 2
 
 
 def test_a_worker_times_nnreg_and_reports_failures():
@@ -39,7 +42,7 @@ def test_a_worker_times_nnreg_and_reports_failures():
 
 
 def test_one_save_is_compared_with_h5py_on_the_same_arrays(tmp_path):
-    with Workers(threads=1) as workers:
+    with Workers(EFFORT) as workers:
         for name in ("nnreg", "plain h5py"):
             assert workers.ask(name, "save", 0.0, workload="64-40-10", directory=str(tmp_path)) > 0
     size = (tmp_path / "model.h5").stat().st_size

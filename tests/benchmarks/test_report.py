@@ -62,7 +62,7 @@ def test_the_command_prints_tables_and_targets_and_writes_both_as_json(tmp_path)
     code = f"""
 import benchmarks.tables.steps as steps
 from benchmarks import __main__ as bench
-steps.LIBRARIES = ("nnreg",)
+steps.COLUMNS = ("nnreg",)
 bench.main({arguments!r})
 """
     done = subprocess.run(python("-c", code), env=limited(1), capture_output=True, text=True)
@@ -72,7 +72,7 @@ bench.main({arguments!r})
     (found,) = document["tables"]
     assert found["rows"][0]["name"] == f"{TINY.name}, {TINY.batch}"
     assert report.figure(found["rows"][0]["figures"]["nnreg"] * 1e6) == line.split()[2]
-    assert set(found["rows"][0]["samples"]) == {"nnreg", "own products", "limit"}
+    assert {"nnreg", "products"} <= set(found["rows"][0]["samples"])
     assert {found["table"] for found in document["targets"]} == {"steps"}
     assert "not measured" in done.stdout
     assert document["environment"]["versions"]["numpy"] == np.__version__

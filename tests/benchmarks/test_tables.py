@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 
 import nnreg
 from benchmarks import graphs, loading, options, streaming, threads, watching
-from benchmarks.harness import Effort
-from benchmarks.processes import ROOT, Workers, limited, python, run
-from benchmarks.tables import plugins, saving
+from benchmarks.harness import Effort, Row
+from benchmarks.peers import OWN
+from benchmarks.processes import Workers, limited, python, run
+from benchmarks.tables import csv as csv_table
+from benchmarks.tables import jobs, plugins, quotients, saving
+from benchmarks.workloads import LONG, NAMED
 from nnreg.builtin.sources.delimited import Csv
 from tests.benchmarks.rows import EFFORT
 
@@ -48,12 +52,10 @@ def test_each_option_of_training_is_timed(monkeypatch):
     assert all(seconds > 0 for seconds in measured.figures.values())
 
 
-def test_both_forms_of_a_residual_network_and_both_versions_of_chains_are_timed(monkeypatch):
+def test_both_forms_of_a_residual_network_are_timed(monkeypatch):
     monkeypatch.setattr(graphs, "SECONDS", 0.001)
-    monkeypatch.setattr(graphs, "CHAINS", {"4-16-8-3": 32})
-    rows = list(graphs.measure(Effort(1, 0.0, 1), before=ROOT))
-    assert [set(row.figures) for row in rows[:2]] == [{"nested", "graph"}] * 2
-    assert [set(row.figures) for row in rows[2:]] == [{"before", "now"}] * len(graphs.OPTIMIZERS)
+    rows = graphs.measure(Effort(1, 0.0, 1))
+    assert [set(row.figures) for row in rows] == [{"nested", "graph"}] * 2
 
 
 def test_each_form_of_a_training_is_timed_on_one_thread_and_several(monkeypatch):
@@ -76,14 +78,58 @@ def test_both_forms_of_the_residual_network_compute_the_same():
     np.testing.assert_array_equal(graph.predict(x), nested.predict(x))
 
 
+def test_a_quotient_is_one_step_over_another(monkeypatch):
+    class Fake(Workers):
+        def ask(self, peer, task, seconds, workload):
+            longer = {"train": 1.0, "train_weighted": 1.1}[task]
+            return longer * NAMED[workload].steps * (9.0 if workload == LONG.name else 1.0)
+
+    class Late:
+        def __init__(self, peer, threads, *, processor):
+            self.times = iter([2.0, *[1.0] * 17, 3.0])
+
+        def ask(self, task, seconds, workload):
+            return next(self.times)
+
+        def close(self):
+            assert next(self.times, None) is None
+
+    monkeypatch.setattr(quotients, "Workers", Fake)
+    monkeypatch.setattr(quotients, "Worker", Late)
+    late, long, *weighted = quotients.measure(EFFORT)
+    assert late.figures == dict.fromkeys(OWN, 1.5)
+    assert long.figures == dict.fromkeys(OWN, 9.0 / 8)
+    assert [row.figures["nnreg"] for row in weighted] == [pytest.approx(1.1)] * 3
+
+
+def test_a_job_runs_as_if_nothing_that_compiles_were_installed():
+    hidden = jobs.WITHOUT.partition("runpy.run_module")[0]
+    kernels = "from nnreg.builtin.kernels import mkl, numba"
+    check = "assert mkl.MklKernels.missing() and numba.NumbaKernels.missing()"
+    run(python("-c", f"{hidden}\n{kernels}\n{check}"), limited(1))
+
+
+def test_csv_is_compared_with_pandas_alone(monkeypatch):
+    asked = []
+
+    def measure(effort):
+        asked.append((effort.rounds, set(effort.skipped)))
+        yield Row("a file", "s", {"nnreg": [2.0], "pandas": [1.0]}, {"loadtxt": "-"}), None
+
+    monkeypatch.setattr(loading, "measure", measure)
+    (row,) = csv_table.measure(replace(EFFORT, rounds=5))
+    assert asked == [(3, set(loading.READERS) - {"nnreg", "pandas"})]
+    assert (row.figures, row.left_out) == ({"nnreg": 2.0, "pandas": 1.0}, {})
+
+
 def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):
     class Fake(Workers):
         def ask(self, peer, task, seconds, directory, epochs):
-            assert (peer, task) == ("nnreg", "run")
+            assert (peer, task, epochs) == ("nnreg", "run", 80)
             return 2.0 if directory is None else 2.5
 
     monkeypatch.setattr(saving, "Workers", Fake)
-    row = saving._fraction("a directory", 80, EFFORT)
+    row = saving._fraction("a directory", "digits", {"epochs": 80}, EFFORT)
     assert row.figures == {"nnreg": pytest.approx(0.2)}
     assert row.name.startswith("fraction spent on saving")
 

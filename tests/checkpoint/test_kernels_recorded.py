@@ -16,7 +16,11 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier
 
-METHODS = [name for name, _ in inspect.getmembers(Kernels, inspect.isfunction) if name[0] != "_"]
+METHODS = [
+    name
+    for name, _ in inspect.getmembers(Kernels, inspect.isfunction)
+    if name[0] != "_" and name != "chain_steps"  # not in NumPy
+]
 
 
 def kernels(changed=""):
@@ -61,7 +65,10 @@ def registry(cls=None, version="1.0", name="nnreg-fast"):
 LAYERS = {
     "lstm": [{"type": "lstm", "units": 2}],
     "images": [
-        {"type": "conv2d", "filters": 2, "kernel": 2, "activation": "relu"},
+        {"type": "conv2d", "filters": 4, "kernel": 2, "activation": "relu"},
+        {"type": "conv2d", "filters": 2, "kernel": 2},
+        {"type": "batch_norm"},
+        {"type": "activation", "activation": "silu"},
         {"type": "max_pool2d", "size": 2},
         {"type": "flatten"},
     ],
@@ -109,7 +116,7 @@ def records(path):
 
 
 def test_every_method_of_kernels_can_be_in_their_fingerprint():
-    assert OUTPUTS.keys() == set(METHODS)
+    assert OUTPUTS.keys() == {*METHODS, "chain_steps"}
     assert {method for network in LAYERS for method in called(network)} == set(METHODS)
 
 
@@ -129,6 +136,31 @@ def test_only_methods_that_the_network_calls_are_run_when_saving_and_loading(tmp
     assert "im2col" not in run
 
 
+def test_other_steps_of_a_chain_are_detected(tmp_path):
+    def steps(factor):
+        def chain_steps(self, chain, training, arrays):
+            def run(order, draws, rates, count, losses, scores):
+                arrays.parameters[:] *= factor
+                return len(losses)
+
+            return run
+
+        fast = type("Fast", (Kernels,), {"chain_steps": chain_steps})
+        return registry(dataclass(frozen=True)(fast))
+
+    def chain_model(kernels):
+        spec = classifier()
+        del spec["model"]["layers"][1]
+        return nnreg.build(
+            read_spec(spec, registry=kernels), data=(np.ones((12, 2)), ["a", "b"] * 6)
+        )
+
+    nnreg.save(chain_model(steps(0.5)), tmp_path / "m.h5")
+    load(tmp_path / "m.h5", registry=steps(0.5))
+    with pytest.raises(CheckpointError, match=r"changed under the same version: .*chain_steps"):
+        load(tmp_path / "m.h5", registry=steps(0.4))
+
+
 def test_the_methods_have_one_order_in_every_process():
     assert called("tokens") == [name for name in OUTPUTS if name in called("tokens")]
 
@@ -142,7 +174,7 @@ def test_kernels_that_the_spec_does_not_name_are_recorded(saved):
         "1.0",
     ]
     (numbers,) = record["probes"].values()
-    assert {"im2col", "relu_backward", "softmax_cross_entropy", "adam"} < numbers.keys()
+    assert {"convolve", "relu_backward", "softmax_cross_entropy", "adam"} < numbers.keys()
     assert len(json.dumps(record)) < 3000
 
 
@@ -208,12 +240,12 @@ def test_only_kernels_can_be_used_without_being_named(saved):
 def test_a_method_that_does_not_take_the_fixed_inputs_is_left_out(tmp_path):
     @dataclass(frozen=True)
     class Picky(Kernels):
-        def col2im(self, columns, images, stride):
+        def max_pool_backward(self, *arguments):
             raise ValueError("only large images")
 
     nnreg.save(model(registry(Picky)), tmp_path / "m.h5")
     (record,) = records(tmp_path / "m.h5")
     assert list(record["probes"]["$.train.kernels"]) == [
-        name for name in called("images") if name != "col2im"
+        name for name in called("images") if name != "max_pool_backward"
     ]
     load(tmp_path / "m.h5", registry=registry(Picky))

@@ -70,11 +70,33 @@ def normalized_by_softmax(kernels, scratch, x, dy):
 
 
 def normalized(kernels, scratch, x, gamma, beta, dy):
-    y, normal, dx = (np.empty_like(x) for _ in range(3))
-    scale, dgamma, dbeta = np.empty_like(x[:, 0]), np.empty_like(gamma), np.empty_like(beta)
-    kernels.layer_norm(x, gamma, beta, y, normal, scale, 1e-5, scratch)
-    kernels.layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta, scratch)
-    return y, normal, scale, dx, dgamma, dbeta
+    y, dx, mean, scale = *np.empty((2, *x.shape), x.dtype), *np.empty((2, len(x)), x.dtype)
+    dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
+    kernels.layer_norm(x, gamma, beta, y, mean, scale, 1e-5, scratch)
+    kernels.layer_norm_backward(dy, x, gamma, mean, scale, dx, dgamma, dbeta, scratch)
+    return y, mean, scale, dx, dgamma, dbeta
+
+
+def normalized_by_size(kernels, scratch, x, gamma, dy):
+    y, dx, scale, dgamma = *np.empty((2, *x.shape), x.dtype), x[:, 0].copy(), gamma.copy()
+    kernels.layer_norm(x, gamma, None, y, None, scale, 1e-5, scratch)
+    kernels.layer_norm_backward(dy, x, gamma, None, scale, dx, dgamma, None, scratch)
+    return y, scale, dx, dgamma
+
+
+def measured(kernels, scratch, x, dy):
+    found = np.empty((4, len(x), x.shape[2]), x.dtype)
+    mean, squares, total, products = found
+    kernels.column_moments(x, mean, squares, scratch)
+    kernels.column_products(dy, x, mean, total, products, scratch)
+    return (found,)
+
+
+def normalized_columns(kernels, scratch, x, dy, mean, slope, shift, change):
+    y, dx = np.empty_like(x), np.empty_like(x)
+    kernels.normalize_columns(x, mean, slope, shift, y, scratch)
+    kernels.normalize_columns_backward(dy, x, mean, slope, change, shift, dx, scratch)
+    return y, dx
 
 
 def lstm_stepped(kernels, scratch, z, c, dh, dc):
@@ -84,6 +106,8 @@ def lstm_stepped(kernels, scratch, z, c, dh, dc):
     kernels.lstm_step_backward(dh, dc, gates, c, tanh_c, dz, scratch)
     return gates, c_next, tanh_c, h_next, dc, dz
 
+
+COLUMNS = [(1, 1300, 3), (1, 1, 1), (3, 40, 17), (2, 1, 5), (2, 0, 3)]
 
 CASES = [
     (rectified, [(7, 5), (5,), (7, 5)], ()),
@@ -97,6 +121,11 @@ CASES = [
     (normalized_by_softmax, [(7, 5), (7, 5)], ()),
     (normalized_by_softmax, [(7, 100), (7, 100)], ()),
     (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
+    (normalized, [(1300, 2), (2,), (2,), (1300, 2)], ()),
+    (normalized_by_size, [(7, 33), (33,), (7, 33)], ()),
+    (normalized_by_size, [(1300, 2), (2,), (1300, 2)], ()),
+    *((measured, [shape] * 2, ()) for shape in COLUMNS),
+    *((normalized_columns, [shape] * 2 + [shape[::2]] * 4, ()) for shape in COLUMNS),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
 ]

@@ -5,8 +5,9 @@ import pytest
 
 from nnreg.interfaces import Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.kernels.numpy.dense import MIN_MERGED_ROWS, _rows_to_merge
+from nnreg.kernels.numpy.dense import MIN_MERGED_ROWS, ZEROS, _rows_to_merge
 from nnreg.kernels.numpy.indexing import ROUNDS
+from nnreg.kernels.numpy.softmax import MIN_TRANSPOSED_ROWS
 
 SCRATCH = Workspace(np.float64, reuse=False)
 
@@ -47,6 +48,31 @@ def test_errors_of_sums_do_not_grow_with_the_rows(rows):
     out = np.empty(3, np.float32)
     Kernels().sum_rows(x, out, Workspace(np.float32, reuse=False))
     np.testing.assert_allclose(out, x.sum(axis=0, dtype=np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, ZEROS - 1, ZEROS, ZEROS + 1, 3 * ZEROS + 5])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_relu_is_the_maximum_of_0_and_of_nan_nan(size, dtype):
+    x = np.random.default_rng(0).normal(size=(size, 1)).astype(dtype)
+    x[-1], x[size // 2] = np.inf, np.nan
+    expected = np.where(x < 0, 0, x)
+    Kernels().relu(x, None, SCRATCH)
+    np.testing.assert_array_equal(x, expected)
+    other = np.asfortranarray(np.random.default_rng(0).normal(size=(90, 60)))
+    expected = np.where(other < 0, 0, other)
+    Kernels().relu(other, None, SCRATCH)
+    np.testing.assert_array_equal(other, expected)
+
+
+@pytest.mark.parametrize("rows", [0, 1, MIN_TRANSPOSED_ROWS - 1, MIN_TRANSPOSED_ROWS, 300])
+@pytest.mark.parametrize("features", [1, 10, 65])
+def test_softmax_of_few_rows_is_that_of_many(rows, features):
+    x = np.random.default_rng(0).normal(0, 300, (rows, features))
+    x[rows // 2 :] /= 100
+    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
+    Kernels().softmax(x, SCRATCH)
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(x, expected, rtol=1e-12)
 
 
 def windows(shape, kernel, stride):

@@ -87,11 +87,19 @@ def test_the_chunks_of_a_streamed_file_are_shared_too(shared, tmp_path, monkeypa
     assert shared
 
 
-def test_small_networks_and_those_that_are_not_reproducible_start_no_thread(shared):
+def test_small_networks_start_no_thread(shared):
     x = RNG.normal(size=(1500, 60))
     built([dense(16)], x, reproducible=True, threads=4).predict(x)
-    built([dense(700), dense(700)], x, reproducible=False, threads=4).predict(x)
     assert shared == []
+
+
+def test_chunks_are_shared_where_results_need_not_be_reproducible_and_blocks_are_not(shared):
+    x = RNG.normal(size=(1500, 60))
+    model = built([dense(700), dense(700)], x, reproducible=False, threads=2)
+    model.predict(x[:300])
+    assert shared == []
+    model.predict(x)
+    assert set(shared) == {2}
 
 
 def test_a_network_that_trains_in_blocks_by_default_predicts_so(shared):

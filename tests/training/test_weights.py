@@ -1,6 +1,7 @@
 """Class weights and sample weights: a row of weight 2 trains as two rows do."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
@@ -8,16 +9,20 @@ import pytest
 
 import nnreg
 import nnreg.tables.lazy
-from nnreg import DataError, Loss, SpecError
+from nnreg import Context, DataError, Loss, PluginError, SpecError, TermLoss, Workspace
+from nnreg.builtin.losses import Huber, MeanSquaredError
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
+from nnreg.interfaces import traced
 from nnreg.registry.registry import installed
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 from tests.helpers.trained import require_resumed_in_mid_epoch
+from tests.helpers.work import calls
 
+NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
 WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
 CLASSES = ("ash", "birch", "cedar")
 WEIGHTS = np.random.default_rng(1).integers(0, 4, 40)
@@ -78,6 +83,151 @@ def test_a_row_of_weight_2_trains_as_two_rows_do(loss, made):
     assert not np.allclose(plain.network.vector, weighted.network.vector, rtol=1e-3)
 
 
+@dataclass(frozen=True)
+class CountedFourthPower(FourthPower):
+    """FourthPower, which counts its calls"""
+
+    calls: list = field(default_factory=list)
+
+    def forward(self, y, t):
+        self.calls.append(len(y))
+        return super().forward(y, t)
+
+
+@dataclass(frozen=True)
+class TermsOfFourthPower(TermLoss):
+    """FourthPower by its terms, which counts its calls"""
+
+    calls: list = field(default_factory=list)
+
+    def terms(self, y, t, *, logits):
+        self.calls.append(len(y))
+        d = y - t
+        return d**4, lambda: 4 * d**3
+
+
+@dataclass(frozen=True)
+class FormulaOfFourthPower(Loss):
+    """FourthPower by the formula of its terms, which counts its calls"""
+
+    calls: list = field(default_factory=list)
+
+    def formula(self, y, t):
+        self.calls.append(len(y))
+        return (y - t) ** 4
+
+
+@dataclass(frozen=True)
+class FormulaOfMean(FormulaOfFourthPower):
+    """FourthPower by the formula of the mean"""
+
+    def formula(self, y, t):
+        return np.mean(super().formula(y, t))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        TermsOfFourthPower(),
+        pytest.param(FormulaOfFourthPower(), marks=NEEDS_AUTOGRAD),
+        pytest.param(FormulaOfMean(), marks=NEEDS_AUTOGRAD),
+    ],
+    ids=["terms", "formula of terms", "formula of their mean"],
+)
+def test_a_loss_of_terms_is_computed_once_for_value_and_gradient(loss):
+    data = line(40)
+    expected, found = (model_of(None, data) for _ in range(2))
+    for model, one in ((expected, FourthPower()), (found, loss)):
+        model.evaluation.loss = one
+        model.fit(*data, weights=WEIGHTS)
+    assert_close(found, expected)
+    assert loss.calls == [40] * 4  # one batch in each epoch
+
+
+def test_a_loss_without_terms_is_called_once_for_each_weight_that_examples_have():
+    data, loss = line(40), CountedFourthPower()
+    model = model_of(None, data)
+    model.evaluation.loss = loss
+    model.fit(*data, weights=WEIGHTS, epochs=1)
+    assert loss.calls == [40, *np.bincount(WEIGHTS)]
+
+
+class FormulaOfHalf(FormulaOfFourthPower):
+    def formula(self, y, t):
+        return 0.5 * np.mean(2 * super().formula(y, t))
+
+
+@NEEDS_AUTOGRAD
+def test_a_formula_that_ends_otherwise_is_called_for_each_weight():
+    data, loss = line(40), FormulaOfHalf([])
+    expected, found = (model_of(None, data) for _ in range(2))
+    for model, one in ((expected, FourthPower()), (found, loss)):
+        model.evaluation.loss = one
+        model.fit(*data, weights=WEIGHTS, epochs=1)
+    assert_close(found, expected)
+    assert loss.calls == [40, *np.bincount(WEIGHTS)]
+
+
+@NEEDS_AUTOGRAD
+def test_a_formula_of_terms_has_one_for_each_example():
+    with pytest.raises(PluginError, match=r"formula returned the shape \(2,\); expected"):
+        Two().forward(np.zeros((3, 1)), np.zeros((3, 1)))
+
+
+class Two(Loss):
+    def formula(self, y, t):
+        return np.zeros(2)
+
+
+def test_sequences_are_weighted_if_the_loss_is_of_their_last_step():
+    class LastStepError(MeanSquaredError):
+        def forward_masked(self, y, t, mask, context, *, logits):
+            last = mask.sum(axis=1) - 1
+            loss, backward_fn = self.forward(y[[0, 1], last], t[[0, 1], last])
+
+            def backward():
+                dy = np.zeros_like(y)
+                dy[[0, 1], last] = backward_fn()
+                return dy
+
+            return loss, backward
+
+    y, mask = np.arange(6.0).reshape(2, 3, 1), np.array([[1, 1, 1], [1, 0, 0]], bool)
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    _, backward = LastStepError().forward_masked_weighted(
+        y, np.zeros_like(y), mask, np.array([[3.0], [0.5]]), context, logits=False
+    )
+    expected = np.zeros_like(y)
+    expected[0, 2], expected[1, 0] = 2 * 3 / 2 * 2, 3 * 0.5
+    np.testing.assert_allclose(backward(), expected)
+
+
+def test_a_huge_error_of_a_row_is_weighted_without_overflow():
+    y = np.array([[1e19], [1.0]], np.float32)  # its square overflows nearly, the sum of two does
+    context = Context({}, {}, {}, {}, Workspace(np.float32, reuse=False))
+    weights = np.array([1.9, 0.1], np.float32)
+    twice, t = np.repeat(y, 2, axis=0), np.zeros((4, 1), np.float32)
+    for loss in (MeanSquaredError(), Huber(1e30)):
+        with np.errstate(over="ignore"):
+            value, _ = loss.forward_weighted(twice, t, np.repeat(weights, 2), context, logits=False)
+        expected = np.mean(np.repeat(weights, 2) * twice[:, 0].astype(float) ** 2)
+        assert value * (2 if isinstance(loss, Huber) else 1) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error", "huber"])
+def test_weights_add_few_calls_to_a_step(loss):
+    x, y = blobs(40) if loss == "cross_entropy" else line(40)
+    model, counts = model_of(loss, (x, y)), []
+    for weights in (None, WEIGHTS):
+        model.fit(x, y, weights=weights, epochs=1)
+        few, many = (
+            calls(functools.partial(model.fit, x, y, weights=weights, epochs=epochs))
+            for epochs in (1, 3)
+        )
+        counts.append((many - few) / 2)
+    assert counts[1] - counts[0] < 22
+
+
 def test_only_the_ratios_of_weights_matter():
     data = line()
     one, other = model_of("huber", data), model_of("huber", data)
@@ -121,7 +271,8 @@ def test_two_classes_with_one_output_are_weighted_too(smoothing):
 def test_every_built_in_loss_computes_the_loss_per_example_at_once():
     for entry in installed():
         if entry.kind == "loss" and entry.plugin == "nnreg":
-            assert entry.cls.per_example is not Loss.per_example, entry.name
+            own = entry.cls
+            assert not own.independent or own.forward_weighted is not Loss.forward_weighted
 
 
 def test_balanced_classes_have_equal_total_weights():

@@ -10,6 +10,7 @@ import numpy as np
 from annotated_types import Interval
 
 from nnreg._types import Array
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.interfaces.activation import Activation, Backward
 
 LARGEST_EXPONENT: Final = 80.0
@@ -17,7 +18,7 @@ LARGEST_EXPONENT: Final = 80.0
 
 
 @dataclass(frozen=True)
-class Elu(Activation):
+class Elu(KernelActivation):
     """Exponential linear unit.
 
     y = x for x > 0, otherwise alpha · (exp(x) - 1)
@@ -31,10 +32,13 @@ class Elu(Activation):
     alpha: Annotated[float, Interval(gt=0, le=10)] = 1.0
     sums_to_one = False
 
+    def _kernel(self) -> tuple[str, float]:
+        return "elu", self.alpha
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        negative = self.alpha * np.expm1(np.minimum(x, 0))
-        y = np.where(x > 0, x, negative)
-        return y, lambda dy: dy * np.where(x > 0, x.dtype.type(1), negative + self.alpha)
+        negative = np.minimum(x, 0)
+        slope = np.where(x > 0, x.dtype.type(1), np.exp(negative) * self.alpha)
+        return np.where(x > 0, x, np.expm1(negative) * self.alpha), lambda dy: dy * slope
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.activations.functions import log1p_exp, logistic
+from nnreg.builtin.activations.functions import logistic
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.interfaces.activation import Activation, Backward
+from nnreg.kernels.numpy.activations import (
+    GELU_CUBE,
+    GELU_FACTOR,
+    LARGEST_OF_MISH,
+    normal_cdf,
+)
 
 
 @dataclass(frozen=True)
-class Gelu(Activation):
+class Gelu(KernelActivation):
     """Gaussian error linear unit.
 
     y = x · Φ(x), Φ the distribution function of the standard normal
@@ -22,27 +29,30 @@ class Gelu(Activation):
     the exact Φ by default. Hendrycks and Gimpel 2016.
 
     Options:
-        exact: compute Φ by the error function, which NumPy lacks and which is therefore slow
+        exact: compute Φ by the error function, which is slow in float64, as NumPy lacks it
     """
 
     exact: bool = False
     sums_to_one = False
 
+    def _kernel(self) -> tuple[str, float]:
+        return ("exact_gelu" if self.exact else "gelu"), 0.0
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:
-            erf: Array = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))  # type: ignore[assignment]
-            cdf = 0.5 + 0.5 * erf.astype(x.dtype)
-            slope = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
+            cdf, *spare = np.empty_like(x, shape=(3, *x.shape))
+            normal_cdf(x, cdf, spare)
+            slope = np.exp(np.square(np.clip(x, -40, 40)) * -0.5) * (1 / math.sqrt(2 * math.pi))
             return x * cdf, lambda dy: dy * (cdf + x * slope)
-        c, k = math.sqrt(2 / math.pi), 0.044715
-        th = np.tanh(c * x * (1 + k * (x * x)))
+        c, k = GELU_FACTOR, GELU_CUBE
+        th = np.tanh(x * (c + (c * k) * (x * x)))
         cdf = 0.5 + 0.5 * th
-        slope = (0.5 * c) * (1 - th * th) * (1 + (3 * k) * (x * x))
-        return x * cdf, lambda dy: dy * (cdf + x * slope)
+        slope = (1 - th * th) * (x * (0.5 * c + (1.5 * c * k) * (x * x)))
+        return x * cdf, lambda dy: dy * (cdf + slope)
 
 
 @dataclass(frozen=True)
-class Silu(Activation):
+class Silu(KernelActivation):
     """Sigmoid linear unit, also called swish.
 
     y = x · sigmoid(x)
@@ -51,6 +61,9 @@ class Silu(Activation):
     """
 
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "silu", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         s = logistic(x)
@@ -75,7 +88,7 @@ class HardSilu(Activation):
 
 
 @dataclass(frozen=True)
-class Mish(Activation):
+class Mish(KernelActivation):
     """Self-gated unit that is smooth everywhere.
 
     y = x · tanh(log(1 + exp(x)))
@@ -85,6 +98,12 @@ class Mish(Activation):
 
     sums_to_one = False
 
+    def _kernel(self) -> tuple[str, float]:
+        return "mish", 0.0
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        gate = np.tanh(log1p_exp(x))
-        return x * gate, lambda dy: dy * (gate + x * (1 - gate * gate) * logistic(x))
+        e = np.exp(np.minimum(x, LARGEST_OF_MISH))
+        n = e * (e + 2)  # tanh(log(1 + e)) is n / (n + 2)
+        return x * (
+            n / (n + 2)
+        ), lambda dy: dy * ((x * (4 * (e * (e + 1))) / (n + 2) + n) / (n + 2))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.builtin.initializers import Constant
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
 from nnreg.interfaces.component import Fraction
@@ -18,7 +19,7 @@ from nnreg.interfaces.trainable_activation import TrainableActivation
 
 
 @dataclass(frozen=True)
-class Relu(Activation):
+class Relu(KernelActivation):
     """Rectified linear unit.
 
     y = max(x, 0)
@@ -28,6 +29,9 @@ class Relu(Activation):
 
     range = (0.0, math.inf)
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "relu", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return np.maximum(x, 0), lambda dy: dy * (x > 0)
@@ -42,17 +46,21 @@ class Relu(Activation):
     ) -> tuple[Array, BiasBackward]:
         """Overwrite x; backward needs only the sign of y, which is that of x + bias."""
         context.kernels.relu(x, bias, context.workspace)
+        return x, self.backward_from(x, context)
+
+    def backward_from(self, y: Array, context: Context) -> BiasBackward:
+        """Return the backward function of outputs that a kernel has computed with its product."""
 
         def backward(dy: Array, dbias: Array | None) -> Array:
-            dx = context.empty(x.shape)
-            context.kernels.relu_backward(dy, x, dx, dbias, context.workspace)
+            dx = context.empty(y.shape)
+            context.kernels.relu_backward(dy, y, dx, dbias, context.workspace)
             return dx
 
-        return x, backward
+        return backward
 
 
 @dataclass(frozen=True)
-class LeakyRelu(Activation):
+class LeakyRelu(KernelActivation):
     """Rectified linear unit with a slope for negative inputs.
 
     y = x for x > 0, otherwise slope · x
@@ -65,6 +73,9 @@ class LeakyRelu(Activation):
 
     slope: Fraction = 0.01
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "leaky_relu", self.slope
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))

@@ -9,12 +9,13 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.activations.functions import log1p_exp, logistic
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.interfaces.activation import Activation, Backward
 from nnreg.interfaces.component import Positive
 
 
 @dataclass(frozen=True)
-class Softplus(Activation):
+class Softplus(KernelActivation):
     """Smooth rectified linear unit.
 
     y = log(1 + exp(x))
@@ -25,6 +26,9 @@ class Softplus(Activation):
 
     range = (0.0, math.inf)
     sums_to_one = False
+
+    def _kernel(self) -> tuple[str, float]:
+        return "softplus", 0.0
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         y = log1p_exp(x)

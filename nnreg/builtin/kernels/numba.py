@@ -9,12 +9,19 @@ from functools import cache
 from types import ModuleType
 
 import numpy as np
+import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
+from nnreg.kernels.numpy.activations import Backward, Forward
+from nnreg.kernels.windows import Amounts, Windows
 
 MAX_COMPILED_LOGITS = 4096
 """Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
+
+MAX_DIRECT_WEIGHTS = 2**20
+"""Up to this many weights, a convolution is faster without columns."""
 
 
 @cache
@@ -31,10 +38,19 @@ class NumbaKernels(Kernels):
     """
 
     few_calls = True
+    min_activated_values = 0
 
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    def chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+    ) -> ChainSteps | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_steps  # imports these components
+
+        found = compiled_steps(chain, training, arrays)
+        return super().chain_steps(chain, training, arrays) if found is None else found
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
@@ -49,6 +65,10 @@ class NumbaKernels(Kernels):
             super().relu_backward(dy, y, dx, dbias, scratch)
         else:
             _loops("dense").relu_backward(dy, y, dx, dbias)
+
+    def _activation(self, name: str, dtype: npt.DTypeLike) -> tuple[Forward, Backward]:
+        loops = _loops("activations").LOOPS if dtype == np.float32 else {}
+        return loops[name] if name in loops else super()._activation(name, dtype)
 
     def softmax(self, x: Array, scratch: ScratchSpace) -> None:
         if x.dtype != np.float32:
@@ -66,31 +86,82 @@ class NumbaKernels(Kernels):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
+    def weighted_softmax_cross_entropy(
+        self,
+        z: Array,
+        labels: Array,
+        weights: Array,
+        dz: Array,
+        scratch: ScratchSpace,
+        *,
+        smoothing: float = 0.0,
+    ) -> float:
+        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+            plain = super().weighted_softmax_cross_entropy
+            return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
+        loop = _loops("softmax").weighted_softmax_cross_entropy
+        return float(loop(z, labels, weights, dz, smoothing))
+
     def layer_norm(
         self,
         x: Array,
         gamma: Array,
-        beta: Array,
+        beta: Array | None,
         y: Array,
-        normal: Array,
+        mean: Array | None,
         scale: Array,
         epsilon: float,
         scratch: ScratchSpace,
     ) -> None:
-        _loops("normalization").layer_norm(x, gamma, beta, y, normal, scale, x.dtype.type(epsilon))
+        beta = _or_zeros(beta, gamma, scratch)
+        center, least = _or_zeros(mean, scale, scratch), x.dtype.type(epsilon)
+        _loops("normalization").layer_norm(
+            x, gamma, beta, y, center, scale, least, mean is not None
+        )
 
     def layer_norm_backward(
         self,
         dy: Array,
+        x: Array,
         gamma: Array,
-        normal: Array,
+        mean: Array | None,
         scale: Array,
         dx: Array,
         dgamma: Array,
-        dbeta: Array,
+        dbeta: Array | None,
         scratch: ScratchSpace,
     ) -> None:
-        _loops("normalization").layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta)
+        dbeta = _or_zeros(dbeta, gamma, scratch)
+        center = _or_zeros(mean, scale, scratch)
+        _loops("normalization").layer_norm_backward(
+            dy, x, gamma, center, scale, dx, dgamma, dbeta, mean is not None
+        )
+
+    def column_moments(self, x: Array, mean: Array, squares: Array, scratch: ScratchSpace) -> None:
+        _loops("columns").column_moments(x, mean, squares)
+
+    def normalize_columns(
+        self, x: Array, mean: Array, slope: Array, shift: Array, y: Array, scratch: ScratchSpace
+    ) -> None:
+        _loops("columns").normalize_columns(x, mean, slope, shift, y)
+
+    def column_products(
+        self, dy: Array, x: Array, mean: Array, total: Array, products: Array, scratch: ScratchSpace
+    ) -> None:
+        _loops("columns").column_products(dy, x, mean, total, products)
+
+    def normalize_columns_backward(
+        self,
+        dy: Array,
+        x: Array,
+        mean: Array,
+        slope: Array,
+        change: Array,
+        shift: Array,
+        dx: Array,
+        scratch: ScratchSpace,
+    ) -> None:
+        _loops("columns").normalize_columns_backward(dy, x, mean, slope, change, shift, dx)
 
     def adam(
         self,
@@ -107,6 +178,54 @@ class NumbaKernels(Kernels):
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
         _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
+
+    def convolve(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        z: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
+            return
+        direct = _loops("direct_convolution")
+        direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
+
+    def convolve_weight_gradient(
+        self,
+        images: Array,
+        dz: Array,
+        dweight: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch)
+            return
+        direct = _loops("direct_convolution")
+        direct.weight_gradient(images, dz, dweight, windows, padding, scratch)
+
+    def convolve_input_gradient(
+        self,
+        dz: Array,
+        weight: Array,
+        dimages: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_input_gradient(dz, weight, dimages, windows, padding, scratch)
+            return
+        direct = _loops("direct_convolution")
+        direct.input_gradient(dz, weight, dimages, windows, padding, scratch)
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         _loops("convolution").im2col(images, columns, *stride)
@@ -149,3 +268,11 @@ class NumbaKernels(Kernels):
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+
+def _or_zeros(values: Array | None, like: Array, scratch: ScratchSpace) -> Array:
+    """Return an array, or zeros of the shape of another one."""
+    if values is None:
+        values = scratch.empty(like.shape)
+        values.fill(0)
+    return values

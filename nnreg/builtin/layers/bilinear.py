@@ -81,7 +81,9 @@ class Bilinear(WeightedLayer, Join):
         dot, empty = context.workspace.dot, context.empty
         maps = dot(first, flat, out=empty((count, other * units))).reshape(count, other, units)
         z = np.matmul(np.expand_dims(second, 1), maps, out=empty((count, 1, units)))
-        y, backward_fn = self._activate(z.reshape(count, units), context)
+        y, backward_fn = self._activate(
+            z.reshape(count, units), context.params.get("bias"), context
+        )
 
         def backward(dy: Array) -> list[Array | None]:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Identity
+from nnreg.builtin.activations import Identity, Relu
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dense import WeightedLayer
 from nnreg.builtin.layers.geometry import (
@@ -21,16 +21,17 @@ from nnreg.builtin.layers.geometry import (
     PaddingMode,
     Pair,
     Triple,
-    Windows,
     places,
+    require_windows,
     space_of,
 )
 from nnreg.errors import ShapeError
-from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.activation import Activation, BiasBackward
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
+from nnreg.kernels.windows import Amounts, Windows
 
 
 class Convolution(WeightedLayer):
@@ -60,7 +61,7 @@ class Convolution(WeightedLayer):
         space, channels = space_of(shape, self.dims, channel_axis=False)
         windows, frame, out = self._places(space)
         frame.require(shape)
-        windows.require(shape, out)
+        require_windows(windows, shape, out)
         filters, groups = self._filters(channels), self._groups(channels)
         if channels % groups:
             raise ShapeError(shape, f"a number of channels that is a multiple of {groups}, groups")
@@ -81,57 +82,72 @@ class Convolution(WeightedLayer):
         images, mask = x.reshape((x.shape[0], *space, channels)), context.mask
         if mask is not None:
             images = np.multiply(images, np.expand_dims(mask, 2), out=context.empty(images.shape))
-        padded = frame.pad(images, context)
         groups = self._groups(channels)
-        multiply = _multiply if groups == 1 else _multiply_groups
-        z, products_backward = multiply(padded, windows, (x.shape[0], *out), groups, context)
-        y, backward_fn = self._activate(z, context)
+        shape = (x.shape[0], *out, self._filters(channels))
+        if groups > 1:
+            padded = frame.pad(images, context)
+            z, products_backward = _multiply_groups(padded, windows, shape[:-1], groups, context)
+            y, backward_fn = self._activate(z, context.params.get("bias"), context)
+        else:
+            padded, padding = images, frame.amounts
+            if self.padding_mode != "zeros":
+                padded, padding = frame.pad(images, context), ((0, 0),) * self.dims
+            y, backward_fn, products_backward = self._convolve(
+                padded, windows, padding, shape, context
+            )
 
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
-            dpadded = products_backward(dz)
-            if dpadded is None:
+            dx = products_backward(dz)
+            if dx is None:
                 return None
-            dx = frame.unpad(dpadded, context)
+            if dx.shape != images.shape:
+                dx = frame.unpad(dx, context)
             if mask is not None:
                 dx = np.multiply(dx, np.expand_dims(mask, 2), out=context.empty(images.shape))
             return dx.reshape(x.shape)
 
-        return y.reshape((x.shape[0], *out, y.shape[-1])), backward
+        return y.reshape(shape), backward
 
+    def _convolve(
+        self, images: Array, windows: Windows, padding: Amounts, shape: Shape, context: Context
+    ) -> tuple[Array, BiasBackward, Callable[[Array], Array | None]]:
+        """Return the outputs `(rows, filters)`, the backward function of the activation, another.
 
-def _multiply(
-    padded: Array, windows: Windows, out: Shape, groups: int, context: Context
-) -> tuple[Array, Callable[[Array], Array | None]]:
-    """Multiply all windows by the weights, `(rows, filters)`; `out` is `(batch, *out)`.
+        That writes the gradient of the weights and returns that of the images.
+        """
+        weight, bias = context.params["weight"], context.params.get("bias")
+        kernels, workspace = context.kernels, context.workspace
+        z, relu = context.empty(shape), type(self.activation) is Relu
+        kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
+        y = z.reshape(math.prod(shape[:-1]), shape[-1])
+        if relu:
+            backward_fn = cast(Relu, self.activation).backward_from(y, context)
+        else:
+            y, backward_fn = self._activate(y, None, context)
 
-    The other function writes the gradient of the weights and returns that of the padded images.
-    """
-    weight = context.params["weight"]
-    flat_weight = weight.reshape(-1, weight.shape[-1])
-    columns = context.empty((*out, *windows.size, padded.shape[-1]))
-    windows.copy(padded, columns, context)
-    rows = columns.reshape(math.prod(out), len(flat_weight))
-    shape = (len(rows), weight.shape[-1])
-    z = context.workspace.dot(rows, flat_weight, out=context.empty(shape))
+        def backward(dz: Array) -> Array | None:
+            dz = dz.reshape(shape)
+            kernels.convolve_weight_gradient(
+                images, dz, context.gradients["weight"], windows, padding, workspace
+            )
+            if not context.needs_input_gradient:
+                return None
+            dimages = context.empty(images.shape)
+            kernels.convolve_input_gradient(dz, weight, dimages, windows, padding, workspace)
+            return dimages
 
-    def backward(dz: Array) -> Array | None:
-        gradient = context.gradients["weight"].reshape(flat_weight.shape)
-        context.workspace.dot(rows.T, dz, out=gradient)
-        if not context.needs_input_gradient:
-            return None
-        flat = context.workspace.dot(dz, flat_weight.T, out=context.empty(rows.shape))
-        dpadded = context.empty(padded.shape)
-        windows.add(flat.reshape(columns.shape), dpadded, context)
-        return dpadded
-
-    return z, backward
+        return y, backward_fn, backward
 
 
 def _multiply_groups(
     padded: Array, windows: Windows, out: Shape, groups: int, context: Context
 ) -> tuple[Array, Callable[[Array], Array | None]]:
-    """Multiply as `_multiply` does, each group of channels by the weights of its filters."""
+    """Multiply each group of channels by the weights of its filters, `(rows, filters)`.
+
+    `out` is `(batch, *out)`. The other function writes the gradient of the weights and returns that
+    of the padded images.
+    """
     weight, space = context.params["weight"], padded.shape[:-1]
     *size, depth, filters = weight.shape
     rows, inner, each = math.prod(out), math.prod(size) * depth, filters // groups

@@ -10,7 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.random_masks import draw_mask
 from nnreg.builtin.activations import Identity
+from nnreg.builtin.activations.kernel_activation import KernelActivation
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
@@ -40,11 +42,13 @@ class ActivatedLayer(Layer):
 def activated(activation: Activation, x: Array, context: Context) -> tuple[Array, Backward]:
     """Apply the option `activation` of a layer to `x`, in arrays of the workspace if it can.
 
-    The results are those of `Activation.forward`, bit-identical.
+    The results are those of `Activation.forward`, bit-identical with NumPy's kernels.
     """
     if context.children:
         assert isinstance(activation, TrainableActivation)  # others are not built
         return activation.forward(x, context.children["activation"])
+    if isinstance(activation, KernelActivation):
+        return activation.forward_apart(x, context)
     if type(activation).forward_inplace is Activation.forward_inplace:  # it does not overwrite x
         return activation.forward_inplace(x, context)
     if activation.sums_to_one:  # in place, its sums have other last bits, and are slower
@@ -71,11 +75,13 @@ class WeightedLayer(ActivatedLayer):
             builder.param("bias", weight[-1:], self.bias_initializer)
         builder.activation("activation", self.activation, weight[-1:])
 
-    def _activate(self, z: Array, context: Context) -> tuple[Array, BiasBackward]:
-        """Add the bias to `(rows, outputs)` and apply the activation; `z` may be overwritten."""
+    def _activate(
+        self, z: Array, bias: Array | None, context: Context
+    ) -> tuple[Array, BiasBackward]:
+        """Add a bias to `(rows, outputs)` and apply the activation; `z` may be overwritten."""
         return self.activation.forward_bias_inplace(
             z,
-            context.params.get("bias"),
+            bias,
             context.children["activation"] if context.children else context,
         )
 
@@ -218,8 +224,8 @@ class Dropout(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or self.rate == 0:
             return x, lambda dy: dy
-        kept = context.rng.random(x.shape, dtype=np.float32) >= self.rate
-        scale = np.multiply(kept, 1 / (1 - self.rate), out=context.empty(x.shape))
+        scale = context.empty(x.shape)
+        draw_mask(context.rng, self.rate, 1 / (1 - self.rate), scale)
         y = np.multiply(x, scale, out=context.empty(x.shape))
         return y, lambda dy: np.multiply(dy, scale, out=context.empty(x.shape))
 

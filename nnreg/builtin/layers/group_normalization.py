@@ -43,11 +43,69 @@ class _GroupNormalization(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        if context.mask is not None:
+            return self._masked(x, context.mask, context)
+        gamma, beta = context.params["gamma"], context.params["beta"]
+        kernels, scratch = context.kernels, context.workspace
+        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        mean, scale = self._statistics(rows, context)
+        y, shape = context.empty(rows.shape), scale.shape
+        slope = np.multiply(scale, gamma, out=context.empty(shape))
+        shift = context.empty(shape)
+        shift[...] = beta
+        kernels.normalize_columns(rows, mean, slope, shift, y, scratch)
+
+        def backward(dy: Array) -> Array:
+            dx, total, products = context.empty(rows.shape), *context.empty((2, *shape))
+            g = dy.reshape(rows.shape)
+            kernels.column_products(g, rows, mean, total, products, scratch)
+            np.multiply(products, scale, out=products)
+            kernels.sum_rows(total, context.gradients["beta"], scratch)
+            kernels.sum_rows(products, context.gradients["gamma"], scratch)
+            for sums in (total, products):
+                np.multiply(sums, gamma, out=sums)
+                self._average(sums, rows.shape[1])
+                np.multiply(sums, scale, out=sums)
+            np.multiply(products, scale, out=products)
+            kernels.normalize_columns_backward(g, rows, mean, slope, products, total, dx, scratch)
+            return dx.reshape(x.shape)
+
+        return y.reshape(x.shape), backward
+
+    def _statistics(self, rows: Array, context: Context) -> tuple[Array, Array]:
+        """Return the mean and 1 / √(variance + epsilon) of the group of each channel.
+
+        The squares of a group are those of its channels, and those of the differences of their
+        means, of which no digits are lost (Chan et al. 1979). Both are `(batch, channels)`.
+        """
+        batch, positions, channels = rows.shape
+        own, mean, squares, part = context.empty((4, batch, channels))
+        context.kernels.column_moments(rows, own, squares, context.workspace)
+        mean[...] = own
+        self._average(mean, 1)
+        np.subtract(own, mean, out=part)
+        np.multiply(part, part, out=part)
+        np.multiply(part, positions, out=part)
+        np.add(squares, part, out=squares)
+        self._average(squares, positions)
+        np.sqrt(np.add(squares, self.epsilon, out=squares), out=squares)
+        return mean, np.divide(1, squares, out=squares)
+
+    def _average(self, sums: Array, positions: int) -> None:
+        """Replace the sums of channels over the positions by the mean of their group."""
+        batch, channels = sums.shape
+        groups = self._groups(channels)
+        by_group = sums.reshape(batch, groups, channels // groups)
+        count = max(positions, 1) * (channels // groups)
+        by_group[...] = np.sum(by_group, axis=2, keepdims=True) / count
+
+    def _masked(self, x: Array, mask: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Normalize by the statistics of the real steps alone."""
         gamma, beta = context.params["gamma"], context.params["beta"]
         batch, channels = x.shape[0], x.shape[-1]
         positions = math.prod(x.shape[1:-1])
         rows = x.reshape(batch, positions, channels)
-        mean = _Means(self._groups(channels), x, context)
+        mean = _Means(self._groups(channels), x, mask, context)
         normal = np.subtract(rows, mean.of(rows), out=context.empty(rows.shape))
         mean.keep_real(normal)
         scale = mean.of(np.multiply(normal, normal, out=context.empty(rows.shape)))
@@ -77,31 +135,26 @@ class _GroupNormalization(Layer):
 class _Means:
     """Means of `(batch, positions, channels)` over the real positions and the groups."""
 
-    def __init__(self, groups: int, x: Array, context: Context) -> None:
+    def __init__(self, groups: int, x: Array, mask: Array, context: Context) -> None:
         batch, positions, channels = x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]
         self._groups, self._context = groups, context
-        self._real: Array | None = None
-        self._count: int | Array = max(positions, 1) * (channels // groups)
-        if context.mask is not None:
-            self._real = context.empty((batch, positions, 1))
-            self._real[...] = np.expand_dims(real_positions(context.mask, x), 2)
-            steps = np.maximum(np.sum(self._real, axis=1), 1)
-            self._count = np.multiply(steps, channels // groups, out=steps)
+        self._real = context.empty((batch, positions, 1))
+        self._real[...] = np.expand_dims(real_positions(mask, x), 2)
+        steps = np.maximum(np.sum(self._real, axis=1), 1)
+        self._count = np.multiply(steps, channels // groups, out=steps)
 
     def keep_real(self, rows: Array) -> None:
         """Set the values at masked steps to 0."""
-        if self._real is not None:
-            np.multiply(rows, self._real, out=rows)
+        np.multiply(rows, self._real, out=rows)
 
     def of(self, rows: Array) -> Array:
         """Return the mean of each group as `(batch, 1, channels)`, for each of its channels."""
         batch, _, channels = rows.shape
         empty, groups = self._context.empty, self._groups
-        weighted = rows
-        if self._real is not None:  # values at masked steps are arbitrary
-            weighted = np.multiply(rows, self._real, out=empty(rows.shape))
+        # values at masked steps are arbitrary
+        real = np.multiply(rows, self._real, out=empty(rows.shape))
         totals = empty((batch, channels))
-        sum_rows(weighted, self._context.workspace.ones, totals)
+        sum_rows(real, self._context.workspace.ones, totals)
         by_group = totals.reshape(batch, groups, channels // groups)
         means = np.sum(by_group, axis=2, out=empty((batch, groups)))
         np.divide(means, self._count, out=means)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
+from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -101,6 +101,7 @@ class Lstm(Recurrent):
         def backward(dh: Array, above: Array | None) -> Array:
             dz, dc = context.empty((4 * units, batch)), context.empty((units, batch))
             dgates = context.empty((4 * units, time, batch))
+            spare = context.empty((max(n, units), batch))
             dc[...] = 0
             dcell = dh
             if projection is not None:
@@ -118,7 +119,11 @@ class Lstm(Recurrent):
                 )
                 dgates[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
-            self.write_gradients(below, dgates, context)
+                if s % CLEARED_EVERY == 0 and vanished(
+                    s, above, (dh, spare[:n]), (dc, spare[:units])
+                ):
+                    break
+            self.write_gradients(below, dgates, context, s)
             return dgates
 
         return backward

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.random_masks import draw_kept
 from nnreg.builtin.layers.geometry import space_of
 from nnreg.interfaces.component import NonNegative, ProperFraction
 from nnreg.interfaces.context import Context
@@ -55,8 +56,7 @@ class _WithRate(_Noise):
 
     def _kept(self, shape: Shape, context: Context) -> Array:
         """Return which values are kept, true with probability 1 - rate."""
-        kept: Array = context.rng.random(shape, dtype=np.float32) >= self.rate
-        return kept
+        return draw_kept(context.rng, self.rate, shape)
 
 
 @dataclass(frozen=True)

@@ -86,55 +86,53 @@ class BatchNorm(Layer):
         where offset = origin - mean. In training the origin is the mean of this shard.
         """
         gamma, beta = context.params["gamma"], context.params["beta"]
+        kernels, scratch = context.kernels, context.workspace
+        rows = x.reshape(1, -1, x.shape[-1])
         mean, variance = context.state["running_mean"], context.state["running_variance"]
-        count, origin, y = 0, mean, context.empty(x.shape)
-        centered = context.empty(x.shape)
+        count, origin = 0, mean
         if context.training:
-            count, origin, *statistics = self._batch_statistics(x, context, centered, y)
+            count, origin, *statistics = self._batch_statistics(rows, context)
         from_batch = count > 1
         if from_batch:
             mean, variance = statistics
             if context.updates_buffers:
                 self._update_running(context, mean, variance * (count / (count - 1)))
         else:
-            origin = mean
-            np.subtract(x, mean, out=centered)
+            origin = context.copy(mean)  # another use of the layer may update it before backward
         scale, offset = 1 / np.sqrt(variance + self.epsilon), origin - mean
         slope = gamma * scale
-        np.multiply(centered, slope, out=y)
-        np.add(y, beta + offset * slope, out=y)
+        y, center = context.empty(rows.shape), origin[None]
+        shift = beta + offset * slope
+        kernels.normalize_columns(rows, center, slope[None], shift[None], y, scratch)
 
         def backward(dy: Array) -> Array:
-            dx, product = context.empty(x.shape), context.empty(x.shape)
-            dbeta = self._sums(dy, context, context.gradients["beta"])
-            np.multiply(dy, centered, out=product)
-            dgamma = self._sums(product, context, context.gradients["gamma"])
+            dx, g = context.empty(rows.shape), dy.reshape(rows.shape)
+            dbeta, dgamma = context.gradients["beta"], context.gradients["gamma"]
+            kernels.column_products(g, rows, center, dbeta[None], dgamma[None], scratch)
             np.add(dgamma, dbeta * offset, out=dgamma)
             np.multiply(dgamma, scale, out=dgamma)
-            np.multiply(dy, slope, out=dx)
             if from_batch:
                 dbeta, dgamma = context.sum_over_shards(np.stack([dbeta, dgamma]))
                 change = slope * scale * (dgamma / count)
-                np.multiply(centered, change, out=product)
-                np.subtract(dx, product, out=dx)
-                np.subtract(dx, offset * change + slope * (dbeta / count), out=dx)
-            return dx
+                shift = offset * change + slope * (dbeta / count)
+            else:
+                change = shift = np.zeros_like(slope)
+            kernels.normalize_columns_backward(
+                g, rows, center, slope[None], change[None], shift[None], dx, scratch
+            )
+            return dx.reshape(x.shape)
 
-        return y, backward
+        return y.reshape(x.shape), backward
 
-    def _batch_statistics(
-        self, x: Array, context: Context, centered: Array, scratch: Array
-    ) -> tuple[int, Array, Array, Array]:
-        """Return the number of values of each feature in the batch, and the mean of those in `x`.
+    def _batch_statistics(self, rows: Array, context: Context) -> tuple[int, Array, Array, Array]:
+        """Return the number of values of each feature in the batch, and the mean of those here.
 
-        Also returns the mean and variance of those in the batch. Writes `x` minus its own mean to
-        `centered`.
+        Also returns the mean and variance of those in the batch.
         """
-        count = math.prod(x.shape[:-1])
-        own = self._sums(x, context) / max(count, 1)
-        np.subtract(x, own, out=centered)
-        np.multiply(centered, centered, out=scratch)
-        squares = self._sums(scratch, context)
+        count, channels = rows.shape[1:]
+        own, squares = context.empty((1, channels)), context.empty((1, channels))
+        context.kernels.column_moments(rows, own, squares, context.workspace)
+        own, squares = own[0], squares[0]
         if not context.divided:
             return count, own, own, squares / max(count, 1)
         # The sums of squares of shards differ by those of their means (Chan et al. 1979).
@@ -143,13 +141,7 @@ class BatchNorm(Layer):
         total = int(counts.sum())
         mean = (counts * means).sum(axis=0) / max(total, 1)
         squares = (all_squares + counts * np.square(means - mean)).sum(axis=0)
-        return total, own, mean.astype(x.dtype), (squares / max(total, 1)).astype(x.dtype)
-
-    def _sums(self, x: Array, context: Context, out: Array | None = None) -> Array:
-        """Return the sums over all axes but the last."""
-        sums = context.empty(x.shape[-1:]) if out is None else out
-        context.kernels.sum_rows(x.reshape(-1, x.shape[-1]), sums, context.workspace)
-        return sums
+        return total, own, mean.astype(rows.dtype), (squares / max(total, 1)).astype(rows.dtype)
 
     def _update_running(self, context: Context, mean: Array, variance: Array) -> None:
         for name, value in (("running_mean", mean), ("running_variance", variance)):
@@ -194,15 +186,15 @@ class LayerNorm(Layer):
         gamma, beta = context.params["gamma"], context.params["beta"]
         kernels, scratch = context.kernels, context.workspace
         rows = x.reshape(-1, x.shape[-1])
-        y, normal = context.empty(rows.shape), context.empty(rows.shape)
-        scale = context.empty(rows.shape[:1])
-        kernels.layer_norm(rows, gamma, beta, y, normal, scale, self.epsilon, scratch)
+        y = context.empty(rows.shape)
+        mean, scale = context.empty(rows.shape[:1]), context.empty(rows.shape[:1])
+        kernels.layer_norm(rows, gamma, beta, y, mean, scale, self.epsilon, scratch)
 
         def backward(dy: Array) -> Array:
             gradients = context.gradients["gamma"], context.gradients["beta"]
             dx = context.empty(rows.shape)
             g = dy.reshape(rows.shape)
-            kernels.layer_norm_backward(g, gamma, normal, scale, dx, *gradients, scratch)
+            kernels.layer_norm_backward(g, rows, gamma, mean, scale, dx, *gradients, scratch)
             return dx.reshape(x.shape)
 
         return y.reshape(x.shape), backward
@@ -212,27 +204,26 @@ class LayerNorm(Layer):
         kernels, scratch = context.kernels, context.workspace
         rows = x.reshape(len(gamma), -1, x.shape[-1])
         flat = rows.reshape(-1, x.shape[-1])
-        y, normal = context.empty(rows.shape), context.empty(flat.shape)
-        scale, unused = context.empty(flat.shape[:1]), context.empty((2, x.shape[-1]))
-        ones = scratch.ones(x.shape[-1])
+        normal, y = context.empty(rows.shape), context.empty(rows.shape)
+        mean, scale = context.empty(flat.shape[:1]), context.empty(flat.shape[:1])
+        ones, unused = scratch.ones(x.shape[-1]), context.empty((2, x.shape[-1]))
         unused.fill(0)
         # one call without gamma and beta, which differ between members
         kernels.layer_norm(
-            flat, ones, unused[0], y.reshape(flat.shape), normal, scale, self.epsilon, scratch
+            flat, ones, unused[0], normal.reshape(flat.shape), mean, scale, self.epsilon, scratch
         )
-        np.multiply(y, gamma, out=y)
+        np.multiply(normal, gamma, out=y)
         np.add(y, beta, out=y)
 
         def backward(dy: Array) -> Array:
             g, of_rows = dy.reshape(rows.shape), scratch.ones(rows.shape[1])
             dnormal, dx = context.empty(rows.shape), context.empty(flat.shape)
-            np.multiply(g, normal.reshape(rows.shape), out=dnormal)
+            np.multiply(g, normal, out=dnormal)
             np.matmul(of_rows, dnormal, out=context.gradients["gamma"])
             np.matmul(of_rows, g, out=context.gradients["beta"])
             np.multiply(g, gamma, out=dnormal)
-            kernels.layer_norm_backward(
-                dnormal.reshape(flat.shape), ones, normal, scale, dx, unused[0], unused[1], scratch
-            )
+            g, (dgamma, dbeta) = dnormal.reshape(flat.shape), unused
+            kernels.layer_norm_backward(g, flat, ones, mean, scale, dx, dgamma, dbeta, scratch)
             return dx.reshape(x.shape)
 
         return y.reshape(x.shape), backward

@@ -17,14 +17,15 @@ from nnreg.builtin.layers.geometry import (
     Padding3d,
     Pair,
     Triple,
-    Windows,
     each_axis,
     places,
+    require_windows,
     space_of,
 )
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.kernels.windows import Windows
 
 
 class Pooling(Layer):
@@ -50,7 +51,7 @@ class Pooling(Layer):
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         space, channels = space_of(shape, self.dims)
         windows, _, out = self._places(space)
-        windows.require(shape, out)
+        require_windows(windows, shape, out)
         return (*out, channels)
 
     def _places(self, space: Shape) -> tuple[Windows, Frame, Shape]:

@@ -8,10 +8,14 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.denormals import zero_tiny
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+
+CLEARED_EVERY = 16
+"""The steps of a sequence between two that clear tiny values."""
 
 StepsBackward: TypeAlias = Callable[[Array, Array | None], Array]
 """Takes the gradient of the last h, and those of the h of each step or None; see `steps`."""
@@ -141,8 +145,15 @@ class Recurrent(Layer):
         weights[-1] = params["bias"]
         return weights
 
-    def write_gradients(self, below: Array, dsums: Array, context: Context) -> None:
-        """Write the gradients of recurrent, weight and bias from those of the sums of each step."""
+    def write_gradients(self, below: Array, dsums: Array, context: Context, first: int = 0) -> None:
+        """Write the gradients of recurrent, weight and bias from those of the sums of each step.
+
+        Those of the steps before the `first` are 0; they need not be written before.
+        """
+        if first:
+            if context.needs_input_gradient:
+                dsums[:, :first] = 0
+            below, dsums = below[first:], dsums[:, first:]
         n, (time, inputs, batch) = self.state_size, below[:-1].shape
         by_input = context.empty((inputs, time, batch))
         by_input[...] = np.swapaxes(below[:-1], 0, 1)
@@ -152,6 +163,20 @@ class Recurrent(Layer):
         context.gradients["recurrent"][...] = gradient[:n]
         context.gradients["weight"][...] = gradient[n:-1]
         context.gradients["bias"][...] = gradient[-1]
+
+
+def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
+    """Clear tiny values of the gradients that a step passes to the one before.
+
+    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch
+    space of its shape. Returns True if the gradients of all earlier steps are 0, as no value is
+    left, and `above` has none for them.
+    """
+    for gradient, scratch in gradients:
+        zero_tiny(gradient, scratch)
+    if any(np.any(gradient) for gradient, _ in gradients):
+        return False
+    return above is None or not np.any(above[:step])
 
 
 def _reversal(x: Array, context: Context) -> Callable[[Array], Array]:

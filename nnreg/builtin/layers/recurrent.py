@@ -9,7 +9,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Tanh
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
+from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
@@ -70,14 +70,16 @@ class SimpleRnn(Recurrent):
             backward_fns.append(backward_fn)
 
         def backward(dh: Array, above: Array | None) -> Array:
-            dsums = context.empty((n, time, batch))
+            dsums, spare = context.empty((n, time, batch)), context.empty((n, batch))
             for s in reversed(range(time)):
                 if above is not None:
                     np.add(dh, above[s], out=dh)
                 dz = backward_fns[s](dh.T).T
                 dsums[:, s] = dz
                 np.matmul(weights[:n], dz, out=dh)
-            self.write_gradients(below, dsums, context)
+                if s % CLEARED_EVERY == 0 and vanished(s, above, (dh, spare)):
+                    break
+            self.write_gradients(below, dsums, context, s)
             return dsums
 
         return backward
@@ -200,7 +202,9 @@ class Gru(Recurrent):
                 np.multiply(dz[: 2 * n], slope, out=dz[: 2 * n])
                 dgates[:, s] = dz
                 np.add(kept, np.matmul(for_gates[:n], dz[: 2 * n], out=dh), out=dh)
-            self.write_gradients(below, dgates, context)
+                if s % CLEARED_EVERY == 0 and vanished(s, above, (dh, kept)):
+                    break
+            self.write_gradients(below, dgates, context, s)
             # the columns of n are multiplied by r · h, or their product by r
             context.gradients["recurrent"][:, 2 * n :] = drecurrent
             if self.reset_after:

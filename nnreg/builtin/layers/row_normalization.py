@@ -59,24 +59,18 @@ class RmsNorm(_RowNormalization):
         return output
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        gamma = context.params["gamma"]
-        squares = np.multiply(x, x, out=context.empty(x.shape))
-        scale = np.mean(squares, axis=-1, keepdims=True, out=context.empty((*x.shape[:-1], 1)))
-        np.sqrt(np.add(scale, self.epsilon, out=scale), out=scale)
-        normal = np.divide(x, scale, out=context.empty(x.shape))
+        gamma, kernels, scratch = context.params["gamma"], context.kernels, context.workspace
+        rows = x.reshape(-1, x.shape[-1])
+        y, scale = context.empty(rows.shape), context.empty(rows.shape[:1])
+        kernels.layer_norm(rows, gamma, None, y, None, scale, self.epsilon, scratch)
 
         def backward(dy: Array) -> Array:
-            rows = (-1, x.shape[-1])
-            part = np.multiply(dy, normal, out=context.empty(x.shape))
-            out = context.gradients["gamma"]
-            context.kernels.sum_rows(part.reshape(rows), out, context.workspace)
-            np.multiply(part, gamma, out=part)
-            across = np.mean(part, axis=-1, keepdims=True, out=context.empty(scale.shape))
-            dx = np.multiply(dy, gamma, out=context.empty(x.shape))
-            np.subtract(dx, np.multiply(normal, across, out=part), out=dx)
-            return np.divide(dx, scale, out=dx)
+            dx, dgamma = context.empty(rows.shape), context.gradients["gamma"]
+            g = dy.reshape(rows.shape)
+            kernels.layer_norm_backward(g, rows, gamma, None, scale, dx, dgamma, None, scratch)
+            return dx.reshape(x.shape)
 
-        return np.multiply(normal, gamma, out=context.empty(x.shape)), backward
+        return y.reshape(x.shape), backward
 
 
 @dataclass(frozen=True)

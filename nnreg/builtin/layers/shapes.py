@@ -10,11 +10,12 @@ import numpy as np
 from annotated_types import Ge
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.layers.geometry import Amounts, Extent, Frame, Pair, Triple, each_axis, space_of
+from nnreg.builtin.layers.geometry import Extent, Frame, Pair, Triple, each_axis, space_of
 from nnreg.errors import ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.kernels.windows import Amounts
 
 Ends: TypeAlias = Extent | tuple[Extent, Extent]
 """How many values at both ends of an axis, or at each."""

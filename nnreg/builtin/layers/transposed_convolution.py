@@ -20,7 +20,6 @@ from nnreg.builtin.layers.geometry import (
     Padding3d,
     Pair,
     Triple,
-    Windows,
     each_axis,
     space_of,
 )
@@ -30,6 +29,7 @@ from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
+from nnreg.kernels.windows import Windows
 
 
 class TransposedConvolution(WeightedLayer):
@@ -110,13 +110,13 @@ class TransposedConvolution(WeightedLayer):
         columns = context.workspace.dot(rows, flat, out=context.empty((len(rows), flat.shape[1])))
         shape = (x.shape[0], *space, *size, filters)
         whole = context.empty((x.shape[0], *canvas, filters))
-        windows.add(columns.reshape(shape), whole, context)
+        windows.add(columns.reshape(shape), whole, context.kernels)
         inside = (slice(None), *(slice(*ends) for ends in cut))
         z = part = whole[inside]
         if part.shape != whole.shape:
             z = context.copy(part)
         rows_of_z = z.reshape(math.prod(part.shape[:-1]), filters)
-        y, backward_fn = self._activate(rows_of_z, context)
+        y, backward_fn = self._activate(rows_of_z, context.params.get("bias"), context)
 
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
@@ -126,7 +126,7 @@ class TransposedConvolution(WeightedLayer):
                 dwhole[...] = 0
                 dwhole[inside] = dz.reshape(part.shape)
             dcolumns = context.empty(shape)
-            windows.copy(dwhole, dcolumns, context)
+            windows.copy(dwhole, dcolumns, context.kernels)
             dflat = dcolumns.reshape(columns.shape)
             found = context.workspace.dot(rows.T, dflat, out=context.empty(flat.shape))
             gradient = context.gradients["weight"].reshape(by_channel.shape)

@@ -11,13 +11,11 @@ import numpy as np
 from annotated_types import Ge
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import mean
-from nnreg.builtin.losses.terms import Gradient
-from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)
-class Ctc(Loss):
+class Ctc(TermLoss):
     """Connectionist temporal classification: a sequence of classes, whatever the steps they are at.
 
     loss = mean(-log(Σ Π_s p_s(class of the path at step s)) / classes of the target)
@@ -78,21 +76,13 @@ class Ctc(Loss):
             f"output has {steps}; use shorter targets, or set 'zero_infinity' of the loss"
         )
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        losses, slopes = self._losses(y, t)
-        return mean(losses), lambda: slopes() * (1 / len(y))
-
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        return self._losses(y, t)[0]
-
     def _labels(self, t: Array) -> tuple[Array, Array]:
         """Return the classes of each row before its blanks, and how many they are."""
         labels = np.rint(t).astype(np.intp)
         order = np.argsort(labels == self.blank, axis=1, kind="stable")
         return np.take_along_axis(labels, order, axis=1), np.sum(labels != self.blank, axis=1)
 
-    def _losses(self, y: Array, t: Array) -> tuple[Array, Gradient]:
-        """Return the loss of each row, and the function that returns the gradient of their sum."""
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         labels, lengths = self._labels(t)
         z = y.astype(np.float64)  # probabilities of whole paths are tiny
         z = z - np.max(z, axis=-1, keepdims=True)

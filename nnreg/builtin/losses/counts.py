@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.losses.terms import Gradient, TermLoss
 from nnreg.interfaces.component import Positive
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)

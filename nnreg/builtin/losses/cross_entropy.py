@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean
-from nnreg.builtin.activations import Sigmoid, Softmax
+from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.activations.functions import logistic
-from nnreg.builtin.losses.terms import Gradient, by_example, rows_of, smooth
+from nnreg.builtin.losses.probabilities import ClassLoss, log_probabilities
+from nnreg.builtin.losses.terms import rows_of, smooth
 from nnreg.interfaces.component import ProperFraction
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(TermLoss):
     """Cross-entropy of independent probabilities y and targets t in [0, 1].
 
     loss = mean(-t log y - (1 - t) log(1 - y))
@@ -36,30 +36,20 @@ class BinaryCrossEntropy(Loss):
     target_range = (0.0, 1.0)
     fused_activation = Sigmoid
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         """Clip probabilities to [eps, 1 - eps]."""
         t = smooth(t, self.label_smoothing, 2)
+        if logits:
+            p = logistic(y)
+            return np.maximum(y, 0) - y * t + np.log1p(np.exp(-np.abs(y))), lambda: p - t
         eps = float(np.finfo(y.dtype).eps)
         p = np.clip(y, eps, 1 - eps)
         inside = (y >= eps) & (y <= 1 - eps)
-        value = -float(np.mean(_log_likelihood(p, t)))
-        return value, lambda: inside * (p - t) / (p * (1 - p)) * (1 / y.size)
-
-    def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
-        t = smooth(t, self.label_smoothing, 2)
-        p = logistic(z)
-        return mean(_from_logits(z, t)), lambda: (p - t) * (1 / z.size)
-
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        t = smooth(t, self.label_smoothing, 2)
-        if logits:
-            return by_example(_from_logits(y, t))
-        eps = float(np.finfo(y.dtype).eps)
-        return -by_example(_log_likelihood(np.clip(y, eps, 1 - eps), t))
+        return (t - 1) * np.log1p(-p) - t * np.log(p), lambda: inside * (p - t) / (p * (1 - p))
 
 
 @dataclass(frozen=True)
-class CrossEntropy(Loss):
+class CrossEntropy(ClassLoss):
     """Cross-entropy of class probabilities y on the last axis, as a mean over examples.
 
     loss = mean(-Σ_k t_k log y_k)
@@ -73,12 +63,6 @@ class CrossEntropy(Loss):
     """
 
     label_smoothing: ProperFraction = 0.0
-    takes_labels = True
-    classification = True
-    input_range = (0.0, 1.0)
-    target_range = (0.0, 1.0)
-    takes_distribution = True
-    fused_activation = Softmax
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         """Clip probabilities from below to the smallest normal number."""
@@ -127,23 +111,25 @@ class CrossEntropy(Loss):
         )
         return loss, lambda: dz.reshape(y.shape)
 
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        if logits:
-            shifted = y - np.max(y, axis=-1, keepdims=True)
-            logs = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
-        else:
-            logs = np.log(np.maximum(y, np.finfo(y.dtype).tiny))
-        weights = smooth(rows_of(t, y), self.label_smoothing, y.shape[-1])
-        return -by_example(np.sum(weights * logs, axis=-1))
+    def forward_weighted(
+        self, y: Array, t: Array, weights: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Gradient]:
+        """Do the same with weights, those of the examples for each of their steps."""
+        if not logits or t.ndim == y.ndim or not y.size:
+            return super().forward_weighted(y, t, weights, context, logits=logits)
+        z = y.reshape(-1, y.shape[-1])
+        dz, steps = context.empty(z.shape), len(z) // len(y)
+        loss = context.kernels.weighted_softmax_cross_entropy(
+            z,
+            t.reshape(-1),
+            weights if steps == 1 else np.repeat(weights, steps),
+            dz,
+            context.workspace,
+            smoothing=self.label_smoothing,
+        )
+        return loss, lambda: dz.reshape(y.shape)
 
-
-def _log_likelihood(p: Array, t: Array) -> Array:
-    """Return t log p + (1 - t) log(1 - p) of each value."""
-    values: Array = t * np.log(p) + (1 - t) * np.log1p(-p)
-    return values
-
-
-def _from_logits(z: Array, t: Array) -> Array:
-    """Return -t log p - (1 - t) log(1 - p) of p = σ(z), without forming p."""
-    values: Array = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
-    return values
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        rows = smooth(rows_of(t, y), self.label_smoothing, y.shape[-1])
+        logs, backward = log_probabilities(y, logits=logits)
+        return -np.sum(rows * logs, axis=-1), lambda: backward(-rows)

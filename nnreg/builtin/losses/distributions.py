@@ -11,15 +11,15 @@ import numpy as np
 from annotated_types import Interval, Len
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import mean, unstandardize
+from nnreg._utils.statistics import unstandardize
 from nnreg.builtin.activations.functions import log1p_exp, logistic
-from nnreg.builtin.losses.terms import Gradient, blocks, by_example
+from nnreg.builtin.losses.terms import blocks
 from nnreg.interfaces.component import Positive
-from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)
-class Quantile(Loss):
+class Quantile(TermLoss):
     """Pinball loss, by which outputs become quantiles of the target.
 
     loss = mean(max(q (t - y), (q - 1) (t - y)))
@@ -64,31 +64,21 @@ class Quantile(Loss):
             unstandardize(block, mean, std)
         return y
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        differences = self._differences(y, t)
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        pairs = [
+            (t - block, q)
+            for block, q in zip(blocks(y, len(self.quantiles)), self.quantiles, strict=True)
+        ]
 
-        def backward() -> Array:
-            slopes = [
-                ((d < 0) * (1 - q) - (d > 0) * q) * (1 / y.size)
-                for d, q in zip(differences, self.quantiles, strict=True)
-            ]
-            return np.concatenate(slopes, axis=-1).astype(y.dtype)
+        def slopes() -> Array:
+            parts = [(d < 0) * (1 - q) - (d > 0) * q for d, q in pairs]
+            return np.concatenate(parts, axis=-1).astype(y.dtype)
 
-        return mean(self._values(differences)), backward
-
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        return by_example(self._values(self._differences(y, t)))
-
-    def _differences(self, y: Array, t: Array) -> list[Array]:
-        return [t - block for block in blocks(y, len(self.quantiles))]
-
-    def _values(self, differences: list[Array]) -> Array:
-        pairs = zip(differences, self.quantiles, strict=True)
-        return np.concatenate([np.maximum(q * d, (q - 1) * d) for d, q in pairs], axis=-1)
+        return np.concatenate([np.maximum(q * d, (q - 1) * d) for d, q in pairs], axis=-1), slopes
 
 
 @dataclass(frozen=True)
-class GaussianNll(Loss):
+class GaussianNll(TermLoss):
     """Negative log-likelihood of a normal distribution, of which the network predicts both moments.
 
     loss = mean((log v + (t - m)² / v) / 2), v = log(1 + exp(z)) + min_variance
@@ -131,21 +121,16 @@ class GaussianNll(Loss):
         inverse = above + np.log(-np.expm1(-above))  # of log(1 + exp(z))
         return np.concatenate([np.mean(m, axis=1), inverse], axis=-1)
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         m, z = blocks(y, 2)
         d, v = m - t, self._variance(z)
 
-        def backward() -> Array:
+        def slopes() -> Array:
             ratio = d / v
             parts = [ratio, 0.5 * (1 / v - ratio * ratio) * logistic(z)]
-            return np.concatenate(parts, axis=-1) * (1 / t.size)
+            return np.concatenate(parts, axis=-1)
 
-        return mean(0.5 * (np.log(v) + d / v * d)), backward
-
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        m, z = blocks(y, 2)
-        v = self._variance(z)
-        return by_example(0.5 * (np.log(v) + np.square(m - t) / v))
+        return 0.5 * (np.log(v) + d / v * d), slopes
 
     def _variance(self, z: Array) -> Array:
         return log1p_exp(z) + self.min_variance

@@ -9,13 +9,14 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean
-from nnreg.builtin.losses.terms import Gradient, TermLoss, by_example
 from nnreg.interfaces.component import Positive
-from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.loss import of_rows
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)
-class MeanSquaredError(Loss):
+class MeanSquaredError(TermLoss):
     """Mean squared error.
 
     loss = mean((y - t)²)
@@ -31,8 +32,20 @@ class MeanSquaredError(Loss):
             value = mean(flat * flat)
         return value, lambda: difference * (2 / y.size)
 
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        return by_example((y - t) ** 2)
+    def forward_weighted(
+        self, y: Array, t: Array, weights: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Gradient]:
+        """Use the gradient for the loss: the sum of d²·w is that of d times half the gradient."""
+        difference = y - t
+        dy = difference * of_rows(weights * (2 / y.size), y)
+        value = float(np.dot(difference.reshape(-1), dy.reshape(-1))) / 2
+        if math.isfinite(value):
+            return value, lambda: dy
+        return super().forward_weighted(y, t, weights, context, logits=logits)
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        difference = y - t
+        return difference * difference, lambda: 2 * difference
 
 
 @dataclass(frozen=True)

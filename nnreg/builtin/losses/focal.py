@@ -13,8 +13,9 @@ from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.activations.functions import log1p_exp
 from nnreg.builtin.losses.one_class import PositiveLoss
 from nnreg.builtin.losses.probabilities import ClassLoss, log_probabilities
-from nnreg.builtin.losses.terms import Gradient, rows_of, smooth
+from nnreg.builtin.losses.terms import rows_of, smooth
 from nnreg.interfaces.component import Fraction, NonNegative, ProperFraction
+from nnreg.interfaces.term_loss import Gradient
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.losses.terms import Gradient, TermLoss, rows_of
+from nnreg.builtin.losses.terms import rows_of
 from nnreg.interfaces.component import Positive
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 class _SignLoss(TermLoss):

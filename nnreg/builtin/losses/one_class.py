@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.losses.terms import Gradient, TermLoss
 from nnreg.builtin.metrics.one_class import number_of, warn_of_second
 from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 DECLARED = (
     "classification",

@@ -8,8 +8,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.losses.one_class import PositiveLoss
-from nnreg.builtin.losses.terms import Gradient
 from nnreg.interfaces.component import NonNegative
+from nnreg.interfaces.term_loss import Gradient
 
 EPSILON = 1e-7
 """Keeps a quotient of two zeros 0, as in Keras."""

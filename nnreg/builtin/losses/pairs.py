@@ -12,10 +12,11 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.losses.one_class import with_second
-from nnreg.builtin.losses.terms import Gradient, TermLoss, blocks
+from nnreg.builtin.losses.terms import blocks
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from annotated_types import Interval
 
 from nnreg._types import Array
 from nnreg.builtin.activations import LogSoftmax, Softmax
-from nnreg.builtin.losses.terms import Gradient, TermLoss, rows_of
+from nnreg.builtin.losses.terms import rows_of
 from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.term_loss import Gradient, TermLoss
 
 
 class ClassLoss(TermLoss):

@@ -1,46 +1,10 @@
-"""What losses have in common: a mean of terms, and their targets as rows of probabilities."""
+"""What losses have in common: their targets as rows of probabilities, and blocks of outputs."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean, means_of_rows
-from nnreg.interfaces.loss import Loss
-
-Gradient: TypeAlias = Callable[[], Array]
-
-
-class TermLoss(Loss):
-    """A loss that is the mean of terms, of which every example has equally many.
-
-    The first axis of the terms is that of the examples; others are for each step or output.
-    """
-
-    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
-        """Return the terms, and a function that returns the derivative of their sum."""
-        raise NotImplementedError
-
-    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        return _mean(*self.terms(y, t, logits=False))
-
-    def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
-        return _mean(*self.terms(z, t, logits=True))
-
-    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        return by_example(self.terms(y, t, logits=logits)[0])
-
-
-def _mean(terms: Array, slopes: Gradient) -> tuple[float, Gradient]:
-    return mean(terms), lambda: slopes() * (1 / terms.size)
-
-
-def by_example(losses: Array) -> Array:
-    """Return the mean over all axes but the first, the examples."""
-    return means_of_rows(losses.reshape(len(losses), -1))
 
 
 def rows_of(t: Array, y: Array) -> Array:

@@ -11,7 +11,7 @@ from nnreg.kernels.numba.compile import compiled
 
 @compiled
 def exp(x: Any) -> Any:
-    """Return e^x in float32 within 2e-7 relative, for x <= 0; 0 for x < -87. It is vectorized.
+    """Return e^x in float32 within 2e-7 relative, for x <= 88; 0 for x < -87. It is vectorized.
 
     With n the integer nearest to x / log 2: 2^n, from its binary representation, times a polynomial
     of the remainder, with the coefficients of the Cephes library.
@@ -47,3 +47,32 @@ def tanh(x: Any) -> Any:
     q = q * y + np.float32(2.26843463243900e-03)
     q = q * y + np.float32(4.89352518554385e-03)
     return x * p / q
+
+
+@compiled
+def erf(x: Any) -> Any:
+    """Return the error function in float32 within 4e-7, as a vectorized rational function.
+
+    The coefficients are those of the Eigen library.
+    """
+    x = np.float32(-4) if x < -4 else np.float32(4) if x > 4 else x
+    y = x * x
+    p = np.float32(-2.72614225801306e-10) * y + np.float32(2.77068142495902e-08)
+    p = p * y + np.float32(-2.10102402082508e-06)
+    p = p * y + np.float32(-5.69250639462346e-05)
+    p = p * y + np.float32(-7.34990630326855e-04)
+    p = p * y + np.float32(-2.95459980854025e-03)
+    p = p * y + np.float32(-1.60960333262415e-02)
+    q = np.float32(-1.45660718464996e-05) * y + np.float32(-2.13374055278905e-04)
+    q = q * y + np.float32(-1.68282697438203e-03)
+    q = q * y + np.float32(-7.37332916720468e-03)
+    q = q * y + np.float32(-1.42647390514189e-02)
+    return x * p / q
+
+
+@compiled
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + e^-x) in float32, within 4e-7 relative also where it is almost 0."""
+    e = exp(-np.abs(x))
+    larger = np.float32(1) / (np.float32(1) + e)
+    return e * larger if x < 0 else larger

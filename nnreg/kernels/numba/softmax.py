@@ -60,25 +60,48 @@ def softmax_backward(dy: Array, y: Array, dx: Array) -> None:
 
 
 @compiled
+def cross_entropy_of_row(
+    z: Array, top: float, label: int, dz: Array, share: float, smoothing: float
+) -> Any:
+    """Return the loss of a row, and replace its logits in dz by the gradient times share."""
+    total = exp_of_row(dz, top)
+    at_label, everywhere = 1 - smoothing, smoothing / z.size
+    loss = np.log(total) - at_label * (z[label] - top)
+    factor = share / total
+    for k in range(z.size):
+        dz[k] *= factor
+    dz[label] -= np.float32(at_label) * share
+    if smoothing > 0:
+        for k in range(z.size):
+            loss -= everywhere * (z[k] - top)
+            dz[k] -= np.float32(everywhere) * share
+    return loss
+
+
+@compiled
 def softmax_cross_entropy(z: Array, labels: Array, dz: Array, smoothing: float) -> float:
     """Return the mean loss and write its gradient to dz, row by row, in float32."""
-    rows, classes = z.shape
+    rows, loss, share = len(z), 0.0, np.float32(1 / len(z))
     tops = np.empty(rows, np.float32)
     largest_of_rows(z, tops)
-    row_weight = np.float32(1 / rows)
-    at_label, everywhere = 1 - smoothing, smoothing / classes
-    loss = 0.0
     dz[:] = z
     for row in range(rows):
-        total = exp_of_row(dz[row], tops[row])
-        label = labels[row]
-        loss += np.log(total) - at_label * (z[row, label] - tops[row])
-        factor = row_weight / total
-        for k in range(classes):
-            dz[row, k] *= factor
-        dz[row, label] -= np.float32(at_label) * row_weight
-        if smoothing > 0:
-            for k in range(classes):
-                loss -= everywhere * (z[row, k] - tops[row])
-                dz[row, k] -= np.float32(everywhere) * row_weight
+        loss += cross_entropy_of_row(z[row], tops[row], labels[row], dz[row], share, smoothing)
+    return float(loss / rows)
+
+
+@compiled
+def weighted_softmax_cross_entropy(
+    z: Array, labels: Array, weights: Array, dz: Array, smoothing: float
+) -> float:
+    """Do the same with the loss of each row times its weight."""
+    rows, loss, part = len(z), 0.0, np.float32(1 / len(z))
+    tops = np.empty(rows, np.float32)
+    largest_of_rows(z, tops)
+    dz[:] = z
+    for row in range(rows):
+        share = weights[row] * part
+        loss += weights[row] * cross_entropy_of_row(
+            z[row], tops[row], labels[row], dz[row], share, smoothing
+        )
     return float(loss / rows)

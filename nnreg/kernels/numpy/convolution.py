@@ -1,15 +1,94 @@
-"""The windows of convolutions as columns, and back."""
+"""Convolutions as products of the windows of a few images at a time, copied as columns."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 
-from nnreg._types import Array
-from nnreg.kernels.windows import Pair, rows_of_windows
+from nnreg._types import Array, Shape
+from nnreg.kernels.numpy.dense import DenseKernels
+from nnreg.kernels.scratch import ScratchSpace
+from nnreg.kernels.windows import Amounts, ImageKernels, Pair, Windows, rows_of_windows
+
+COLUMN_VALUES = 300_000
+"""The most values of the columns that are multiplied at a time: they stay in the processor's cache.
+They are copied again in the backward pass, which takes less time than reading them from memory."""
+
+MAX_FEW_CHANNELS = 3
+"""Up to this many channels, each position of the windows is a row of the columns: NumPy then copies
+rows of pixels, which are longer than the rows of a window."""
 
 
-class ConvolutionKernels:
-    """Copies between images and the columns that convolutions multiply."""
+class ConvolutionKernels(DenseKernels):
+    """Convolutions of images `(batch, *space, channels)`, with any number of spatial axes."""
+
+    def convolve(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        z: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        """Write Σ weight · window + bias of every window to z `(batch, *out, filters)`.
+
+        `weight` is `(*size, channels, filters)`. `padding` is how many zeros are before and after
+        each axis. With `relu`, max(z, 0) is written.
+        """
+        filters = weight.shape[-1]
+        columns = _Columns(self, images, z.shape[1:-1], windows, padding, scratch)
+        for part in columns.parts():
+            rows = z[part].reshape(-1, filters)
+            scratch.dot(columns.copy(images[part]), weight.reshape(-1, filters), out=rows)
+            if relu:
+                self.relu(rows, bias, scratch)
+            elif bias is not None:
+                self.add_bias(rows, bias, scratch)
+
+    def convolve_weight_gradient(
+        self,
+        images: Array,
+        dz: Array,
+        dweight: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        """Write the gradient of the weight of `convolve`."""
+        filters = dweight.shape[-1]
+        gradient = dweight.reshape(-1, filters)
+        columns = _Columns(self, images, dz.shape[1:-1], windows, padding, scratch)
+        more = scratch.empty(gradient.shape)
+        for part in columns.parts():
+            rows = columns.copy(images[part])
+            target = more if part.start else gradient
+            scratch.dot(rows.T, dz[part].reshape(-1, filters), out=target)
+            if part.start:
+                np.add(gradient, more, out=gradient)
+
+    def convolve_input_gradient(
+        self,
+        dz: Array,
+        weight: Array,
+        dimages: Array,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+    ) -> None:
+        """Write the gradient of the images of `convolve`."""
+        filters = weight.shape[-1]
+        columns = _Columns(self, dimages, dz.shape[1:-1], windows, padding, scratch, summed=True)
+        for part in columns.parts():
+            rows = dz[part].reshape(-1, filters)
+            target = columns.rows(len(dz[part]))
+            scratch.dot(rows, weight.reshape(-1, filters).T, out=target)
+            columns.add(target, dimages[part])
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         """Copy every window of `(batch, height, width, channels)`.
@@ -39,3 +118,76 @@ class ConvolutionKernels:
             for j in range(kw):
                 part = images[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
                 np.add(part, columns[:, :, :, i, j], out=part)
+
+
+class _Columns:
+    """The columns of as many images as stay in the cache: a row for each window.
+
+    If they are to be `summed`, the rows are those of windows even for few channels: NumPy does not
+    add to values that are not adjacent any faster.
+    """
+
+    def __init__(
+        self,
+        kernels: ImageKernels,
+        images: Array,
+        out: Shape,
+        windows: Windows,
+        padding: Amounts,
+        scratch: ScratchSpace,
+        *,
+        summed: bool = False,
+    ) -> None:
+        batch, *space, channels = images.shape
+        self._kernels, self._windows, self._out, self._channels = kernels, windows, out, channels
+        self._inner = math.prod(windows.size) * channels
+        self._by_position = channels <= MAX_FEW_CHANNELS and not summed
+        each = math.prod(out) * self._inner
+        self._batch = batch
+        parts = 1 if scratch.divides_products else -(-batch * each // COLUMN_VALUES)
+        self._count = max(-(-batch // max(parts, 1)), 1)
+        self._values = scratch.empty((self._count * each,))
+        self._padded: Array | None = None
+        if any(map(any, padding)):
+            pairs = list(zip(space, padding, strict=True))
+            outside = [n + before + after for n, (before, after) in pairs]
+            self._inside = tuple(slice(before, before + n) for n, (before, _) in pairs)
+            self._padded = scratch.empty((self._count, *outside, channels))
+            self._padded[...] = 0
+
+    def parts(self) -> Iterator[slice]:
+        """Yield the images whose columns there are at a time."""
+        for start in range(0, self._batch, self._count):
+            yield slice(start, start + self._count)
+
+    def rows(self, count: int) -> Array:
+        """Return the columns of `count` images as `(windows, inner)`."""
+        return self._values[: count * math.prod(self._out) * self._inner].reshape(-1, self._inner)
+
+    def copy(self, images: Array) -> Array:
+        """Return the columns `(windows, inner)` of these images."""
+        count, source = len(images), images
+        if self._padded is not None:
+            source = self._padded[:count]
+            source[:, *self._inside] = images
+        rows = self.rows(count)
+        size = (*self._windows.size, self._channels)
+        if not self._by_position:
+            columns = rows.reshape(count, *self._out, *size)
+            self._windows.copy(source, columns, self._kernels)
+            return rows
+        places = rows.reshape(*size, count, *self._out)
+        for position, space in self._windows.positions(self._out):
+            places[position] = np.moveaxis(source[:, *space], -1, 0)
+        return rows.reshape(self._inner, -1).T
+
+    def add(self, rows: Array, images: Array) -> None:
+        """Write the sums of columns `(windows, inner)` to the images they would be copied from."""
+        count = len(images)
+        columns = rows.reshape(count, *self._out, *self._windows.size, self._channels)
+        if self._padded is None:
+            self._windows.add(columns, images, self._kernels)
+            return
+        padded = self._padded[:count]
+        self._windows.add(columns, padded, self._kernels)
+        images[...] = padded[:, *self._inside]

@@ -32,12 +32,15 @@ class PoolingKernels:
         """Assign the gradient of each window to the first of its largest values."""
         dx[...] = 0
         disjoint = size[0] <= stride[0] and size[1] <= stride[1]
-        remaining, product = scratch.empty(y.shape), scratch.empty(y.shape)
-        remaining[...] = dy
+        largest, unassigned = scratch.empty(y.shape, bool), scratch.empty(y.shape, bool)
+        unassigned[...] = True
+        part = None if disjoint else scratch.empty(y.shape)
         for window in windows_of(y, size, stride):
-            part = dx[window]
-            np.equal(x[window], y, out=product)
-            assigned = np.multiply(product, remaining, out=part if disjoint else product)
-            np.subtract(remaining, assigned, out=remaining)
-            if not disjoint:
-                np.add(part, product, out=part)
+            np.equal(x[window], y, out=largest)
+            np.logical_and(largest, unassigned, out=largest)
+            np.greater(unassigned, largest, out=unassigned)
+            if part is None:
+                np.multiply(largest, dy, out=dx[window])
+            else:
+                np.multiply(largest, dy, out=part)
+                np.add(dx[window], part, out=dx[window])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg import Loss
+from nnreg import Loss, TermLoss
 from nnreg.builtin.activations import Sigmoid
 from tests.conformance.broken.drift import DRIFT, KEPT
 
@@ -166,7 +166,21 @@ class PaddedGradientLoss(GoodLoss):
         return value, lambda: 2 * (y - t) / (mask.sum() * y.shape[-1])
 
 
+@dataclass(frozen=True)
+class WrongWeightedLoss(TermLoss):
+    """mean((y - t)²), with a gradient that the weights do not change"""
+
+    def terms(self, y, t, *, logits):
+        d = y - t
+        return d * d, lambda: 2 * d
+
+    def forward_weighted(self, y, t, weights, context, *, logits):
+        _, backward = self.forward(y, t)
+        return super().forward_weighted(y, t, weights, context, logits=logits)[0], backward
+
+
 BROKEN = {
+    "weighted": [WrongWeightedLoss],
     "masked": [PaddedLoss, PaddedGradientLoss],
     "gradient": [HalfGradient],
     "kinks": [KinkyLoss],

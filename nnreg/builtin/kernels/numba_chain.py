@@ -1,0 +1,172 @@
+"""Training steps of chains of dense layers by Numba's loops: which components these have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Tanh
+from nnreg.builtin.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+)
+from nnreg.builtin.optimizers import Adam, AdamW, RmsProp, Sgd
+from nnreg.interfaces.dense_chain import (
+    ChainArrays,
+    ChainLayer,
+    ChainSteps,
+    ChainTraining,
+    DenseChain,
+)
+
+ACTIVATIONS = (Identity, Relu, LeakyRelu, Tanh, Sigmoid)
+LOSSES = (CrossEntropy, BinaryCrossEntropy, MeanSquaredError, MeanAbsoluteError, Huber)
+"""The classes by their codes in `chain_functions`."""
+
+LOGITS = (CrossEntropy, BinaryCrossEntropy)
+"""The losses that are computed from logits; there are no loops for them otherwise."""
+
+ALIGNMENT = 64
+
+
+def compiled_steps(
+    chain: DenseChain, training: ChainTraining, arrays: ChainArrays
+) -> ChainSteps | None:
+    """Return the steps of a chain; None if there are no loops for one of its components."""
+    loss, kinds = training.loss, [type(layer.activation) for layer in chain.layers]
+    optimizer = _optimizer(training.optimizer)
+    if optimizer is None or any(kind not in ACTIVATIONS for kind in kinds):
+        return None
+    if chain.layers[-1].dropout or not all(map(_bias_follows, chain.layers)):
+        return None
+    if type(loss) not in LOSSES or training.logits != (type(loss) in LOGITS):
+        return None
+    labels = arrays.targets.dtype.kind == "i"
+    if labels != isinstance(loss, CrossEntropy) or arrays.x.dtype not in ("f4", "f8"):
+        return None
+    return _Steps(chain, training, arrays, optimizer)
+
+
+def _bias_follows(layer: ChainLayer) -> bool:
+    """Return whether a bias is one more row of the weight in the vector of parameters."""
+    return layer.bias in (None, layer.weight + layer.features * layer.units)
+
+
+def _optimizer(optimizer: Any) -> tuple[int, Sequence[str], Sequence[float]] | None:
+    """Return the code of an optimizer, the names of its vectors, and its options."""
+    kind = type(optimizer)
+    if kind is Sgd:
+        code = (2 if optimizer.nesterov else 1) if optimizer.momentum else 0
+        return code, ["velocity"], [optimizer.momentum]
+    if kind is RmsProp:
+        return 3, ["square"], [optimizer.rho, optimizer.epsilon]
+    if kind in (Adam, AdamW):
+        options = [optimizer.beta1, optimizer.beta2, optimizer.epsilon]
+        decay = getattr(optimizer, "weight_decay", 0.0)
+        return (4 if kind is Adam else 5), ["m", "v"], [*options, decay]
+    return None
+
+
+class _Steps:
+    """The arguments of the compiled function that stay the same."""
+
+    def __init__(
+        self,
+        chain: DenseChain,
+        training: ChainTraining,
+        arrays: ChainArrays,
+        optimizer: tuple[int, Sequence[str], Sequence[float]],
+    ) -> None:
+        dtype, code = arrays.x.dtype, LOSSES.index(type(training.loss))
+        empty = np.empty(0, dtype)
+        labels = arrays.targets.dtype.kind == "i"
+        option = getattr(training.loss, "label_smoothing", getattr(training.loss, "delta", 0.0))
+        number, names, options = optimizer
+        settings = [
+            option,
+            training.l1,
+            training.l2,
+            training.clip_norm or 0.0,
+            training.clip_value or 0.0,
+            training.weight_decay,
+            *options,
+        ]
+        plan, of_layers, rows = _plan(chain)
+        states = [arrays.state[name] for name in names]
+        vector = ALIGNMENT // dtype.itemsize
+        width = -(-min(training.batch_size, len(arrays.x)) // vector) * vector
+        self._examples = (
+            plan,
+            of_layers,
+            np.array([code, number]),
+            np.array(settings),
+            training.batch_size,
+            arrays.x,
+            arrays.targets if labels else np.empty(0, np.int64),
+            empty.reshape(0, 0) if labels else arrays.targets,
+            empty if arrays.weights is None else arrays.weights,
+        )
+        self._vectors = arrays.parameters, arrays.gradient, states[0], states[-1]
+        self._work = _aligned(rows * width, dtype)
+        self._no_scores = empty.reshape(0, 0)
+
+    def __call__(
+        self, order: Array, draws: Array, rates: Array, count: int, losses: Array, scores: Array
+    ) -> int:
+        done: int = _loop()(
+            *self._examples, order, draws, *self._vectors, rates, count, losses, scores, self._work
+        )
+        return done
+
+
+@functools.cache
+def _loop() -> Any:
+    from nnreg.kernels.numba.chain import steps
+
+    return steps
+
+
+def _plan(chain: DenseChain) -> tuple[Array, Array, int]:
+    """Return the plan of a chain and the options of its layers, and how many rows it works on."""
+    plan, options, widest = list[list[int]](), list[list[float]](), 0
+    read, end, draws = 0, chain.features + 1, 0
+    for layer in chain.layers:
+        written, end = end, end + layer.units + 1
+        mask, next_read = -1, written
+        if layer.dropout:
+            mask, next_read = end, end + layer.units
+            end = next_read + layer.units + 1
+        plan.append(
+            [
+                layer.features + (layer.bias is not None),
+                layer.features,
+                layer.units,
+                layer.weight,
+                ACTIVATIONS.index(type(layer.activation)),
+                read,
+                written,
+                mask,
+                draws,
+            ]
+        )
+        options.append([getattr(layer.activation, "slope", 0.0), layer.dropout])
+        draws += layer.units if layer.dropout else 0
+        widest, read = max(widest, layer.units), next_read
+    ends = end + widest, end + 2 * widest
+    plan.append([0, 0, 0, 0, 0, end, ends[0], ends[1], draws])
+    return np.array(plan), np.array(options), ends[1] + 3 + chain.units
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return a vector that begins where a vector register's values do in memory."""
+    raw = np.zeros(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    found: Array = raw[start : start + size * dtype.itemsize].view(dtype)
+    return found

@@ -1,0 +1,260 @@
+"""Training steps of a chain of dense layers, compiled once for all chains.
+
+Values are `(features, batch)`, so that loops over the batch are vectorized however narrow a layer
+is. The batch is filled up to whole vectors with a repeated row of weight 0. Below the inputs of a
+layer with a bias is a row of ones: the bias follows the weight in the vector of parameters, as one
+more row of it, so that products with the weight have the bias and its gradient too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.kernels.numba.chain_functions import (
+    BINARY_CROSS_ENTROPY,
+    CROSS_ENTROPY,
+    activate,
+    activate_backward,
+    binary_cross_entropy,
+    cross_entropy,
+    error,
+)
+from nnreg.kernels.numba.chain_updates import clip, penalize, update
+from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.tiles import VECTOR_BYTES, dots, product
+
+INPUTS, FEATURES, UNITS, WEIGHT, ACTIVATION, READ, WRITTEN, MASK, DRAWS = range(9)
+"""The columns of the plan, see `steps`."""
+
+
+@compiled
+def _gather(x: Array, order: Array, out: Array) -> None:
+    """Write rows of x to the columns of `out`, whose number is a multiple of 8."""
+    for start in range(0, out.shape[1], 8):
+        for f in range(x.shape[1]):
+            for b in range(start, start + 8):
+                out[f, b] = x[order[b], f]
+
+
+@compiled
+def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
+    """Write the factors of dropout to `mask` and y times these to `out`."""
+    kept = y.dtype.type(1 / (1 - rate))
+    limit, zero = np.float32(rate), y.dtype.type(0)
+    units = y.shape[0]
+    rows = draws.size // units
+    for u in range(units):
+        for b in range(rows):
+            mask[u, b] = kept if draws[b * units + u] >= limit else zero
+        for b in range(rows, y.shape[1]):
+            mask[u, b] = zero
+        for b in range(y.shape[1]):
+            out[u, b] = y[u, b] * mask[u, b]
+
+
+@compiled
+def _multiply(a: Array, b: Array) -> None:
+    for k in range(a.size):
+        a[k] *= b[k]
+
+
+@compiled
+def _forward(
+    plan: Array, options: Array, parameters: Array, work: Array, width: int, draws: Array, rows: int
+) -> None:
+    """Run all layers."""
+    for layer in range(plan.shape[0]):
+        depth, units, weight = plan[layer, INPUTS], plan[layer, UNITS], plan[layer, WEIGHT]
+        read, written = plan[layer, READ] * width, plan[layer, WRITTEN] * width
+        if depth > plan[layer, FEATURES]:
+            last = read + plan[layer, FEATURES] * width
+            for b in range(last, last + width):
+                work[b] = 1
+        product(
+            parameters,
+            weight,
+            units,
+            1,
+            work,
+            read,
+            width,
+            work,
+            written,
+            width,
+            units,
+            width,
+            depth,
+        )
+        size = units * width
+        activate(work[written : written + size], plan[layer, ACTIVATION], options[layer, 0])
+        if plan[layer, MASK] >= 0:
+            mask, out = plan[layer, MASK] * width, plan[layer + 1, READ] * width
+            start = plan[layer, DRAWS] * rows
+            _drop(
+                work[written : written + size].reshape(units, width),
+                draws[start : start + units * rows],
+                options[layer, 1],
+                work[mask : mask + size].reshape(units, width),
+                work[out : out + size].reshape(units, width),
+            )
+
+
+@compiled
+def _backward(
+    plan: Array,
+    options: Array,
+    parameters: Array,
+    gradient: Array,
+    work: Array,
+    width: int,
+    here: int,
+    there: int,
+) -> None:
+    """Write the gradient, given that of the scores at `here`, as `there` overwritten in turn."""
+    for layer in range(plan.shape[0] - 1, -1, -1):
+        depth, units, weight = plan[layer, INPUTS], plan[layer, UNITS], plan[layer, WEIGHT]
+        size = units * width
+        dz = work[here : here + size]
+        if plan[layer, MASK] >= 0:
+            mask = plan[layer, MASK] * width
+            _multiply(dz, work[mask : mask + size])
+        y = plan[layer, WRITTEN] * width
+        activate_backward(dz, work[y : y + size], plan[layer, ACTIVATION], options[layer, 0])
+        read = plan[layer, READ] * width
+        dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
+        if layer > 0:
+            features = plan[layer, FEATURES]
+            product(
+                parameters, weight, 1, units, work, here, width, work, there, width,
+                features, width, units,
+            )  # fmt: skip
+            here, there = there, here
+
+
+@compiled
+def _loss(
+    codes: Array,
+    option: float,
+    z: Array,
+    dz: Array,
+    labels: Array,
+    t: Array,
+    weights: Array,
+    scratch: Array,
+    rows: int,
+) -> Any:
+    """Return the mean loss of scores z, and write its gradient."""
+    if codes[0] == CROSS_ENTROPY:
+        return cross_entropy(z, dz, labels, weights, scratch, option, rows)
+    if codes[0] == BINARY_CROSS_ENTROPY:
+        return binary_cross_entropy(z, dz, t, weights, option)
+    return error(z, dz, t, weights, codes[0], option)
+
+
+@compiled
+def steps(
+    plan: Array,
+    options: Array,
+    codes: Array,
+    settings: Array,
+    batch: int,
+    x: Array,
+    labels: Array,
+    targets: Array,
+    weights: Array,
+    order: Array,
+    draws: Array,
+    parameters: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    rates: Array,
+    count: int,
+    losses: Array,
+    scores: Array,
+    work: Array,
+) -> int:
+    """Make a step on each batch of `order`; return how many were made.
+
+    The first whose loss is not finite is not made, and those after it are not begun.
+
+    Each row of the `plan` is a layer: the rows of its inputs with the ones, its features and units,
+    where its weight begins, the code of its activation, and in rows of `work` where it reads and
+    writes, where the factors of dropout are (-1 without), and how many draws of a row precede its
+    own. A last row has the place of the scores' gradient twice. `options` are those of the
+    activations and the rates of dropout. `codes` are those of the loss and of the optimizer,
+    `settings` the option of the loss, l1, l2, the limits of the gradient's norm and values, the
+    weight decay, and the options of the optimizer. `labels` or `targets`, `weights` and `draws` are
+    empty if there are none, and so are `scores`, whose rows are those of all steps. `rates` are the
+    learning rates of the steps, the first of which is the `count`-th.
+    """
+    layers, total = plan[:-1], order.size
+    units = layers[-1, UNITS]
+    vector = VECTOR_BYTES // x.itemsize
+    filled = own = np.empty(0, order.dtype)
+    l1, l2, norm, value, decay = settings[1], settings[2], settings[3], settings[4], settings[5]
+    for step in range(losses.size):
+        start = step * batch
+        rows = min(batch, total - start)
+        width = (rows + vector - 1) // vector * vector
+        if filled.size != width:
+            filled, own = np.empty(width, order.dtype), np.empty(width, order.dtype)
+        for b in range(width):
+            filled[b] = order[start + b if b < rows else start]
+        here, there = plan[-1, READ] * width, plan[-1, WRITTEN] * width
+        marks = plan[-1, MASK] * width
+        z0 = layers[-1, WRITTEN] * width
+        scratch = work[marks : marks + 2 * width].reshape(2, width)
+        factors = work[marks + 2 * width : marks + 3 * width]
+        t0 = marks + 3 * width
+        _gather(x, filled, work[: x.shape[1] * width].reshape(x.shape[1], width))
+        before = start * plan[-1, DRAWS]
+        _forward(
+            layers, options, parameters, work, width,
+            draws[before : before + rows * plan[-1, DRAWS]], rows,
+        )  # fmt: skip
+        z = work[z0 : z0 + units * width].reshape(units, width)
+        dz = work[here : here + units * width].reshape(units, width)
+        t = work[t0 : t0 + units * width].reshape(units, width)
+        scale = 1.0 / rows
+        if codes[0] == CROSS_ENTROPY:
+            for b in range(width):
+                own[b] = labels[filled[b]]
+        else:
+            scale /= units
+            _gather(targets, filled, t)
+        for b in range(width):
+            factors[b] = scale if b < rows else 0
+        if weights.size:
+            for b in range(rows):
+                factors[b] *= weights[filled[b]]
+        if scores.size:
+            for b in range(rows):
+                for u in range(units):
+                    scores[start + b, u] = z[u, b]
+        loss = _loss(codes, settings[0], z, dz, own, t, factors, scratch, rows)
+        losses[step] = loss
+        if not math.isfinite(loss):
+            return step
+        _backward(layers, options, parameters, gradient, work, width, here, there)
+        if l1 > 0 or l2 > 0:
+            for layer in range(layers.shape[0]):
+                begin = layers[layer, WEIGHT]
+                end = begin + layers[layer, FEATURES] * layers[layer, UNITS]
+                penalize(parameters[begin:end], gradient[begin:end], l1, l2)
+        if norm > 0 or value > 0:
+            clip(gradient, norm, value)
+        if decay > 0:
+            kept = x.dtype.type(1 - rates[step] * decay)
+            for layer in range(layers.shape[0]):
+                begin = layers[layer, WEIGHT]
+                for k in range(begin, begin + layers[layer, FEATURES] * layers[layer, UNITS]):
+                    parameters[k] *= kept
+        update(
+            parameters, gradient, first, second, codes[1], settings[6:], rates[step], count + step
+        )
+    return losses.size

@@ -1,0 +1,183 @@
+"""Many steps of training in one call of the kernels, for networks that are chains of dense layers.
+
+The choice follows from the spec, the data and the kernels. Losses, weights and random numbers are
+those of steps that run layer by layer, up to rounding, and have the same bits in whatever blocks
+the steps are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.network.dense_chain import dense_chain
+from nnreg.network.network import Network
+from nnreg.network.prediction import CACHED_VALUES
+from nnreg.training.epoch import EpochTotals
+from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.gradient import DataParallelGradient
+from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS
+from nnreg.training.settings import Train
+from nnreg.training.state import TrainingState
+from nnreg.training.step import TrainingStep
+
+FLOPS_PER_CALL = 1e8
+"""The approximate operations of the steps of one call, a few milliseconds."""
+
+DRAWS_PER_CALL = 1_000_000
+"""The most random numbers that are drawn at a time for dropout."""
+
+
+class CompiledChain:
+    """Makes steps on a chain by a function of the kernels."""
+
+    def __init__(
+        self,
+        steps: ChainSteps,
+        chain: DenseChain,
+        settings: Train,
+        step: TrainingStep,
+        gradient: DataParallelGradient,
+        training_state: TrainingState,
+        dtype: np.dtype[Any],
+    ) -> None:
+        self._steps, self._step, self._state = steps, step, training_state
+        self._batch = settings.batch_size
+        self._shard = next(iter(gradient))
+        self._draws = sum(layer.units for layer in chain.layers if layer.dropout)
+        flops = 6.0 * self._batch * sum(layer.features * layer.units for layer in chain.layers)
+        together = int(FLOPS_PER_CALL / flops)
+        if self._draws:
+            together = min(together, DRAWS_PER_CALL // (self._draws * self._batch))
+        self.steps_together = max(together, 1)
+        """How many steps a call makes, unless something is to be done after each."""
+        self._no_scores = np.empty((0, 0), dtype)
+
+    def run(self, rows: Array, epoch: int, step: int, totals: EpochTotals) -> tuple[int, float]:
+        """Make the steps on these rows; return on how many rows, and the last loss.
+
+        Fewer than all if the loss of a batch is not finite. `step` is the number of the first in
+        its epoch; both start at 0.
+        """
+        rates = self._step.learning_rates(epoch, step, -(-len(rows) // self._batch))
+        losses, scores = np.empty(len(rates)), self._no_scores
+        if totals.outputs is not None:
+            scores = totals.outputs[totals.seen : totals.seen + len(rows)]
+        before = self._shard.random_state if self._draws else {}
+        count = self._state.step + 1
+        done = self._steps(rows, self._drawn(len(rows)), rates, count, losses, scores)
+        if done < len(rates):
+            seen = done * self._batch
+            if self._draws:
+                self._shard.random_state = before
+                self._drawn(seen)
+        else:
+            seen = len(rows)
+        if done:
+            self._state.step += done
+            totals.add_steps(losses[:done].tolist(), self._batch, seen)
+        return seen, float(losses[done - 1])
+
+    def _drawn(self, rows: int) -> Array:
+        """Return the random numbers of the layers for this many rows, in the order of the steps."""
+        return self._shard.rng.random(rows * self._draws, dtype=np.float32)
+
+
+def compiled_chain(
+    network: Network,
+    evaluation: Evaluation,
+    optimizer: Optimizer,
+    settings: Train,
+    train: Examples,
+    step: TrainingStep,
+    gradient: DataParallelGradient,
+) -> CompiledChain | None:
+    """Return what makes the steps of a training in calls of the kernels; None without it."""
+    training_state = step.training_state
+    if next(obstacles(network, evaluation, settings, train, gradient, training_state), None):
+        return None
+    chain = dense_chain(network)
+    arrays = _arrays(network, train, training_state, gradient)
+    if chain is None or arrays is None:
+        return None
+    training = ChainTraining(
+        evaluation.loss,
+        evaluation.logits,
+        optimizer,
+        settings.batch_size,
+        settings.l1,
+        settings.l2,
+        settings.clip_norm,
+        settings.clip_value,
+        settings.weight_decay,
+    )
+    steps = network.kernels.chain_steps(chain, training, arrays)
+    if steps is None:
+        return None
+    return CompiledChain(steps, chain, settings, step, gradient, training_state, network.dtype)
+
+
+def obstacles(
+    network: Network,
+    evaluation: Evaluation,
+    settings: Train,
+    train: Examples,
+    gradient: DataParallelGradient,
+    training_state: TrainingState,
+) -> Iterator[str]:
+    """Yield why the layers are run one by one, whatever the kernels."""
+    batch = min(settings.batch_size, len(train))
+    if type(evaluation) is not Evaluation or evaluation.masked:
+        yield "several outputs, members or masks"
+    if settings.accumulate > 1:
+        yield "several batches per step"
+    if settings.augmentations:
+        yield "augmentations"
+    if settings.ema is not None:
+        yield "an average of the weights"
+    if settings.regularize or settings.constrain or settings.learning_rates:
+        yield "rules for single parameters"
+    if network.frozen or training_state.unfrozen:
+        yield "layers that are or were frozen"
+    if len(gradient) > 1:
+        yield "several shards"
+    if network.largest_product(batch) >= MIN_FLOPS_FOR_THREADS:
+        yield "products that several threads speed up"
+    if batch * network.activations_per_example > CACHED_VALUES:
+        yield "more activations than fit into the cache"
+
+
+def _arrays(
+    network: Network, train: Examples, state: TrainingState, gradient: DataParallelGradient
+) -> ChainArrays | None:
+    """Return the arrays of a training as kernels take them; None if they are others."""
+    x, targets, weights = train.x, train.targets, train.weights
+    units = network.output_shape[-1] if len(network.output_shape) == 1 else 0
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or not isinstance(targets, np.ndarray):
+        return None
+    if targets.dtype.kind in "iu" and targets.ndim == 1:
+        if not len(targets) or targets.min() < 0 or targets.max() >= units:
+            return None
+        targets = targets.astype(np.int64, copy=False)
+    elif targets.dtype == network.dtype and targets.shape == (len(x), units):
+        targets = _plain(targets)
+    else:
+        return None
+    if weights is not None:
+        if not isinstance(weights, np.ndarray) or weights.ndim != 1:
+            return None
+        weights = _plain(weights.astype(network.dtype, copy=False))
+    vectors = network.vector, gradient.gradient, state.optimizer_state
+    if x.dtype != network.dtype:
+        return None
+    return ChainArrays(_plain(x), _plain(targets), weights, *vectors)
+
+
+def _plain(array: Array) -> Array:
+    """Return a contiguous array that may be written, which compiled functions tell from others."""
+    return array if array.flags.c_contiguous and array.flags.writeable else array.copy()
