@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ class Recurrent(Layer):
 
     A subclass is a dataclass with these options; `gates` is the number of blocks of `units` columns
     in its weights, and `values_per_unit` how many intermediate values a unit has at each step.
+    `steps` gets the blocks in `gate_order`, if there is one.
 
     It works on transposed arrays, `(…, batch)`, in which each gate is contiguous. Each step's x and
     a row of ones lie below h: h · recurrent + x · weight + bias is then one matrix product, and so
@@ -33,6 +34,7 @@ class Recurrent(Layer):
     """
 
     gates: ClassVar[int]
+    gate_order: ClassVar[tuple[int, ...]] = ()
     values_per_unit: ClassVar[int]
     units: int
     sequences: bool
@@ -141,9 +143,19 @@ class Recurrent(Layer):
         """Return recurrent, weight and bias as one array, in this order."""
         params, n = context.params, self.state_size
         weights = context.empty((n + len(params["weight"]) + 1, self.gates * self.units))
-        weights[:n], weights[n:-1] = params["recurrent"], params["weight"]
-        weights[-1] = params["bias"]
+        for block, given in self._blocks():
+            weights[:n, block] = params["recurrent"][:, given]
+            weights[n:-1, block] = params["weight"][:, given]
+            weights[-1, block] = params["bias"][given]
         return weights
+
+    def _blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Yield the columns of each gate in the weights of `steps` and in the parameters."""
+        for place, gate in enumerate(self.gate_order):
+            block, given = (slice(k * self.units, (k + 1) * self.units) for k in (place, gate))
+            yield block, given
+        if not self.gate_order:
+            yield slice(None), slice(None)
 
     def write_gradients(self, below: Array, dsums: Array, context: Context, first: int = 0) -> None:
         """Write the gradients of recurrent, weight and bias from those of the sums of each step.
@@ -159,10 +171,11 @@ class Recurrent(Layer):
         by_input[...] = np.swapaxes(below[:-1], 0, 1)
         flat = by_input.reshape(inputs, time * batch)
         dflat = dsums.reshape(len(dsums), time * batch)
-        gradient = np.matmul(flat, dflat.T, out=context.empty((inputs, len(dsums))))
-        context.gradients["recurrent"][...] = gradient[:n]
-        context.gradients["weight"][...] = gradient[n:-1]
-        context.gradients["bias"][...] = gradient[-1]
+        gradient = np.matmul(dflat, flat.T, out=context.empty((len(dsums), inputs)))
+        for block, given in self._blocks():
+            context.gradients["recurrent"][:, given] = gradient[block, :n].T
+            context.gradients["weight"][:, given] = gradient[block, n:-1].T
+            context.gradients["bias"][given] = gradient[block, -1]
 
 
 def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
