@@ -290,17 +290,14 @@ class NumbaKernels(Kernels):
         projection: Array | None,
         dprojection: Array | None,
         scratch: ScratchSpace,
-    ) -> None:
+    ) -> int:
         loops = _loops("recurrent")
         plain = projection is not None or dh.dtype != np.float32
         if plain or dh.shape[1] < loops.MIN_BATCH:
-            super().lstm_steps_backward(
+            return super().lstm_steps_backward(
                 weights, above, dh, dc, states, tanh_c, dgates, projection, dprojection, scratch
             )
-        else:
-            dz = scratch.empty((len(dgates), dh.shape[1]))
-            none = states[:0] if above is None else above
-            loops.lstm_steps_backward(weights, none, dh, dc, states, tanh_c, dgates, dz)
+        return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)

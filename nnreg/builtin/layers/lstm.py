@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -98,20 +98,15 @@ class Lstm(Recurrent):
 
         def backward(dh: Array, above: Array | None) -> Array:
             dc, dgates = context.empty((units, batch)), context.empty((4 * units, time, batch))
-            spare = context.empty((max(n, units), batch))
             dc[...] = 0
             dprojection = context.gradients.get("projection_weight")
             if dprojection is not None:
                 dprojection[...] = 0
-            for start in reversed(range(0, time, CLEARED_EVERY)):
-                steps = slice(start, start + CLEARED_EVERY)
-                context.kernels.lstm_steps_backward(
-                    weights[:n], None if above is None else above[steps], dh, dc, states[steps],
-                    tanh_c[steps], dgates[:, steps], projection, dprojection, context.workspace,
-                )  # fmt: skip
-                if vanished(start, above, (dh, spare[:n]), (dc, spare[:units])):
-                    break
-            self.write_gradients(below, dgates, context, start)
+            first = context.kernels.lstm_steps_backward(
+                weights[:n], above, dh, dc, states, tanh_c, dgates, projection, dprojection,
+                context.workspace,
+            )  # fmt: skip
+            self.write_gradients(below, dgates, context, first)
             return dgates
 
         return backward

@@ -8,14 +8,10 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.denormals import zero_tiny
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-
-CLEARED_EVERY = 16
-"""The steps of a sequence between two that clear tiny values."""
 
 StepsBackward: TypeAlias = Callable[[Array, Array | None], Array]
 """Takes the gradient of the last h, and those of the h of each step or None; see `steps`."""
@@ -176,20 +172,6 @@ class Recurrent(Layer):
             context.gradients["recurrent"][:, given] = gradient[block, :n].T
             context.gradients["weight"][:, given] = gradient[block, n:-1].T
             context.gradients["bias"][given] = gradient[block, -1]
-
-
-def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
-    """Clear tiny values of the gradients that a step passes to the one before.
-
-    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch
-    space of its shape. Returns True if the gradients of all earlier steps are 0, as no value is
-    left, and `above` has none for them.
-    """
-    for gradient, scratch in gradients:
-        zero_tiny(gradient, scratch)
-    if any(np.any(gradient) for gradient, _ in gradients):
-        return False
-    return above is None or not np.any(above[:step])
 
 
 def _reversal(x: Array, context: Context) -> Callable[[Array], Array]:

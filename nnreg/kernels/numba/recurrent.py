@@ -8,6 +8,8 @@ from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.functions import tanh
 from nnreg.kernels.numba.tiles import VECTOR_BYTES, product
+from nnreg.kernels.numpy.recurrent import CLEARED_EVERY, vanished
+from nnreg.kernels.scratch import ScratchSpace
 
 MIN_BATCH = VECTOR_BYTES // 4
 """The least number of sequences whose products the tiles can compute."""
@@ -90,7 +92,7 @@ def lstm_steps_backward(
     dgates: Array,
     dz: Array,
 ) -> None:
-    """Make the steps of `Kernels.lstm_steps_backward`, without a projection.
+    """Make steps of `Kernels.lstm_steps_backward`, without a projection, and clear no values.
 
     `above` may have no steps, and dz is `(4 · units, batch)`.
     """
@@ -138,3 +140,26 @@ def lstm_steps_backward(
         for m in range(4 * units):
             for k in range(batch):
                 dgates[m, s, k] = dz[m, k]
+
+
+def backward(
+    weights: Array,
+    above: Array | None,
+    dh: Array,
+    dc: Array,
+    states: Array,
+    tanh_c: Array,
+    dgates: Array,
+    scratch: ScratchSpace,
+) -> int:
+    """Do what `Kernels.lstm_steps_backward` does, without a projection."""
+    dz, spare = scratch.empty((len(dgates), dh.shape[1])), scratch.empty(dh.shape)
+    added = states[:0] if above is None else above
+    for start in reversed(range(0, len(tanh_c), CLEARED_EVERY)):
+        steps = slice(start, start + CLEARED_EVERY)
+        lstm_steps_backward(
+            weights, added[steps], dh, dc, states[steps], tanh_c[steps], dgates[:, steps], dz
+        )
+        if vanished(start, above, (dh, spare), (dc, spare)):
+            return start
+    return 0

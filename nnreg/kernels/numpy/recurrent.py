@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.denormals import zero_tiny
 from nnreg.kernels.scratch import ScratchSpace
+
+CLEARED_EVERY = 16
+"""The steps of a sequence between two that clear tiny values."""
 
 MAX_SLOPES = 2**17
 """The values of the derivatives that are computed in one call, so that they stay in the cache."""
@@ -68,41 +72,61 @@ class RecurrentKernels:
         projection: Array | None,
         dprojection: Array | None,
         scratch: ScratchSpace,
-    ) -> None:
+    ) -> int:
         """Write the gradients of the sums of each step to dgates, `(4 · units, time, batch)`.
 
-        dh and dc, those of the last h and c, are replaced by those of the h and c before the first
-        step, and `above`, `(time, size of h, batch)`, is added to dh at each step. The gradient of
-        the projection is added to dprojection. `weights` are those of h, `(size of h, 4 · units)`.
+        dh and dc, `(size of h, batch)` and `(units, batch)`, are those of the last h and c; they
+        are overwritten. `above`, `(time, size of h, batch)`, is added to dh at each step. The
+        gradient of the projection is added to dprojection. `weights` are those of h, `(size of h,
+        4 · units)`. Returns the first step that has gradients, see `vanished`; those of the steps
+        before are not written.
         """
-        n, batch = dc.shape
-        count = max(1, min(len(tanh_c), MAX_SLOPES // (5 * n * batch)))
-        slopes, squares = (
-            scratch.empty((count, 5 * n, batch)), scratch.empty((count, n, batch))
-        )  # fmt: skip
-        dz, part = scratch.empty((4 * n, batch)), scratch.empty((n, batch))
-        by_c, do = dz[n:].reshape(3, n, batch), dz[:n]
+        (n, batch), time = dc.shape, len(tanh_c)
+        count = max(1, min(time, MAX_SLOPES // (5 * n * batch)))
+        slopes, squares = scratch.empty((count, 5 * n, batch)), scratch.empty((count, n, batch))
+        dz, part, spare = (scratch.empty((rows, batch)) for rows in (4 * n, n, len(dh)))
+        product = scratch.empty((n, len(dh)))
+        of_c, do = dz[n:].reshape(3, n, batch), dz[:n]
         dcell = dh if projection is None else scratch.empty((n, batch))
-        for stop in range(len(tanh_c), 0, -count):
-            start = max(0, stop - count)
-            steps = slice(start, stop)
-            known = slopes[: stop - start]
-            _slopes(states[steps], tanh_c[steps], known, squares[: stop - start])
-            by_step = known[:, : 3 * n].reshape(-1, 3, n, batch)
-            for s in reversed(range(start, stop)):
-                k = s - start
+        of_step = [
+            (known[: 3 * n].reshape(3, n, batch), known[3 * n : 4 * n], known[4 * n :])
+            for known in slopes
+        ]
+        for stop in range(time, 0, -count):
+            steps = slice(max(0, stop - count), stop)
+            size = stop - steps.start
+            _slopes(states[steps], tanh_c[steps], slopes[:size], squares[:size])
+            for s in reversed(range(steps.start, stop)):
+                of_gates, of_o, of_dh = of_step[s - steps.start]
                 if above is not None:
                     np.add(dh, above[s], out=dh)
                 if projection is not None and dprojection is not None:
                     np.matmul(projection, dh, out=dcell)
                     cell = np.multiply(states[s, :n], tanh_c[s], out=part)
-                    np.add(dprojection, np.matmul(cell, dh.T), out=dprojection)
-                np.add(dc, np.multiply(dcell, known[k, 4 * n :], out=part), out=dc)
-                np.multiply(dcell, known[k, 3 * n : 4 * n], out=do)
-                np.multiply(by_step[k], dc, out=by_c)
+                    np.add(dprojection, np.matmul(cell, dh.T, out=product), out=dprojection)
+                np.add(dc, np.multiply(dcell, of_dh, out=part), out=dc)
+                np.multiply(dcell, of_o, out=do)
+                np.multiply(of_gates, dc, out=of_c)
                 np.multiply(dc, states[s, 2 * n : 3 * n], out=dc)
                 dgates[:, s] = dz
                 np.matmul(weights, dz, out=dh)
+                if s % CLEARED_EVERY == 0 and vanished(s, above, (dh, spare), (dc, part)):
+                    return s
+        return 0
+
+
+def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
+    """Clear tiny values of the gradients that a step passes to the one before.
+
+    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch
+    space of its shape. Returns True if the gradients of all earlier steps are 0, as no value is
+    left, and `above` has none for them.
+    """
+    for gradient, scratch in gradients:
+        zero_tiny(gradient, scratch)
+    if any(np.any(gradient) for gradient, _ in gradients):
+        return False
+    return above is None or not np.any(above[:step])
 
 
 def halved(weights: Array, scratch: ScratchSpace) -> Array:
