@@ -99,7 +99,7 @@ def test_the_kernels_of_a_spec_are_used_for_everything(long):
 def test_a_training_continues_with_the_kernels_of_its_checkpoint(long, tmp_path):
     out = tmp_path / "run"
     nnreg.run(SPEC, data=data(), out=out, overrides=["train.kernels=numpy"])
-    resumed = nnreg.load(out / "last.h5", overrides=["train.kernels=null"])
+    resumed = nnreg.load(out / "checkpoints/last.h5", overrides=["train.kernels=null"])
     trainer = resumed.trainer(resumed.examples(*data()), check=False)
     assert type(trainer.network.kernels) is Kernels
 
