@@ -82,7 +82,7 @@ class RecurrentKernels:
         before are not written.
         """
         (n, batch), time = dc.shape, len(tanh_c)
-        count = max(1, min(time, MAX_SLOPES // (5 * n * batch)))
+        count = max(1, min(time, MAX_SLOPES // max(1, 5 * n * batch)))
         slopes, squares = scratch.empty((count, 5 * n, batch)), scratch.empty((count, n, batch))
         dz, part, spare = (scratch.empty((rows, batch)) for rows in (4 * n, n, len(dh)))
         product = scratch.empty((n, len(dh)))
