@@ -117,7 +117,7 @@ CASES = [
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
     (lstm_stepped, [(24, 5), (6, 5), (6, 5), (6, 5)], ()),
-    (added, [(5, 6)], ()),
+    *((added, [shape], ()) for shape in [(5, 6), (5, 1), (5, 67)]),
     (normalized_by_softmax, [(7, 5), (7, 5)], ()),
     (normalized_by_softmax, [(7, 100), (7, 100)], ()),
     (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
