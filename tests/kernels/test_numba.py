@@ -128,6 +128,8 @@ CASES = [
     *((normalized_columns, [shape] * 2 + [shape[::2]] * 4, ()) for shape in COLUMNS),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
+    (classified, [(130, 32)], ()),
+    (classified, [(5, 1025)], ()),
 ]
 
 

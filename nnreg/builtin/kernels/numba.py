@@ -17,8 +17,9 @@ from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.windows import Amounts, Windows
 
-MAX_COMPILED_LOGITS = 4096
-"""Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
+MAX_COMPILED_LOGITS, COMPILED_CLASSES = 4096, range(32, 1025)
+"""Up to this many logits, or for this many classes, a compiled loop over the rows is faster than
+NumPy's vectorized exp."""
 
 MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
@@ -82,7 +83,7 @@ class NumbaKernels(Kernels):
     def softmax_cross_entropy(
         self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
@@ -96,7 +97,7 @@ class NumbaKernels(Kernels):
         *,
         smoothing: float = 0.0,
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             plain = super().weighted_softmax_cross_entropy
             return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
         loop = _loops("softmax").weighted_softmax_cross_entropy
@@ -268,6 +269,12 @@ class NumbaKernels(Kernels):
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+
+def _loss_is_compiled(z: Array) -> bool:
+    """Return whether the cross-entropy of these logits is computed by a compiled loop."""
+    few = z.size <= MAX_COMPILED_LOGITS or z.shape[1] in COMPILED_CLASSES
+    return few and z.dtype == np.float32
 
 
 def _or_zeros(values: Array | None, like: Array, scratch: ScratchSpace) -> Array:
