@@ -4,11 +4,10 @@
 
 Each reader runs in a new process, which first imports and then reads the file, which is in the
 system's cache, into columns in memory. The memory is the peak growth of the process while reading,
-divided by the size of the file. nnreg is measured with pyarrow, if it is installed, and without;
-importing pyarrow is part of its time. pandas and `numpy.loadtxt` are called with defaults but for
-the delimiter and the decimal mark, and pandas once more with the reader of pyarrow, for
-information. `numpy.loadtxt` reads only numeric files without gaps. `--cpu` measures the time of one
-processor, to which the process is bound, instead of the time that passes.
+divided by the size of the file. pandas and `numpy.loadtxt` are called with defaults but for the
+delimiter and the decimal mark, and pandas once more with the reader of pyarrow, for information.
+`numpy.loadtxt` reads only numeric files without gaps. `--cpu` measures the time of one processor,
+to which the process is bound, instead of the time that passes.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.processes import limited, python, run
 
-READERS = ("nnreg", "nnreg alone", "pandas", "pandas+pyarrow", "loadtxt")
+READERS = ("nnreg", "pandas", "pandas+pyarrow", "loadtxt")
 DIFFERENT = 200_000
 """The number of distinct cells of a file, except for names, which are all distinct."""
 
@@ -141,9 +140,7 @@ def read(reader: str, name: str, path: Path, cpu: bool) -> tuple[float, int]:
 
 
 def _loader(reader: str, form: File) -> Callable[[Path], object]:
-    if reader.startswith("nnreg"):
-        if reader == "nnreg alone":
-            sys.modules["pyarrow"] = None  # type: ignore[assignment] # as if not installed
+    if reader == "nnreg":
         from nnreg.builtin.sources.delimited import Csv
 
         return Csv(delimiter=form.delimiter, decimal=form.decimal).read  # type: ignore[arg-type]
@@ -189,10 +186,7 @@ def sample(reader: str, name: str, path: Path, cpu: bool = False) -> tuple[float
     return seconds, grown
 
 
-RATIOS = (
-    Ratio("nnreg", ("nnreg",), ("pandas",)),
-    Ratio("alone", ("nnreg alone",), ("pandas",)),
-)
+RATIOS = (Ratio("nnreg", ("nnreg",), ("pandas",)),)
 SECONDS = Table("loading", "reading CSV (s)", READERS, RATIOS, lambda _: iter(()), plotted=False)
 MEMORY = Table("loading memory", "memory: growth of the process divided by the size of the file",
                READERS, RATIOS, lambda _: iter(()), plotted=False)  # fmt: skip

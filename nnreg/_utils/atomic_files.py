@@ -48,10 +48,11 @@ def replace_file(path: Path, chunks: Chunks) -> None:
         _write_in_order(path, chunks)
 
 
-def replace_regular(path: Path, chunks: Chunks) -> None:
+def replace_regular(path: Path, chunks: Chunks, *, sync: bool = True) -> None:
     """Write a file whose name nnreg chose, as `replace_file` does, but follow no link.
 
-    Raises OSError if there is something else than a regular file.
+    Without `sync`, for what can be written again, the file may be empty if the machine loses its
+    power. Raises OSError if there is something else than a regular file.
     """
     old = os.lstat(path) if is_regular(path) else None
     temporary, file = _create_beside(path)
@@ -61,7 +62,8 @@ def replace_regular(path: Path, chunks: Chunks) -> None:
                 _copy_owner_and_mode(old, file)
             for offset, data in chunks:
                 _write(file, offset, data)
-            os.fsync(file)
+            if sync:
+                os.fsync(file)
             if os.name == "posix":  # before closing: then it is no longer locked
                 os.replace(temporary, path)
         finally:
@@ -72,7 +74,8 @@ def replace_regular(path: Path, chunks: Chunks) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_directory(path.parent)
+    if sync:
+        sync_directory(path.parent)
 
 
 def real_path(path: Path) -> Path:

@@ -40,9 +40,14 @@ def draw_kept(rng: np.random.Generator, rate: float, shape: Shape) -> npt.NDArra
     if count % 2 or count < MIN_RAW or not _makes_pairs(rng):
         return rng.random(shape, dtype=np.float32) >= rate
     integers = rng.bit_generator.random_raw(count // 2).astype("<u8", copy=False).view("<u4")
-    least = math.ceil(float(np.float32(rate)) * 2**BITS) << (32 - BITS)
-    found: npt.NDArray[np.bool_] = np.greater_equal(integers, least)
+    found: npt.NDArray[np.bool_] = np.greater_equal(integers, least_integer(rate))
     return found.reshape(shape)
+
+
+def least_integer(rate: float) -> int:
+    """Return the least of 32 bits whose float32 is not below a rate."""
+    steps: int = math.ceil(float(np.float32(rate)) * 2**BITS)
+    return steps << (32 - BITS)
 
 
 def _makes_pairs(rng: np.random.Generator) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import operator
 import sys
@@ -26,9 +25,10 @@ def resolve(reference: str) -> Any:
 def if_imported(reference: str) -> Any:
     """Return the class of a reference if its module is imported already, else None."""
     module, _, name = reference.partition(":")
-    return functools.reduce(
-        lambda value, part: getattr(value, part, None), name.split("."), sys.modules.get(module)
-    )
+    value = sys.modules.get(module)
+    for part in name.split(".") if value else ():
+        value = getattr(value, part, None)
+    return value
 
 
 def importing(package: str, references: Iterable[str]) -> Callable[[str], Any]:

@@ -41,6 +41,9 @@ bytes, such as an empty list, takes a hundred when it is parsed."""
 COPIES_IN_MEMORY = 4
 """The maximum number of copies of a file in memory while it is read."""
 
+THREAD_BYTES = 1 << 20
+"""The bytes from which on a thread pays off: these take half a millisecond."""
+
 CheckListener: TypeAlias = Callable[[str], None]
 """Called with the description of each check that a file passes."""
 
@@ -57,23 +60,26 @@ class Checkpoint:
     arrays: Mapping[str, Array]
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint, replace: Replace = replace_file) -> None:
+def write_checkpoint(
+    path: Path, checkpoint: Checkpoint, replace: Replace = replace_file, *, check: bool = True
+) -> None:
     """Write a file atomically. Raises `CheckpointError` if it cannot be written.
 
-    What a reader would refuse is not written, so that it replaces no good file.
+    What a reader would refuse is not written, so that it replaces no good file; without `check`,
+    the document is known to be readable.
     """
-    body = check_readable(path, checkpoint)
+    body = check_readable(path, checkpoint, check=check)
     with os_errors_as(CheckpointError, path, "cannot save"):
         replace(path, _file(body))
 
 
-def check_readable(path: Path, checkpoint: Checkpoint) -> list[memoryview]:
+def check_readable(path: Path, checkpoint: Checkpoint, *, check: bool = True) -> list[memoryview]:
     """Return the bytes after the header, in chunks that share the memory of the arrays.
 
-    Raises `CheckpointError` for what `decode` would refuse.
+    Raises `CheckpointError` for what `decode` would refuse; see `write_checkpoint`.
     """
     try:
-        return _body(checkpoint)
+        return _body(checkpoint, check=check)
     except (FormatError, SpecError) as error:
         hint = ""
         if UNPAIRED_SURROGATE in str(error):
@@ -186,7 +192,7 @@ def _check_size(text: str) -> None:
         )
 
 
-def _body(checkpoint: Checkpoint) -> list[memoryview]:
+def _body(checkpoint: Checkpoint, *, check: bool) -> list[memoryview]:
     """Return the bytes after the header, in chunks: the arrays are not copied.
 
     Raises `FormatError` or `SpecError` for what `decode` would refuse.
@@ -194,7 +200,8 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
     from nnreg.checkpoint.hdf5.writing import write_image
 
     document = np.frombuffer(json_text.dumps(checkpoint.document).encode(), np.uint8)
-    _document(document)
+    if check:
+        _document(document)
     arrays = {"document": document}
     check_paths([*arrays, *checkpoint.arrays])
     for name, array in checkpoint.arrays.items():
@@ -208,7 +215,10 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
 
 
 def _file(body: list[memoryview]) -> Chunks:
-    """Yield the chunks of the file; the header is last, hashed while the rest was written."""
+    """Yield the chunks of the file; that of a large one is hashed while it is written."""
+    if sum(map(len, body)) < THREAD_BYTES:
+        yield 0, b"".join([_header(body, FORMAT), *body])
+        return
     with ThreadPoolExecutor(1) as thread:
         header = thread.submit(_header, body, FORMAT)
         offset = HEADER_BYTES

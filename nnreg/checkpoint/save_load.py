@@ -74,13 +74,19 @@ def check_saveable(model: Model, path: Path) -> None:
     check_content(model, checkpoint, path)
 
 
-def check_content(model: Model, checkpoint: Checkpoint, path: Path) -> None:
-    """Raise `CheckpointError` for content of a model that `load` would refuse."""
+def check_content(
+    model: Model, checkpoint: Checkpoint, path: Path, *, document: bool = True
+) -> None:
+    """Raise `CheckpointError` for content of a model that `load` would refuse.
+
+    Without `document`, only the arrays are checked.
+    """
     arrays = checkpoint.arrays
     try:
-        manifest = read_manifest(checkpoint.document, arrays, "the content")
-        with inconsistent("the content"):
-            read_preprocessing(manifest, model.document.registry)
+        if document:
+            manifest = read_manifest(checkpoint.document, arrays, "the content")
+            with inconsistent("the content"):
+                read_preprocessing(manifest, model.document.registry)
         check_values(arrays, model.network.state_params, model.spec.optimizer)
     except (CheckpointError, FormatError) as error:
         raise CheckpointError(f"{path}: cannot save: {error}") from error

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -311,8 +311,6 @@ def _chunks(
     anywhere in the file.
     On a terminal, a progress bar shows the fraction of the file that has been read.
     """
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
     from nnreg.cli._kept_columns import as_read_for_model
     from nnreg.data.loading import read_chunks, read_table
     from nnreg.data.observations import observed_together
@@ -322,16 +320,6 @@ def _chunks(
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        console=console(err=True),
-        transient=True,
-    )
-    # not `disable=True`: rich before 14.3 still ends a disabled bar with a newline
-    shown = bar if animated(sys.stderr) else nullcontext()
-
     columns = model.spec.data or Columns()
     names = [*names, *columns.sequence_columns, *keep]
     text = {*model.preprocessing.text, *(columns.sequence_columns if columns.grouped else ())}
@@ -343,7 +331,6 @@ def _chunks(
         return as_read_for_model(table, keep, model, source) if keep else table
 
     def read() -> Iterator[_Chunk]:
-        task = bar.add_task(one_line(data), total=1.0)
         if columns.grouped or columns.windows is not None:
             whole = read_table(source, file, text)
             yield _Chunk(whole, for_model(whole))
@@ -354,10 +341,31 @@ def _chunks(
                 chunk = model.raw_rows.examples(for_model(part))
                 warned = warned or warned_of_empty(chunk, model.preprocessing.names)
                 yield _Chunk(part, chunk)
-            bar.update(task, completed=table.fraction_read)
+            show_fraction(table.fraction_read)
 
-    with observed_together(columns), data_file(data, suffix) as file, shown:
+    with (
+        observed_together(columns),
+        data_file(data, suffix) as file,
+        _progress_bar(data) as show_fraction,
+    ):
         yield read()
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Yield a function that shows the fraction done, on a terminal."""
+    if not animated(sys.stderr):
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    text = TextColumn("{task.description}", markup=False)
+    terminal = console(err=True)
+    with Progress(
+        text, BarColumn(), TaskProgressColumn(), console=terminal, transient=True
+    ) as progress:
+        task = progress.add_task(one_line(title), total=1.0)
+        yield lambda fraction: progress.update(task, completed=fraction)
 
 
 def _source(model: Model, data: str) -> Source:
@@ -369,8 +377,9 @@ def _source(model: Model, data: str) -> Source:
 
     registry, section, path = model.document.registry, model.spec.data, Path(data)
     own = section.source if section else Csv()
-    known = source_entry(path, registry)
-    same_suffix = section is not None and path.suffix == Path(section.path).suffix
-    if data == "-" or same_suffix or known is None or known.cls is type(own):
+    if data == "-" or (section is not None and path.suffix == Path(section.path).suffix):
+        return with_secrets(own)
+    known = source_entry(path, registry)  # imports every source
+    if known is None or known.cls is type(own):
         return with_secrets(own)
     return Reader(registry).read(Source, registry.reference(known))

@@ -260,7 +260,7 @@ def _is_typical(
         return True
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
-    return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)
+    return bool(encoder.known_texts or (known.categories.counts() > 1).any())
 
 
 def require_encoded_memory(table: Table, column: InputColumn) -> None:

@@ -31,6 +31,15 @@ class Activation(Component):
     sums_to_one: ClassVar[bool | None] = None
     """Whether outputs are probabilities that sum to 1 over the last axis; None if unknown."""
 
+    @property
+    def clips(self) -> bool:
+        """Whether it is max(x, 0), which kernels compute with the product before it."""
+        return False
+
+    def backward_from(self, y: Array, context: Context) -> BiasBackward:
+        """Return the backward function of outputs that a kernel has computed, if it `clips`."""
+        raise NotImplementedError
+
     def formula(self, x: Array) -> Array:
         """Return `y`, computed with NumPy's functions."""
         raise NotImplementedError

@@ -55,7 +55,9 @@ class ChainTraining:
     """What a training step on a chain does besides its passes.
 
     `loss` is a `Loss`, computed from the scores or with `logits` by `forward_logits`; `optimizer`
-    is an `Optimizer`. The others are settings of `train`.
+    is an `Optimizer`. After steps whose numbers are divisible by `cleared_every`, what is denormal
+    or close to that in its vectors is set to 0, as `zero_tiny` does. The others are settings of
+    `train`.
     """
 
     loss: Any
@@ -67,6 +69,7 @@ class ChainTraining:
     clip_norm: float | None = None
     clip_value: float | None = None
     weight_decay: float = 0.0
+    cleared_every: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +102,15 @@ class ChainSteps(Protocol):
         float32. `rates` are the learning rates of the steps, and `count` the number of the first,
         from 1. Writes the mean loss of each batch to `losses` (float64), and unless it is empty the
         scores of each row to `scores` `(rows, units)`.
+        """
+
+
+class ChainOutputs(Protocol):
+    """Computes the outputs of a few examples; see `Kernels.chain_outputs`."""
+
+    def __call__(self, x: Array) -> Array | None:
+        """Return new outputs `(rows, units)` for contiguous x `(rows, features)`, without warnings.
+
+        They are after the output activation of the chain. None if one is not finite, or a value of
+        x is not. Several threads may call it at once.
         """

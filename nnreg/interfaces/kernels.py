@@ -18,7 +18,13 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
-from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.interfaces.dense_chain import (
+    ChainArrays,
+    ChainOutputs,
+    ChainSteps,
+    ChainTraining,
+    DenseChain,
+)
 from nnreg.kernels.numpy.activations import ActivationKernels
 from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
@@ -78,6 +84,15 @@ class Kernels(
         None if there is none for these layers, this loss or this optimizer: the layers are then run
         one by one. Losses and gradients must be those of the layers, within 1e-5 relative in
         float32, and the same bits however many steps a call makes.
+        """
+        return None
+
+    def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
+        """Return a function that predicts a few rows by a chain of dense layers in one call.
+
+        It reads the parameters at each call, as they may change. None if there is none for these
+        layers, which are then run one by one. The outputs must be theirs, within 1e-5 relative in
+        float32.
         """
         return None
 

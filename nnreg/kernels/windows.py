@@ -61,6 +61,7 @@ class Windows:
             amounts.append((total // 2, total - total // 2))
         return tuple(amounts)
 
+    @functools.lru_cache(256)  # noqa: B019 (windows are few and small)
     def positions(self, out: Shape) -> list[tuple[Shape, tuple[slice, ...]]]:
         """Return each position in a window, and the slices of the images at this position."""
         return [

@@ -42,18 +42,28 @@ class PlainRows:
     scale: tuple[Array, Array] | None
     limits: tuple[Array, Array] | None
 
+    def is_input(self, x: Any) -> bool:
+        """Return whether rows are the input of the network as they are, if they are finite."""
+        return (
+            type(x) is np.ndarray
+            and self.scale is None
+            and self.limits is None
+            and x.dtype == self.dtype
+            and x.shape[1:] == self.shape
+            and x.flags.c_contiguous
+        )
+
     def encode(self, x: Any) -> Array | None:
         """Return the input of the network for raw rows, which may be the array itself.
 
         None if the rows are to be read in the general way, as those with missing or suspicious
         values are. To be called with NumPy's warnings of overflow switched off.
         """
+        if self.is_input(x):
+            return x if len(x) and all_finite(x) else None
         if type(x) is not np.ndarray or x.dtype not in TYPES or x.shape[1:] != self.shape:
             return None
-        if self.scale is None and x.dtype == self.dtype and x.flags.c_contiguous:
-            encoded = x
-        else:
-            encoded = self._scaled(x)
+        encoded = self._scaled(x)
         return encoded if len(x) and self._usual(x) and all_finite(encoded) else None
 
     def _scaled(self, x: Array) -> Array:

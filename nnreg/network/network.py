@@ -313,7 +313,10 @@ class Network:
 
     def _inference_context(self) -> Context:
         """Return a context that several threads may use: with masks, one for each call."""
-        return self.context(self.workspace(reuse=False)) if self.masked else self._inference
+        if not self.masked and self._inference.workspace.kernels is self.kernels:
+            return self._inference
+        context = self._inference = self.context(self.workspace(reuse=False))
+        return context
 
     def split(self, z: Array) -> NamedArrays:
         """Return the scores of several outputs by name."""
@@ -334,7 +337,9 @@ class Network:
         last = self.output_activation
         if last is None:
             return z
-        return (last.forward_inplace(z, self._inference) if overwrite else last.forward(z))[0]
+        if overwrite:
+            return last.forward_inplace(z, self._inference_context())[0]
+        return last.forward(z)[0]
 
     def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.

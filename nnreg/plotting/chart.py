@@ -141,7 +141,7 @@ def thin(x: Array, y: Array) -> tuple[Array, Array]:
     for segment in np.array_split(np.arange(len(x)), MAX_POINTS // 2):
         filled = np.where(np.isfinite(y[segment]), y[segment], 0)
         kept += [segment[filled.argmin()], segment[filled.argmax()]]
-    indices = np.unique([0, *kept, len(x) - 1])
+    indices = np.array(sorted({0, *map(int, kept), len(x) - 1}))
     return x[indices], y[indices]
 
 

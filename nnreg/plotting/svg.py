@@ -273,6 +273,6 @@ def matrix(
 def _cells(fractions: Array) -> Iterator[str]:
     """Yield a path for each shade; a cell is a line of length 1 and width 1."""
     shades = np.round(fractions * SHADES).astype(int)
-    for shade in np.unique(shades[shades > 0]):
+    for shade in sorted(set(shades[shades > 0].tolist())):
         lines = "".join(f"M{c} {r}.5h1" for r, c in np.argwhere(shades == shade))
         yield f'<path stroke-opacity="{shade / SHADES:g}" d="{lines}"/>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
+import os
 import platform
 import re
 import sys
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._utils.distributions import installed_version
+from nnreg._utils.distributions import installed, installed_version
 from nnreg._utils.home import without_home
 from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
@@ -55,7 +55,7 @@ def run_metadata() -> dict[str, Any]:
     """Return the time, platform, distributions, commit and command of this process."""
     commit = commit_of(Path.cwd())
     return {
-        "platform": platform.platform(),
+        "platform": _platform(),
         "distributions": _versions(),
         "git": None if commit is None else {"commit": commit},
         "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
@@ -65,13 +65,21 @@ def run_metadata() -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the distributions that nnreg requires."""
-    names = []
-    with suppress(Exception):  # not installed, or damaged metadata
-        required = importlib.metadata.requires("nnreg") or ()
-        # those of extras have a marker; `packaging` would take longer to import than all of them
-        names = [re.split(r"[^\w.-]", one)[0] for one in required if ";" not in one]
+    own = installed("nnreg")
+    required = own.requirements if own else ()
+    # those of extras have a marker; `packaging` would take longer to import than all of them
+    names = [re.split(r"[^\w.-]", one)[0] for one in required if ";" not in one]
     versions = {name: installed_version(name) for name in names}
     return {name: version for name, version in versions.items() if version}
+
+
+def _platform() -> str:
+    """Return the system and its version, as in `Linux-6.1.0-x86_64-with-glibc2.36`."""
+    if sys.platform != "linux":
+        return platform.platform()
+    here = os.uname()  # `platform.platform` runs a program for a field that it then omits
+    system, library = f"{here.sysname}-{here.release}-{here.machine}", "".join(platform.libc_ver())
+    return f"{system}-with-{library}" if library else system
 
 
 @functools.cache

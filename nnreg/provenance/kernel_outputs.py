@@ -68,19 +68,18 @@ def _relu_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 def _activate(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     found, scratch = [], _scratch(kernels, dtype)
     for name in ACTIVATIONS:
-        x, y, bias = _x(dtype, 2, 4), np.zeros((2, 4), dtype), _x(dtype, 4)
-        kernels.activate(name, 0.5, x, bias, y, scratch)
-        found += [x, y]
+        y = np.zeros((1, 2), dtype)
+        kernels.activate(name, 0.5, _x(dtype, 1, 2), _x(dtype, 2), y, scratch)
+        found.append(y)
     return tuple(found)
 
 
 def _activate_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     found, scratch = [], _scratch(kernels, dtype)
     for name in ACTIVATIONS:
-        dy, x = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy()
-        dx, dbias = np.zeros((2, 4), dtype), np.zeros(4, dtype)
-        kernels.activate_backward(name, 0.5, dy, x, dx, dbias, scratch)
-        found += [dx, dbias]
+        dx, dbias = np.zeros((1, 2), dtype), np.zeros(2, dtype)
+        kernels.activate_backward(name, 0.5, np.ones_like(dx), _x(dtype, 1, 2), dx, dbias, scratch)
+        found.append(dx)
     return tuple(found)
 
 
@@ -135,8 +134,8 @@ def _col2im(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 
 
 def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    z, clipped = np.zeros((1, 3, 2, 3), dtype), np.zeros((1, 3, 2, 3), dtype)
-    images, weight, bias = _x(dtype, 1, 3, 2, 2), _x(dtype, 2, 2, 2, 3), _x(dtype, 3)
+    z, clipped = np.zeros((1, 3, 1, 2), dtype), np.zeros((1, 3, 1, 2), dtype)
+    images, weight, bias = _x(dtype, 1, 3, 1, 1), _x(dtype, 2, 2, 1, 2), _x(dtype, 2)
     scratch = _scratch(kernels, dtype)
     kernels.convolve(images, weight, bias, z, *_WINDOWS, scratch)
     kernels.convolve(images, weight, None, clipped, *_WINDOWS, scratch, relu=True)
@@ -144,15 +143,15 @@ def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
 
 
 def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dweight, scratch = np.zeros((2, 2, 2, 3), dtype), _scratch(kernels, dtype)
-    images, dz = _x(dtype, 1, 3, 2, 2), _x(dtype, 1, 3, 2, 3)
+    dweight, scratch = np.zeros((2, 2, 1, 2), dtype), _scratch(kernels, dtype)
+    images, dz = _x(dtype, 1, 3, 2, 1), _x(dtype, 1, 3, 2, 2)
     kernels.convolve_weight_gradient(images, dz, dweight, *_WINDOWS, scratch)
     return (dweight,)
 
 
 def _convolve_input_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dimages, scratch = np.zeros((1, 3, 2, 2), dtype), _scratch(kernels, dtype)
-    dz, weight = _x(dtype, 1, 3, 2, 3), _x(dtype, 2, 2, 2, 3)
+    dimages, scratch = np.zeros((1, 3, 1, 1), dtype), _scratch(kernels, dtype)
+    dz, weight = _x(dtype, 1, 3, 1, 2), _x(dtype, 2, 2, 1, 2)
     kernels.convolve_input_gradient(dz, weight, dimages, *_WINDOWS, scratch)
     return (dimages,)
 
@@ -191,29 +190,29 @@ def _layer_norm_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array,
 
 
 def _column_moments(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    outputs = mean, squares = np.zeros((2, 3), dtype), np.zeros((2, 3), dtype)
-    kernels.column_moments(_x(dtype, 2, 4, 3), mean, squares, _scratch(kernels, dtype))
+    outputs = mean, squares = np.zeros((1, 2), dtype), np.zeros((1, 2), dtype)
+    kernels.column_moments(_x(dtype, 1, 3, 2), mean, squares, _scratch(kernels, dtype))
     return outputs
 
 
 def _normalize_columns(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    y, scratch = np.zeros((2, 4, 3), dtype), _scratch(kernels, dtype)
-    mean, slope, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 3, 2, 3))
-    kernels.normalize_columns(_x(dtype, 2, 4, 3), mean, slope, shift, y, scratch)
+    y, scratch = np.zeros((1, 3, 2), dtype), _scratch(kernels, dtype)
+    mean, slope, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 3, 1, 2))
+    kernels.normalize_columns(_x(dtype, 1, 3, 2), mean, slope, shift, y, scratch)
     return (y,)
 
 
 def _column_products(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    outputs = total, products = np.zeros((2, 3), dtype), np.zeros((2, 3), dtype)
-    dy, x = _x(dtype, 2, 4, 3), _x(dtype, 4, 3, 2).reshape(2, 4, 3)
-    kernels.column_products(dy, x, _x(dtype, 2, 3), total, products, _scratch(kernels, dtype))
+    outputs = total, products = np.zeros((1, 2), dtype), np.zeros((1, 2), dtype)
+    dy, x = _x(dtype, 1, 3, 2), _x(dtype, 1, 2, 3).reshape(1, 3, 2)
+    kernels.column_products(dy, x, _x(dtype, 1, 2), total, products, _scratch(kernels, dtype))
     return outputs
 
 
 def _normalize_columns_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dy, x = _x(dtype, 2, 4, 3), _x(dtype, 4, 3, 2).reshape(2, 4, 3)
+    dy, x = _x(dtype, 1, 3, 2), _x(dtype, 1, 2, 3).reshape(1, 3, 2)
     dx, scratch = np.zeros_like(x), _scratch(kernels, dtype)
-    mean, slope, change, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 4, 2, 3))
+    mean, slope, change, shift = (np.ascontiguousarray(rows) for rows in _x(dtype, 4, 1, 2))
     kernels.normalize_columns_backward(dy, x, mean, slope, change, shift, dx, scratch)
     return (dx,)
 
@@ -259,6 +258,16 @@ def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return losses, parameters, gradient
 
 
+def _chain_outputs(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    """Return the outputs of a chain for two rows; nothing if the kernels have none."""
+    from nnreg.builtin.activations import Identity, Softmax, Tanh
+
+    layers = ChainLayer(2, 3, 0, 6, Tanh()), ChainLayer(3, 2, 9, None, Identity())
+    outputs = kernels.chain_outputs(DenseChain(layers, Softmax(), 15), _x(dtype, 15))
+    found = None if outputs is None else outputs(_x(dtype, 2, 2))
+    return () if found is None else (found,)
+
+
 OUTPUTS: Mapping[str, Output] = {
     "matmul": _matmul,
     "sum_rows": _sum_rows,
@@ -289,6 +298,7 @@ OUTPUTS: Mapping[str, Output] = {
     "lstm_step_backward": _lstm_step_backward,
     "sum_by_index": _sum_by_index,
     "chain_steps": _chain_steps,
+    "chain_outputs": _chain_outputs,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""
 

@@ -131,7 +131,9 @@ class Registry:
 
     def entry_of_class(self, cls: type[Component]) -> Entry | None:
         """Return the entry of a class, or None if it is not registered."""
-        if found := next((entry for entry in self if entry.has_class(cls)), None):
+        names = sorted(name for kind, name in self.entries if kind == cls.kind)
+        same_kind = (entry for name in names for entry in self.entries[cls.kind, name])
+        if found := next((entry for entry in same_kind if entry.has_class(cls)), None):
             return found
         # a reference to it may be to another module than its own, which is not imported
         return next((entry for entry in self.loaded(cls.kind) if entry.cls is cls), None)

@@ -122,7 +122,7 @@ def residuals(true: Array, predicted: Array, name: str) -> Chart:
 
 def sample(count: int, maximum: int = MAX_POINTS) -> Array:
     """Return at most `maximum` evenly spaced indices below `count`."""
-    return np.unique(np.linspace(0, count - 1, min(count, maximum)).round().astype(np.intp))
+    return np.linspace(0, count - 1, min(count, maximum)).round().astype(np.intp)
 
 
 def _interpolate_colour(fraction: float) -> str:

@@ -93,6 +93,6 @@ def _write(directory: Path, body: str, drawn: Mapping[str, Drawing]) -> Path:
     with os_errors_as(UsageError, directory):
         plots = make_plots(directory)
         for name, drawing in drawn.items():
-            write_inside(plots / f"{name}.svg", drawing.file())
-        write_inside(directory / PAGE, body)
+            write_inside(plots / f"{name}.svg", drawing.file(), sync=False)
+        write_inside(directory / PAGE, body, sync=False)
     return directory / PAGE

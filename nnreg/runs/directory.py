@@ -174,9 +174,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_inside(path, json_text.dumps(value, indent=2) + "\n")
 
 
-def write_inside(path: Path, text: str) -> None:
-    """Write a text file of a run directory atomically. Raises OSError."""
-    replace_regular(path, text_chunks(text))
+def write_inside(path: Path, text: str, *, sync: bool = True) -> None:
+    """Write a text file of a run directory atomically, as `replace_regular`. Raises OSError."""
+    replace_regular(path, text_chunks(text), sync=sync)
 
 
 def make_plots(directory: Path) -> Path:

@@ -122,7 +122,11 @@ def _timed_steps(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]
     began = time.perf_counter()
     pause_at, end = began + WARM_UP_FRACTION * seconds, began + seconds
     yield began, done()
-    with closing(trainer.iterate(lambda: time.perf_counter() >= pause_at)) as steps:
+
+    def pause() -> bool:
+        return time.perf_counter() >= pause_at
+
+    with closing(trainer.iterate(pause, each_step=False)) as steps:
         for _ in steps:
             now = time.perf_counter()
             yield now, done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg._utils.regular_files import MAX_RECORDS_BYTES
 from nnreg.errors import UsageError
 from nnreg.runs.read_files import read_object, read_text
-from nnreg.training.history import best_epoch
 
 OUTCOMES = {
     "epochs": "done",
@@ -96,8 +95,7 @@ def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     lines = text.split("\n")[:-1]  # the last may be incomplete
     running = is_locked(directory)
     ended = bool(summary) and not running and summary["epochs"] >= len(lines)
-    records = [] if ended else [_numbers(json.loads(line)) for line in lines]
-    best = summary["best_epoch"] if ended else best_epoch(records) or len(records)
+    best = summary["best_epoch"] if ended else _best_epoch(lines)
     record = _numbers(json.loads(lines[best - 1])) if best else {}
     training = {name: value for name, value in record.items() if not name.startswith("val_")}
     validation = {
@@ -118,6 +116,13 @@ def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
         "test": test,
         "seconds": float(summary["seconds"]) if ended else None,
     }
+
+
+def _best_epoch(lines: Sequence[str]) -> int:
+    """Return the best epoch so far, or the last if there is no best one."""
+    from nnreg.training.history import best_epoch  # needs NumPy, which `nnreg --help` does not
+
+    return best_epoch([_numbers(json.loads(line)) for line in lines]) or len(lines)
 
 
 def _cross_validation_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:

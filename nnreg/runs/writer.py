@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from nnreg._utils import json_text
@@ -91,6 +92,7 @@ class RunWriter:
         self._environment = environment
         self._description = self._describe({**environment, **metadata})
         self._saved_step = self._saved_best = -1
+        self._document_checked = False
         self._records_complete = False
         self._gradients = self._read_gradients()
         self._gradients_written = 0
@@ -98,8 +100,8 @@ class RunWriter:
     def begin(self) -> None:
         """Write the initial files. Raises OSError or `CheckpointError`."""
         self._save()
+        self._document_checked = True  # then only its numbers change: the progress and history
         self._write_description()
-        self.schedule.saved(0.0)  # the first save imports h5py, so its time says nothing
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
         """Write the record of an epoch and the norms of its last gradients; save if it is time."""
@@ -183,10 +185,10 @@ class RunWriter:
     def _save_checkpoints(self) -> None:
         state = self._model.training_state
         if state.step != self._saved_step:
-            write_checkpoint(self.directory.last, self._checkpoint(), replace_regular)
+            self._write(self.directory.last)
             self._saved_step, self.saved = state.step, _position(state)
         if state.best_epoch not in (0, self._saved_best):
-            write_checkpoint(self.directory.best, self._checkpoint(best=True), replace_regular)
+            self._write(self.directory.best, best=True)
             self._saved_best = state.best_epoch
 
     def _save_gradients(self) -> None:
@@ -204,7 +206,7 @@ class RunWriter:
         if not self._records_complete:
             path, lines = self.directory.path / METRICS, "".join(map(_line, self._model.history))
             with os_errors_as(CheckpointError, path):
-                write_inside(path, lines)
+                write_inside(path, lines, sync=False)  # the checkpoint has the history
             self._records_complete = True
 
     def _save_numbered(self) -> None:
@@ -214,7 +216,7 @@ class RunWriter:
             return
         name = f"epoch-{state.epoch:04}-step-{state.step:08}.h5"
         file = self.directory.last.with_name(name)
-        write_checkpoint(file, self._checkpoint(), replace_regular)
+        self._write(file)
         files = {
             int(match[2]): file
             for file in self.directory.last.parent.iterdir()
@@ -224,10 +226,12 @@ class RunWriter:
         for step in done[:-keep]:
             files[step].unlink()
 
-    def _checkpoint(self, *, best: bool = False) -> Any:
+    def _write(self, file: Path, *, best: bool = False) -> None:
+        """Write a checkpoint. Raises `CheckpointError`."""
         content = to_file_content(self._model, best=best, environment=self._environment)
-        check_content(self._model, content, self.directory.path)
-        return content
+        check = not self._document_checked
+        check_content(self._model, content, self.directory.path, document=check)
+        write_checkpoint(file, content, replace_regular, check=check)
 
     def _write_description(self) -> None:
         """Write the spec and the environment."""

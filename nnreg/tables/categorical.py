@@ -61,6 +61,10 @@ class Categorical:
         found: Array = of_category[self.codes]
         return found
 
+    def counts(self) -> Array:
+        """Return the number of rows of each category."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.categories))
+
     def text(self) -> Array:
         """Return an array of str, and None where missing."""
         return self.each(self.categories, None, object)

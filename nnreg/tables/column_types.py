@@ -103,8 +103,9 @@ def are_texts(texts: Sequence[str], rows: int) -> bool:
 
 def warn_of_texts(table: Table, name: str, cells: Categorical) -> None:
     """Warn of a column of texts whose encoder is not chosen: each would become a category."""
-    used = [cells.categories[code] for code in np.unique(cells.codes).tolist() if code >= 0]
-    rows = int(np.sum(cells.codes >= 0))
+    counts = cells.counts()
+    used = [cells.categories[code] for code in np.flatnonzero(counts).tolist()]
+    rows = int(counts.sum())
     if are_texts(used, rows):
         warnings.warn(
             f"{table.origin}: column {name!r} holds {len(used):,} different texts in {rows:,} "

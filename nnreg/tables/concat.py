@@ -242,7 +242,7 @@ class _NumericBuffer:
             if self.dtype is not None and values.dtype != self.dtype:
                 self.values = bytearray(self.column().astype(values.dtype).tobytes())
             self.dtype = values.dtype
-        self.values += values.tobytes()
+        self.values += np.ascontiguousarray(values).data
 
     def column(self) -> Array:
         """Return all rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -34,9 +35,15 @@ _CLOCK = (
     r"|(?P<basic>\d{4}|\d{6})(?:[.,](?P<basic_fraction>\d+))?"
 )
 _ZONE = r" ?(?P<zone>Z|UTC|GMT|(?P<sign>[-+])(?P<east>\d{2})(?::?(?P<minutes>\d{2}))?)"
-_MOMENT = re.compile(f"{_DATE}(?:[T ](?:{_CLOCK})(?:{_ZONE})?)?")
+_MOMENT = f"{_DATE}(?:[T ](?:{_CLOCK})(?:{_ZONE})?)?"
 _WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
+
+
+@functools.cache
+def _moment() -> re.Pattern[str]:
+    """Return the pattern of a date or time, compiled when it is first needed."""
+    return re.compile(_MOMENT)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ def _of_datetime(moment: datetime) -> Moment:
 def _of_parts(text: str) -> Moment | None:
     """Return the moment of a text by its parts. Raises ValueError for a part out of range."""
     of_day = _TIME_OF_DAY.fullmatch(text) is not None
-    match = _MOMENT.fullmatch(f"1970-01-01 {text.removeprefix('T')}" if of_day else text)
+    match = _moment().fullmatch(f"1970-01-01 {text.removeprefix('T')}" if of_day else text)
     if match is None:
         return None
     day, clock = _day(match), _clock(match)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,12 @@ ORDINALS = frozenset({"st", "nd", "rd", "th"})
 """The endings of ranks, such as 4th, which are no units."""
 
 
-def _pattern(thousands: str, decimal: str) -> re.Pattern[str]:
+@functools.cache
+def _pattern(written: NumberFormat) -> re.Pattern[str]:
+    """Return the pattern of a number, compiled when first needed: this takes a millisecond."""
+    thousands, decimal = (
+        (rf"[,'’]|{SPACE}", r"\.") if written == POINT else (rf"[.'’]|{SPACE}", ",")
+    )
     whole = rf"[0-9]{{1,3}}(?P<separator>{thousands})[0-9]{{3}}(?:(?P=separator)[0-9]{{3}})*|[0-9]+"
     digits = rf"(?:{whole})(?:{decimal}[0-9]*)?|{decimal}[0-9]+"
     sign = "[+\u2212-]?"
@@ -36,18 +42,12 @@ def _pattern(thousands: str, decimal: str) -> re.Pattern[str]:
     )
 
 
-PATTERNS = {
-    POINT: _pattern(rf"[,'’]|{SPACE}", r"\."),
-    COMMA: _pattern(rf"[.'’]|{SPACE}", ","),
-}
-
-
 def number_and_unit(text: str, written: NumberFormat) -> tuple[float, str] | None:
     """Return the number in a text and its unit, which may be empty; None if there is none.
 
     A percentage is the number before its sign. One in parentheses is negative, as in accounting.
     """
-    match = PATTERNS[written].fullmatch(text)
+    match = _pattern(written).fullmatch(text)
     if match is None or (match["open"] is None) != (match["close"] is None):
         return None
     if match["sign"] and match["inner"]:
@@ -87,9 +87,11 @@ def number_formats(texts: Iterable[str]) -> tuple[NumberFormat, ...]:
     both are returned.
     """
     texts = list(texts)
-    if not texts or all(not math.isnan(parse_number(text)) for text in texts):
+    if not texts or not any(map(str.isdigit, texts[0])):  # as in a column of words
         return ()
-    found = {written: _numbers(texts, written) for written in PATTERNS}
+    if all(not math.isnan(parse_number(text)) for text in texts):
+        return ()
+    found = {written: _numbers(texts, written) for written in (POINT, COMMA)}
     known = {written: values for written, values in found.items() if values}
     if len(known) == 2 and known[POINT] == known[COMMA]:
         return (POINT,)

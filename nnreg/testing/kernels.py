@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Relu, Softmax
+from nnreg.builtin.activations import Gelu, LeakyRelu, Mish, Relu, Silu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.convolution import Conv1d, Conv2d, Conv3d
-from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.dense import ActivationLayer, Dense
 from nnreg.builtin.layers.embedding import Embedding
 from nnreg.builtin.layers.group_normalization import GroupNorm, InstanceNorm
 from nnreg.builtin.layers.lstm import Lstm
@@ -28,6 +28,7 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import UpdateState
 from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.testing.assertions import close
+from nnreg.testing.chains import compare_chains, compare_outputs
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
@@ -35,6 +36,12 @@ from nnreg.testing.threads import threads
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),
+    (Dense(4, Gelu()), (5,)),
+    (Dense(4, Gelu(exact=True)), (5,)),
+    (Dense(4, Silu()), (5,)),
+    (ActivationLayer(Mish()), (5,)),
+    (ActivationLayer(LeakyRelu(0.3)), (5,)),
+    (ActivationLayer(Relu()), (5,)),
     (Dense(4, Softmax()), (5,)),
     (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
@@ -125,7 +132,14 @@ def optimizers(kernels: Kernels) -> None:
             close(kernels, what, found[name], values, tolerance)
 
 
-CHECKS = (layers, masked_layers, losses, optimizers, threads)
+def chains(kernels: Kernels) -> None:
+    """Steps and outputs of a chain of layers in one call, if there are any, are those of NumPy."""
+    for dtype, tolerance in TOLERANCES:
+        compare_chains(kernels, dtype, tolerance)
+        compare_outputs(kernels, dtype, tolerance)
+
+
+CHECKS = (layers, masked_layers, losses, optimizers, chains, threads)
 
 
 def checks_of(cls: type[Kernels]) -> Sequence[Any]:

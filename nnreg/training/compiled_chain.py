@@ -25,9 +25,10 @@ from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.step import TrainingStep
+from nnreg.training.update import CLEARED_EVERY
 
-FLOPS_PER_CALL = 1e8
-"""The approximate operations of the steps of one call, a few milliseconds."""
+FLOPS_PER_CALL = 1e9
+"""The approximate operations of the steps of one call: about ten milliseconds."""
 
 DRAWS_PER_CALL = 1_000_000
 """The most random numbers that are drawn at a time for dropout."""
@@ -115,6 +116,7 @@ def compiled_chain(
         settings.clip_norm,
         settings.clip_value,
         settings.weight_decay,
+        CLEARED_EVERY,
     )
     steps = network.kernels.chain_steps(chain, training, arrays)
     if steps is None:

@@ -297,9 +297,10 @@ class DataParallelGradient:
         Yields the results of each batch, which are valid until the next.
         """
         scale: Any = 1.0
-        for start in range(0, len(rows), size):
+        count = len(rows)
+        for start in range(0, count, size):
             batch = rows[start : start + size]
-            if examples.points is not None or len(rows) > size:
+            if examples.points is not None or count > size:
                 scale = examples.share(batch, rows)
             results = self._run(examples, batch, scale)
             if self._several and start:

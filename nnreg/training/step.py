@@ -51,7 +51,7 @@ class TrainingStep:
             training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
         vectors = training_state.optimizer_state
         self._replay = Replay(network, gradient, settings.batch_size)
-        self._replays = not optimizer.elementwise
+        self.replays = not optimizer.elementwise
         self.optimizer = OptimizerRunner(
             optimizer,
             network,
@@ -82,9 +82,8 @@ class TrainingStep:
         self._constraints = Constraints(network, constrained) if settings.constrain else None
 
     def begin(self, examples: Batch, rows: Array) -> None:
-        """Prepare a step on these rows, before the first pass."""
-        if self._replays:
-            self._replay.begin(examples, rows)
+        """Prepare a step on these rows, before the first pass, if it `replays` them."""
+        self._replay.begin(examples, rows)
 
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
@@ -97,9 +96,9 @@ class TrainingStep:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
-        if state.step % CLEARED_EVERY == 0:
+        if self._statistics.size and state.step % CLEARED_EVERY == 0:
             zero_tiny(self._statistics, np.empty_like(self._statistics))
-        if self._replays:
+        if self.replays:
             self._replay.end()
         if self._constraints is not None:
             self._constraints.apply()

@@ -226,7 +226,7 @@ class Trainer:
     ) -> Generator[Record | None, None, None]:
         """Train as `epochs` does, and also yield None in mid-epoch, after each step if `pause()`.
 
-        Without `each_step`, only after each few milliseconds if steps are shorter. Results are
+        Without `each_step`, only about every ten milliseconds if steps are shorter. Results are
         bit-identical with and without pauses.
         """
         with self._pool.open():
@@ -317,7 +317,8 @@ class Trainer:
     def _run_step(self, examples: Batch, rows: Array, epoch: int, totals: EpochTotals) -> None:
         """Make a step layer by layer."""
         step, results = totals.seen // self.settings.step_size, []
-        self._training_step.begin(examples, rows)
+        if self._training_step.replays:
+            self._training_step.begin(examples, rows)
         for found in self._shards.batches(examples, rows, self.settings.batch_size):
             totals.add(found)
             if not math.isfinite(totals.loss):

@@ -215,10 +215,8 @@ class OptimizerRunner:
             step.workspace.rewind()
             self._updates[factor](parameters, gradient, step)
             if count % CLEARED_EVERY == 0:
-                step.workspace.rewind()
-                scratch = step.empty(parameters)
                 for vector in step.vectors.values():
-                    zero_tiny(vector, scratch)
+                    zero_tiny(vector, np.empty_like(vector))
 
 
 def reset_optimizer(

@@ -6,7 +6,8 @@ import pytest
 import nnreg
 from nnreg import DivergedError
 from nnreg.builtin.kernels.numba_chain import ACTIVATIONS
-from nnreg.training.trainer import Trainer
+from nnreg.testing.finite_differences import central_difference
+from tests.training.test_denormals import model_of as one_value
 from tests.training.test_trainer import assert_identical
 
 pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
@@ -153,79 +154,17 @@ def test_single_precision(loss, activation):
     compare(1e-5, loss=loss, layers=layers, dtype="float32")
 
 
-def test_blocks_of_steps_have_the_same_bits(monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_of_steps_have_the_same_bits(dtype):
     dropout = {"type": "dropout", "rate": 0.4}
-    options = {
-        "layers": [layer(5, "tanh"), dropout, SOFTMAX], "dtype": "float32",
-        "metrics": ["accuracy"], "schedule": "cosine", "train": {"batch_size": 4},
-    }  # fmt: skip
-
-    def one_by_one(model, trainer):
-        trainer.on_batch = lambda record: None
-        return trainer.epochs()
-
-    def in_blocks_of_three(model, trainer):
-        trainer._chain.steps_together = 3
-        return trainer.epochs()
-
-    def with_pauses(model, trainer):
-        return trainer.iterate(lambda: model.training_state.step % 3 == 1)
-
+    layers = [layer(5, "tanh"), dropout, SOFTMAX]
+    options = {"layers": layers, "dtype": dtype, "train": {"batch_size": 4}}
     model, trainer = trainer_of("numba", **options)
     list(trainer.epochs())
-    for other in (one_by_one, in_blocks_of_three, with_pauses):
-        again, trainer = trainer_of("numba", **options)
-        list(other(again, trainer))
-        assert_identical(model, again)
-
-
-def test_a_batch_is_reported_with_its_loss_and_learning_rate():
-    reported = []
-    for kernels in ("numpy", "numba"):
-        _, trainer = trainer_of(kernels, schedule="cosine")
-        records = []
-        trainer.on_batch = records.append
-        list(trainer.epochs())
-        reported.append(records)
-    assert len(reported[0]) == 15
-    for expected, found in zip(*reported, strict=True):
-        assert found == pytest.approx(expected, rel=1e-11)
-
-
-@pytest.mark.parametrize("pauses", [False, True])
-def test_an_unfinished_epoch_continues_with_the_same_bits(pauses, tmp_path):
-    options = {"dtype": "float32", "train": {"batch_size": 4}, "metrics": ["accuracy"]}
-    whole, trainer = trainer_of("numba", **options)
+    again, trainer = trainer_of("numba", **options)
+    trainer.on_batch = lambda record: None
     list(trainer.epochs())
-    model, trainer = trainer_of("numba", **options)
-    iterator = trainer.iterate(lambda: pauses or model.training_state.step >= 3, each_step=pauses)
-    while model.training_state.step < 3:
-        next(iterator)
-    iterator.close()
-    nnreg.save(model, tmp_path / "mid.h5")
-    resumed = nnreg.load(tmp_path / "mid.h5")
-    assert resumed.training_state.epoch_state is not None or not pauses
-    x, y = data_for(LABELS)
-    list(resumed.trainer(resumed.examples(x, y, training=True)).epochs())
-    assert_identical(whole, resumed)
-
-
-def test_a_loss_that_is_not_finite_names_the_batch_and_restores_the_weights():
-    errors = []
-    for kernels in ("numpy", "numba"):
-        options = {"loss": "mean_squared_error", "layers": [layer(3, "relu"), layer(2)]}
-        model, trainer = trainer_of(kernels, train={"shuffle": False}, **options)
-        next(iter(trainer.epochs()))
-        before = model.network.vector.copy()
-        trainer.train.x[17] = 1e300
-        with pytest.raises(DivergedError) as error:
-            list(trainer.epochs())
-        errors.append(str(error.value))
-        np.testing.assert_array_equal(model.network.vector, before)
-        assert model.training_state.step == 5
-        assert trainer.consistent
-    assert "epoch 2, batch 3" in errors[1]
-    assert errors[0] == errors[1]
+    assert_identical(model, again)
 
 
 @pytest.mark.parametrize("where", ["input", "weight"])
@@ -239,18 +178,31 @@ def test_values_that_are_not_numbers_are_found(where):
         list(trainer.epochs())
 
 
-def test_frozen_layers_and_others_run_layer_by_layer():
-    chains = {
-        "accumulate": {"accumulate": 2},
-        "ema": {"ema": 0.9},
-        "freeze": {"freeze": ["layers/0"]},
-        "regularize": {"regularize": {"*": "l2"}},
-        "constrain": {"constrain": {"*": "non_negative"}},
-        "learning_rates": {"learning_rates": {"layers/0/*": 0.1}},
-        "augment": {"augment": "mixup"},
-        "shards": {"shards": 2},
-    }
-    for train in chains.values():
-        model, x, y = model_of("numba", train=train)
-        assert Trainer is type(trainer := model.trainer(model.examples(x, y, training=True)))
-        assert trainer._chain is None, train
+@pytest.mark.parametrize("loss", [LABELS, "binary_cross_entropy", "mean_squared_error"])
+def test_gradients_are_those_of_central_differences(loss):
+    layers = [layer(5, "tanh"), layer(4, "sigmoid", bias=False), output_for(loss, "tanh")]
+    model, trainer = trainer_of("numba", loss=loss, layers=layers, train={"batch_size": 30})
+    steps, vector, value = trainer._chain._steps, model.network.vector, np.zeros(1)
+    still, nothing = np.zeros(1), np.zeros((0, 0))
+
+    def measured():
+        assert steps(np.arange(30), np.zeros(0, "f4"), still, 1, value, nothing) == 1
+        return value[0]
+
+    measured()
+    gradient = trainer._shards.gradient.copy()
+    np.testing.assert_allclose(gradient, central_difference(measured, vector), atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_tiny_values_of_the_optimizer_are_cleared(optimizer):
+    half = {"adam": {"beta1": 0.5, "beta2": 0.5}, "rmsprop": {"rho": 0.5}, "sgd": {"momentum": 0.5}}
+    settings = {"type": optimizer, **half[optimizer]}
+    plain, found = (one_value(140, settings, kernels=k)[0] for k in ("numpy", "numba"))
+    rows = one_value(140, settings)[1:]
+    for model in (plain, found):
+        model.fit(*rows)
+    for name, vector in found.training_state.optimizer_state.items():
+        assert vector[0] == 0
+        expected = plain.training_state.optimizer_state[name]
+        np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-9)

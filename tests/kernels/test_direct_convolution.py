@@ -80,6 +80,13 @@ def test_without_bias_the_sums_are_written():
     near(passed(NumbaKernels(), images, weight, None, windows, padding), expected, 1e-12)
 
 
+def test_no_images_have_a_gradient_of_zero():
+    images, weight, bias = arrays((0, 3, 3, 2), 3, (2, 2), np.float64)
+    windows, padding = Windows((2, 2), (1, 1), (1, 1)), ((1, 0), (0, 0))
+    _, dweight, _ = passed(NumbaKernels(), images, weight, bias, windows, padding)
+    assert not dweight.any()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_propagated(value):
     images, weight, bias = arrays((2, 5, 5, 2), 3, (2, 2), np.float32)

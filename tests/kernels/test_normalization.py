@@ -11,6 +11,7 @@ COLUMNS = [
     (1, 1, 1),
     (1, 7, 5),
     (1, 3 * BLOCK_VALUES // 32, 32),
+    (1, BLOCK_VALUES + 1, 1),
     (1, BLOCK_VALUES + 1, 3),
     (3, 50_000, 2),
     (70, 40, 31),

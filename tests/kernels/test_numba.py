@@ -62,6 +62,14 @@ def classified(kernels, scratch, z):
     return np.array(loss, z.dtype), dz
 
 
+def weighted_classified(kernels, scratch, z, weights):
+    dz, labels = np.empty_like(z), np.arange(len(z)) % z.shape[1]
+    loss = kernels.weighted_softmax_cross_entropy(
+        z, labels, np.abs(weights), dz, scratch, smoothing=0.1
+    )
+    return np.array(loss, z.dtype), dz
+
+
 def normalized_by_softmax(kernels, scratch, x, dy):
     y, dx = x.copy(), np.empty_like(x)
     kernels.softmax(y, scratch)
@@ -130,6 +138,9 @@ CASES = [
     (classified, [(9, 100)], ()),
     (classified, [(130, 32)], ()),
     (classified, [(5, 1025)], ()),
+    (weighted_classified, [(1, 1), (1,)], ()),
+    (weighted_classified, [(9, 4), (9,)], ()),
+    (weighted_classified, [(9, 100), (9,)], ()),
 ]
 
 

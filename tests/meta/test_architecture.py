@@ -67,7 +67,7 @@ def test_importing_nnreg_loads_little_more_than_numpy():
 
 def test_help_loads_little_more_than_click():
     code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
-    assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
+    assert not loaded_by(code) & {"numpy", "h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
 
 
 def test_only_the_modules_of_components_that_a_spec_uses_are_loaded():

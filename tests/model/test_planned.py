@@ -9,7 +9,9 @@ import pytest
 
 import nnreg
 from nnreg.errors import DataDriftWarning, DataError
+from nnreg.interfaces.kernels import Kernels
 from nnreg.model import model as model_module
+from nnreg.network import prediction
 from nnreg.network.few_rows import FEW_ROWS
 
 RNG = np.random.default_rng(0)
@@ -208,3 +210,33 @@ def test_no_rows_and_lists_go_the_general_way():
     model = classifier()
     assert model.predict(X[:0]).shape == (0, 3)
     np.testing.assert_array_equal(model.predict(X[:2].tolist()), model.predict(X[:2]))
+
+
+def test_passes_through_many_rows_keep_their_arrays_unless_these_are_large(monkeypatch):
+    model, x = classifier(), RNG.normal(size=(3000, 5)).astype("f4")
+    expected = model.predict(x)
+    (kept,) = model.network._passes._idle
+    assert 0 < kept.workspace.nbytes <= prediction.MAX_KEPT_BYTES
+    np.testing.assert_array_equal(model.predict(x), expected)
+    assert model.network._passes._idle == [kept]
+    assert pickle.loads(pickle.dumps(model)).network._passes._idle == []
+    monkeypatch.setattr(prediction, "MAX_KEPT_BYTES", kept.workspace.nbytes)
+    np.testing.assert_array_equal(model.predict(x[:2500]), model.predict(x[:2500].copy()))
+    assert model.network._passes._idle == []
+    model.network.kernels = Kernels()
+    model.network._passes._idle.append(kept)
+    model.predict(x[:1500])
+    assert kept not in model.network._passes._idle
+
+
+def test_predictions_use_the_kernels_that_a_network_has_now():
+    class Doubling(Kernels):
+        def softmax(self, x, scratch):
+            super().softmax(x, scratch)
+            np.multiply(x, 2, out=x)
+
+    model = classifier()
+    first = [model.predict(X[:count]) for count in (1, 50)]
+    model.network.kernels = Doubling()
+    for before, count in zip(first, (1, 50), strict=True):
+        np.testing.assert_array_equal(model.predict(X[:count]), 2 * before)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.random import MT19937
 
-from nnreg._utils.random_masks import BLOCK, MIN_RAW, draw_kept, draw_mask
+from nnreg._utils.random_masks import BITS, BLOCK, MIN_RAW, draw_kept, draw_mask, least_integer
 
 RATES = [0.0, 0.1, 1 / 3, 0.5, 1 - 2**-24, 1 - 1e-9]
 
@@ -19,6 +19,14 @@ def test_the_draws_are_those_of_floats_and_so_are_those_after_them(rate, drawn_b
         expected = plain.random(shape, dtype=np.float32) >= rate
         np.testing.assert_array_equal(draw_kept(rng, rate, shape), expected)
         assert rng.random() == plain.random()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_least_integer_is_that_of_the_least_float(rate):
+    least = least_integer(rate) >> (32 - BITS)
+    assert least_integer(rate) == least << (32 - BITS)
+    assert np.float32(least * 2.0**-BITS) >= np.float32(rate)
+    assert np.float32((least - 1) * 2.0**-BITS) < np.float32(rate)
 
 
 def test_another_generator_is_drawn_from_by_its_floats():

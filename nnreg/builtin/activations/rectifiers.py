@@ -48,9 +48,11 @@ class Relu(KernelActivation):
         context.kernels.relu(x, bias, context.workspace)
         return x, self.backward_from(x, context)
 
-    def backward_from(self, y: Array, context: Context) -> BiasBackward:
-        """Return the backward function of outputs that a kernel has computed with its product."""
+    @property
+    def clips(self) -> bool:
+        return type(self) is Relu  # a subclass may compute something else
 
+    def backward_from(self, y: Array, context: Context) -> BiasBackward:
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = context.empty(y.shape)
             context.kernels.relu_backward(dy, y, dx, dbias, context.workspace)

@@ -184,8 +184,7 @@ def frequent(counts: dict[str, int], max_categories: int | None, min_rows: int |
 
 def category_counts(cells: Categorical) -> dict[str, int]:
     """Return the number of rows of each category, without categories that do not occur."""
-    known = cells.codes[cells.codes >= 0]
-    counts = np.bincount(known, minlength=len(cells.categories)).tolist()
+    counts = cells.counts().tolist()
     present = {name: count for name, count in zip(cells.categories, counts, strict=True) if count}
     spelled = Counter(map(canonical, present))
     merged: Counter[str] = Counter()

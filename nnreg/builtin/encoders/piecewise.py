@@ -57,9 +57,10 @@ class PiecewiseLinear(Encoder):
         values = column.values
         mean, deviation = mean_and_deviation(values)
         edges: tuple[float, ...] = ()
-        if len(np.unique(values)) > 2:
+        low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
+        if ((values > low) & (values < high)).any():  # more than two distinct values
             quantiles = np.quantile(values, np.linspace(0, 1, self.bins + 1))
-            edges = tuple(map(float, np.unique(quantiles)))
+            edges = tuple(sorted(set(quantiles.tolist())))
         return replace(
             self,
             mean=float(mean),

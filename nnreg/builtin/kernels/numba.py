@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
-from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
+from nnreg.interfaces.dense_chain import (
+    ChainArrays,
+    ChainOutputs,
+    ChainSteps,
+    ChainTraining,
+    DenseChain,
+)
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.windows import Amounts, Windows
@@ -52,6 +58,11 @@ class NumbaKernels(Kernels):
 
         found = compiled_steps(chain, training, arrays)
         return super().chain_steps(chain, training, arrays) if found is None else found
+
+    def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
+        from nnreg.builtin.kernels.numba_chain import compiled_outputs
+
+        return compiled_outputs(chain, parameters) or super().chain_outputs(chain, parameters)
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
@@ -191,12 +202,12 @@ class NumbaKernels(Kernels):
         scratch: ScratchSpace,
         *,
         relu: bool = False,
-    ) -> None:
+    ) -> Array | None:
         if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
-            return
+            return super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
         direct = _loops("direct_convolution")
         direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
+        return None
 
     def convolve_weight_gradient(
         self,
@@ -206,9 +217,10 @@ class NumbaKernels(Kernels):
         windows: Windows,
         padding: Amounts,
         scratch: ScratchSpace,
+        found: Array | None = None,
     ) -> None:
         if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch)
+            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch, found)
             return
         direct = _loops("direct_convolution")
         direct.weight_gradient(images, dz, dweight, windows, padding, scratch)

@@ -1,4 +1,4 @@
-"""Training steps of chains of dense layers by Numba's loops: which components these have."""
+"""Chains of dense layers by Numba's loops: which components these have, in training and not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Tanh
+from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh
 from nnreg.builtin.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -21,6 +21,7 @@ from nnreg.builtin.optimizers import Adam, AdamW, RmsProp, Sgd
 from nnreg.interfaces.dense_chain import (
     ChainArrays,
     ChainLayer,
+    ChainOutputs,
     ChainSteps,
     ChainTraining,
     DenseChain,
@@ -52,6 +53,39 @@ def compiled_steps(
     if labels != isinstance(loss, CrossEntropy) or arrays.x.dtype not in ("f4", "f8"):
         return None
     return _Steps(chain, training, arrays, optimizer)
+
+
+def compiled_outputs(chain: DenseChain, parameters: Array) -> ChainOutputs | None:
+    """Return the outputs of a chain; None if there are no loops for one of its activations."""
+    last = chain.output_activation or Identity()
+    softmax = type(last) is Softmax
+    activations = [*(layer.activation for layer in chain.layers), Identity() if softmax else last]
+    if any(type(one) not in ACTIVATIONS for one in activations):
+        return None
+    codes = [ACTIVATIONS.index(type(one)) for one in activations]
+    plan = [
+        [one.features, one.units, one.weight, -1 if one.bias is None else one.bias, code]
+        for one, code in zip(chain.layers, codes, strict=False)
+    ]
+    plan.append([0, 0, 0, 0, codes[-1]])
+    options = [getattr(one, "slope", 0.0) for one in activations]
+    arguments = np.array(plan), np.array(options), softmax, parameters
+    loop, units, dtype = _outputs(), chain.units, parameters.dtype
+
+    def outputs(x: Array) -> Array | None:
+        if not x.flags.writeable:  # another type for Numba, which would compile again
+            x = x.copy()
+        out = np.empty((len(x), units), dtype)
+        return out if loop(*arguments, x, out) else None
+
+    return outputs
+
+
+@functools.cache
+def _outputs() -> Any:
+    from nnreg.kernels.numba.chain_outputs import outputs
+
+    return outputs
 
 
 def _bias_follows(layer: ChainLayer) -> bool:
@@ -96,6 +130,7 @@ class _Steps:
             training.clip_norm or 0.0,
             training.clip_value or 0.0,
             training.weight_decay,
+            training.cleared_every,
             *options,
         ]
         plan, of_layers, rows = _plan(chain)

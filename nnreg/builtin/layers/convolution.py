@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Identity, Relu
+from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dense import WeightedLayer
 from nnreg.builtin.layers.geometry import (
@@ -118,18 +118,20 @@ class Convolution(WeightedLayer):
         """
         weight, bias = context.params["weight"], context.params.get("bias")
         kernels, workspace = context.kernels, context.workspace
-        z, relu = context.empty(shape), type(self.activation) is Relu
-        kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
+        z, relu = context.empty(shape), self.activation.clips
+        found = kernels.convolve(images, weight, bias, z, windows, padding, workspace, relu=relu)
         y = z.reshape(math.prod(shape[:-1]), shape[-1])
         if relu:
-            backward_fn = cast(Relu, self.activation).backward_from(y, context)
+            backward_fn = self.activation.backward_from(y, context)
         else:
             y, backward_fn = self._activate(y, None, context)
 
         def backward(dz: Array) -> Array | None:
             dz = dz.reshape(shape)
+            if not dz.flags.c_contiguous:  # a part of the gradient of a concatenation
+                dz = context.copy(dz)
             kernels.convolve_weight_gradient(
-                images, dz, context.gradients["weight"], windows, padding, workspace
+                images, dz, context.gradients["weight"], windows, padding, workspace, found
             )
             if not context.needs_input_gradient:
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -97,46 +98,58 @@ class TransposedConvolution(WeightedLayer):
         return windows, canvas, cut
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        weight = context.params["weight"]
-        *size, channels, filters = weight.shape
+        """Compute as the gradient of the images of a convolution, whose weights are turned."""
+        weight, kernels, workspace = context.params["weight"], context.kernels, context.workspace
+        *_, channels, filters = weight.shape
         space = x.shape[1 : self.dims + 1]
+        values = x.reshape(x.shape[0], *space, channels)
         windows, canvas, cut = self._places(space)
-        rows = x.reshape(x.shape[0] * math.prod(space), channels)
-        # (channels, kernel · filters): one product then gives the windows of all values
-        positions = math.prod(size)
-        flat = context.empty((channels, positions * filters))
-        by_channel = weight.reshape(positions, channels, filters)
-        flat.reshape(channels, positions, filters)[...] = np.swapaxes(by_channel, 0, 1)
-        columns = context.workspace.dot(rows, flat, out=context.empty((len(rows), flat.shape[1])))
-        shape = (x.shape[0], *space, *size, filters)
-        whole = context.empty((x.shape[0], *canvas, filters))
-        windows.add(columns.reshape(shape), whole, context.kernels)
-        inside = (slice(None), *(slice(*ends) for ends in cut))
-        z = part = whole[inside]
-        if part.shape != whole.shape:
-            z = context.copy(part)
-        rows_of_z = z.reshape(math.prod(part.shape[:-1]), filters)
-        y, backward_fn = self._activate(rows_of_z, context.params.get("bias"), context)
+        turned = context.copy(np.swapaxes(weight, -1, -2))
+        ends = tuple((n - 1) * s + k for n, s, k in _axes(space, windows))
+        fits = all(end <= n for (_, end), n in zip(cut, ends, strict=True))
+        pairs = zip(cut, ends, strict=True)
+        padding = tuple((start, n - end) if fits else (0, 0) for (start, end), n in pairs)
+        out = (x.shape[0], *(end - start for start, end in cut), filters)
+        z = whole = context.empty(out if fits else (x.shape[0], *ends, filters))
+        kernels.convolve_input_gradient(values, turned, whole, windows, padding, workspace)
+        if not fits:
+            z = _cut(whole, canvas, cut, context)
+        rows = z.reshape(math.prod(out[:-1]), filters)
+        y, backward_fn = self._activate(rows, context.params.get("bias"), context)
 
         def backward(dy: Array) -> Array | None:
-            dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
-            dwhole = dz.reshape(part.shape)
-            if part.shape != whole.shape:
-                dwhole = context.empty(whole.shape)
-                dwhole[...] = 0
-                dwhole[inside] = dz.reshape(part.shape)
-            dcolumns = context.empty(shape)
-            windows.copy(dwhole, dcolumns, context.kernels)
-            dflat = dcolumns.reshape(columns.shape)
-            found = context.workspace.dot(rows.T, dflat, out=context.empty(flat.shape))
-            gradient = context.gradients["weight"].reshape(by_channel.shape)
-            gradient[...] = np.swapaxes(found.reshape(channels, positions, filters), 0, 1)
-            if not context.needs_input_gradient:
-                return None
-            dx = context.workspace.dot(dflat, flat.T, out=context.empty(rows.shape))
-            return dx.reshape(x.shape)
+            dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias")).reshape(out)
+            if not fits:
+                dcanvas = context.empty((x.shape[0], *canvas, filters))
+                dcanvas[...] = 0
+                dcanvas[:, *(slice(*pair) for pair in cut)] = dz
+                dz = dcanvas[:, *map(slice, ends)]
+            if not dz.flags.c_contiguous:
+                dz = context.copy(dz)
+            dx = found = None
+            if context.needs_input_gradient:
+                dx = context.empty(values.shape)
+                found = kernels.convolve(dz, turned, None, dx, windows, padding, workspace)
+            dturned = context.empty(turned.shape)
+            kernels.convolve_weight_gradient(
+                dz, values, dturned, windows, padding, workspace, found
+            )
+            context.gradients["weight"][...] = np.swapaxes(dturned, -1, -2)
+            return None if dx is None else dx.reshape(x.shape)
 
-        return y.reshape(part.shape), backward
+        return y.reshape(out), backward
+
+
+def _axes(space: Shape, windows: Windows) -> Iterator[tuple[int, int, int]]:
+    return zip(space, windows.stride, windows.span, strict=True)
+
+
+def _cut(whole: Array, canvas: Shape, cut: tuple[tuple[int, int], ...], context: Context) -> Array:
+    """Return what is cut from a canvas that begins with `whole` and is larger."""
+    large = context.empty((len(whole), *canvas, whole.shape[-1]))
+    large[...] = 0
+    large[:, *map(slice, whole.shape[1:-1])] = whole
+    return context.copy(large[:, *(slice(*pair) for pair in cut)])
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,10 @@ class ByteCells:
 
         The matrix is `(columns, rows)`. A missing value is NaN.
         """
-        whole = len(columns) == self.starts.shape[1]
-        starts = (self.starts if whole else self.starts[:, columns]).reshape(-1)
-        ends = (self.ends if whole else self.ends[:, columns]).reshape(-1)
+        first, last = columns[0], columns[-1] + 1
+        adjacent = len(columns) == last - first  # then they are selected faster
+        chosen = slice(first, last) if adjacent else columns
+        starts, ends = self.starts[:, chosen].reshape(-1), self.ends[:, chosen].reshape(-1)
         values, unknown = short_numbers(self.data, starts, ends, point)
         if len(unknown):
             unknown = self._rest(values, starts, ends, unknown, point, missing)
@@ -90,7 +91,7 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
     It is None for text that is not well-formed, that has blank lines or rows of other widths, and
     for what is rare: zero bytes, and lines that end with a carriage return alone.
     """
-    raw = _encoded(text)
+    raw = encoded(text)
     if not raw or b"\0" in raw or not delimiter.isascii():
         return None
     if not raw.endswith(b"\n"):
@@ -180,7 +181,7 @@ def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
     """Return which cells are one of these texts, of those of up to eight bytes."""
     found = np.zeros(len(starts), bool)
-    short = [raw for raw in map(_encoded, texts) if len(raw) <= WORD.itemsize]
+    short = [raw for raw in map(encoded, texts) if len(raw) <= WORD.itemsize]
     some = np.flatnonzero(ends - starts <= max(map(len, short), default=-1))
     if len(some):
         words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts[some]]
@@ -192,5 +193,6 @@ def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> 
     return found
 
 
-def _encoded(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """Return text in UTF-8, also with surrogates, which some encodings make."""
     return text.encode("utf-8", "surrogatepass")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_cells import SPACE, ByteCells, equal_one
+from nnreg.builtin.sources.byte_cells import SPACE, ByteCells, encoded, equal_one
 from nnreg.builtin.sources.byte_numbers import MARGIN, PAIR, TOPS, WORD
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.concat import MAX_CATEGORIES, TEXT
@@ -29,7 +29,7 @@ FACTORS = np.array(
 """Odd numbers by which the words of a cell are multiplied; the sum is its hash."""
 
 FEW = 256
-"""So many distinct texts in a block are never too many, also if the block has few rows."""
+"""This number of distinct texts in a block is never too large, also if the block has few rows."""
 
 TRIES = 3
 """How many hashes are tried, if one gives the same place to different cells."""
@@ -46,7 +46,7 @@ class TextColumn:
     ) -> None:
         self.clean = clean
         self.missing = missing
-        self.as_is = as_is and all(len(text.encode()) <= WORD.itemsize for text in missing)
+        self.as_is = as_is and all(len(encoded(text)) <= WORD.itemsize for text in missing)
         """Whether `clean` changes only missing texts."""
         self.many = False
         """Whether most cells differ, or more than `MAX_CATEGORIES` do."""
@@ -105,10 +105,13 @@ class _Known:
     """The codes of texts by their hashes: of several with the same place, only of one."""
 
     def __init__(self, size: int) -> None:
+        self.count = 0
+        self._empty(size)
+
+    def _empty(self, size: int) -> None:
         self.shift = np.uint64(65 - size.bit_length())
         self.parts = [np.full(size, NONE)]
         self.code = np.zeros(size, np.int32)
-        self.count = 0
 
     def codes(self, parts: list[Array]) -> tuple[Array, Array]:
         """Return the codes of cells, and the positions of those that are not known."""
@@ -125,7 +128,7 @@ class _Known:
         if 4 * self.count > len(self.code):
             used = self.parts[0] != NONE
             kept, their = [own[used] for own in self.parts], self.code[used]
-            self.__init__(2 ** (8 * self.count).bit_length())  # type: ignore[misc]
+            self._empty(2 ** (8 * self.count).bit_length())
             self._widen(len(kept))
             self._put(kept, their)
         self._put(parts, codes)

@@ -23,7 +23,7 @@ from nnreg.kernels.numba.chain_functions import (
     cross_entropy,
     error,
 )
-from nnreg.kernels.numba.chain_updates import clip, penalize, update
+from nnreg.kernels.numba.chain_updates import clear_tiny, clip, penalize, update
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.tiles import VECTOR_BYTES, dots, product
 
@@ -38,6 +38,15 @@ def _gather(x: Array, order: Array, out: Array) -> None:
         for f in range(x.shape[1]):
             for b in range(start, start + 8):
                 out[f, b] = x[order[b], f]
+
+
+@compiled
+def _transpose(a: Array, out: Array) -> None:
+    """Write a matrix transposed; the number of its columns is a multiple of 8."""
+    for start in range(0, a.shape[1], 8):
+        for row in range(a.shape[0]):
+            for column in range(start, start + 8):
+                out[column, row] = a[row, column]
 
 
 @compiled
@@ -114,7 +123,11 @@ def _backward(
     here: int,
     there: int,
 ) -> None:
-    """Write the gradient, given that of the scores at `here`, as `there` overwritten in turn."""
+    """Write the gradient, given that of the scores at `here`; `there` is as large.
+
+    Sums of many products over few rows are faster with a transposed copy, where no values within a
+    vector are to be added.
+    """
     for layer in range(plan.shape[0] - 1, -1, -1):
         depth, units, weight = plan[layer, INPUTS], plan[layer, UNITS], plan[layer, WEIGHT]
         size = units * width
@@ -125,7 +138,15 @@ def _backward(
         y = plan[layer, WRITTEN] * width
         activate_backward(dz, work[y : y + size], plan[layer, ACTIVATION], options[layer, 0])
         read = plan[layer, READ] * width
-        dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
+        if units >= VECTOR_BYTES // work.itemsize and 2 * depth > width:
+            rows = work[there : there + size].reshape(width, units)
+            _transpose(dz.reshape(units, width), rows)
+            product(
+                work, read, 1, width, work, there, units, gradient, weight, units,
+                depth, units, width,
+            )  # fmt: skip
+        else:
+            dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
         if layer > 0:
             features = plan[layer, FEATURES]
             product(
@@ -188,7 +209,8 @@ def steps(
     own. A last row has the place of the scores' gradient twice. `options` are those of the
     activations and the rates of dropout. `codes` are those of the loss and of the optimizer,
     `settings` the option of the loss, l1, l2, the limits of the gradient's norm and values, the
-    weight decay, and the options of the optimizer. `labels` or `targets`, `weights` and `draws` are
+    weight decay, the steps between two that clear tiny values of the state, and the options of the
+    optimizer. `labels` or `targets`, `weights` and `draws` are
     empty if there are none, and so are `scores`, whose rows are those of all steps. `rates` are the
     learning rates of the steps, the first of which is the `count`-th.
     """
@@ -255,6 +277,9 @@ def steps(
                 for k in range(begin, begin + layers[layer, FEATURES] * layers[layer, UNITS]):
                     parameters[k] *= kept
         update(
-            parameters, gradient, first, second, codes[1], settings[6:], rates[step], count + step
+            parameters, gradient, first, second, codes[1], settings[7:], rates[step], count + step
         )
+        if (count + step) % int(settings[6]) == 0:
+            clear_tiny(first)
+            clear_tiny(second)
     return losses.size

@@ -29,6 +29,10 @@ def _tanh(x: Any) -> Any:
     """Return the hyperbolic tangent."""
 
 
+def _sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + e^-x)."""
+
+
 def _log(x: Any) -> Any:
     """Return log x for x >= 1."""
 
@@ -73,7 +77,15 @@ def _define(function: Any, of_float32: Any, of_float64: Any) -> None:
         return call
 
 
+@compiled
+def _sigmoid_float64(x: Any) -> Any:
+    e = math.exp(-abs(x))
+    larger = 1 / (1 + e)
+    return e * larger if x < 0 else larger
+
+
 _define(_exp, functions.exp, math.exp)
+_define(_sigmoid, functions.sigmoid, _sigmoid_float64)
 _define(_tanh, functions.tanh, math.tanh)
 _define(_log, _log_float32, math.log)
 
@@ -89,7 +101,7 @@ def _log1p(x: Any) -> Any:
 def activate(z: Array, code: int, option: float) -> None:
     """Replace a vector by its activations."""
     kind = z.dtype.type
-    zero, half, slope = kind(0), kind(0.5), kind(option)
+    zero, slope = kind(0), kind(option)
     if code == RELU:
         for k in range(z.size):
             z[k] = zero if z[k] < zero else z[k]
@@ -101,7 +113,7 @@ def activate(z: Array, code: int, option: float) -> None:
             z[k] = _tanh(z[k])
     elif code == SIGMOID:
         for k in range(z.size):
-            z[k] = half + half * _tanh(half * z[k])
+            z[k] = _sigmoid(z[k])
 
 
 @compiled
@@ -173,7 +185,7 @@ def cross_entropy(
 def binary_cross_entropy(z: Array, dz: Array, t: Array, weights: Array, smoothing: float) -> float:
     """Return the sum of weights · losses of logits z, and write its gradient to dz."""
     kind = z.dtype.type
-    zero, one, kept, added = kind(0), kind(1), kind(1 - smoothing), kind(smoothing / 2)
+    zero, kept, added = kind(0), kind(1 - smoothing), kind(smoothing / 2)
     loss = 0.0
     for c in range(z.shape[0]):
         values, marks, out = z[c], t[c], dz[c]
@@ -182,9 +194,7 @@ def binary_cross_entropy(z: Array, dz: Array, t: Array, weights: Array, smoothin
             e = _exp(-abs(values[b]))
             top = values[b] if values[b] > zero else zero
             loss += weights[b] * (top - values[b] * mark + _log1p(e))
-            p = one / (one + e)
-            p = e * p if values[b] < zero else p
-            out[b] = weights[b] * (p - mark)
+            out[b] = weights[b] * (_sigmoid(values[b]) - mark)
     return loss
 
 

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.denormals import SMALLEST
 from nnreg.kernels.numba.compile import compiled, compiled_in_order
 from nnreg.kernels.numba.optimizers import adam
+
+SMALLEST32, SMALLEST64 = (SMALLEST[np.dtype(kind)] for kind in (np.float32, np.float64))
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = range(6)
 
@@ -52,6 +55,16 @@ def clip(g: Array, norm: float, value: float) -> None:
         top = g.dtype.type(value)
         for k in range(g.size):
             g[k] = top if g[k] > top else (-top if g[k] < -top else g[k])
+
+
+@compiled
+def clear_tiny(state: Array) -> None:
+    """Set what is denormal or close to that to 0, as `denormals.zero_tiny` does."""
+    zero, least = state.dtype.type(0), state.dtype.type(SMALLEST64)
+    if state.itemsize == 4:
+        least = state.dtype.type(SMALLEST32)
+    for k in range(state.size):
+        state[k] = zero if abs(state[k]) < least else state[k]
 
 
 @compiled_in_order

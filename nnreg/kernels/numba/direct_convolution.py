@@ -65,12 +65,14 @@ def _multiply(
     relu: bool,
 ) -> None:
     """Write the sums of values of the images times rows of the weight, plus the bias."""
+    batch = len(images)
+    if not batch:
+        return
     panels = scratch.empty((weight.size,), z.dtype)
     _copy_panels(weight, panels)
     if bias is None:
         bias = scratch.empty((weight.shape[1],), z.dtype)
         bias[...] = 0
-    batch = len(images)
     _convolve(images.reshape(batch, -1), *sums, panels, bias, z.reshape(batch, -1), relu)
 
 
@@ -90,6 +92,9 @@ def weight_gradient(
     values_of_row = width * filters + places.size // rows
     chunk = max(CACHED_VALUES // values_of_row, -(-MIN_PIXELS // width))
     where = places.starts, width, places.step, places.values, chunk
+    if not batch:
+        dweight[...] = 0
+        return
     flat, dflat = images.reshape(batch, -1), dz.reshape(batch, -1)
     gradient = dweight.reshape(-1, filters)
     if not places.padded:

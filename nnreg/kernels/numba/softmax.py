@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, compiled_without_nan
 from nnreg.kernels.numba.functions import exp
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
+@compiled_without_nan
 def largest_of_rows(x: Array, tops: Array) -> None:
     """Write the largest value of each row; it is arbitrary for NaN, which remains in x itself.
 

@@ -14,7 +14,7 @@ from nnreg.kernels.windows import Amounts, ImageKernels, Pair, Windows, rows_of_
 
 COLUMN_VALUES = 300_000
 """The most values of the columns that are multiplied at a time: they stay in the processor's cache.
-They are copied again in the backward pass, which takes less time than reading them from memory."""
+If there are more, they are copied again in the backward pass."""
 
 MAX_FEW_CHANNELS = 3
 """Up to this many channels, each position of the windows is a row of the columns: NumPy then copies
@@ -35,21 +35,24 @@ class ConvolutionKernels(DenseKernels):
         scratch: ScratchSpace,
         *,
         relu: bool = False,
-    ) -> None:
+    ) -> Array | None:
         """Write Σ weight · window + bias of every window to z `(batch, *out, filters)`.
 
         `weight` is `(*size, channels, filters)`. `padding` is how many zeros are before and after
-        each axis. With `relu`, max(z, 0) is written.
+        each axis. With `relu`, max(z, 0) is written. The columns of all windows are returned if
+        they were multiplied at once: `convolve_weight_gradient` then need not copy them again.
         """
         filters = weight.shape[-1]
         columns = _Columns(self, images, z.shape[1:-1], windows, padding, scratch)
         for part in columns.parts():
             rows = z[part].reshape(-1, filters)
-            scratch.dot(columns.copy(images[part]), weight.reshape(-1, filters), out=rows)
+            columns.copy(images[part])
+            scratch.dot(columns.copied, weight.reshape(-1, filters), out=rows)
             if relu:
                 self.relu(rows, bias, scratch)
             elif bias is not None:
                 self.add_bias(rows, bias, scratch)
+        return columns.copied if columns.whole else None
 
     def convolve_weight_gradient(
         self,
@@ -59,16 +62,21 @@ class ConvolutionKernels(DenseKernels):
         windows: Windows,
         padding: Amounts,
         scratch: ScratchSpace,
+        found: Array | None = None,
     ) -> None:
-        """Write the gradient of the weight of `convolve`."""
+        """Write the gradient of the weight of `convolve`, which returned what it `found`."""
         filters = dweight.shape[-1]
         gradient = dweight.reshape(-1, filters)
+        if found is not None:
+            scratch.dot(found.T, dz.reshape(-1, filters), out=gradient)
+            return
+        gradient[...] = 0  # for a batch of no images
         columns = _Columns(self, images, dz.shape[1:-1], windows, padding, scratch)
         more = scratch.empty(gradient.shape)
         for part in columns.parts():
-            rows = columns.copy(images[part])
+            columns.copy(images[part])
             target = more if part.start else gradient
-            scratch.dot(rows.T, dz[part].reshape(-1, filters), out=target)
+            scratch.dot(columns.copied.T, dz[part].reshape(-1, filters), out=target)
             if part.start:
                 np.add(gradient, more, out=gradient)
 
@@ -146,6 +154,8 @@ class _Columns:
         self._batch = batch
         parts = 1 if scratch.divides_products else -(-batch * each // COLUMN_VALUES)
         self._count = max(-(-batch // max(parts, 1)), 1)
+        self.whole = self._count == batch
+        self.copied: Array = images
         self._values = scratch.empty((self._count * each,))
         self._padded: Array | None = None
         if any(map(any, padding)):
@@ -164,8 +174,8 @@ class _Columns:
         """Return the columns of `count` images as `(windows, inner)`."""
         return self._values[: count * math.prod(self._out) * self._inner].reshape(-1, self._inner)
 
-    def copy(self, images: Array) -> Array:
-        """Return the columns `(windows, inner)` of these images."""
+    def copy(self, images: Array) -> None:
+        """Copy these images to the columns `copied`, `(windows, inner)`."""
         count, source = len(images), images
         if self._padded is not None:
             source = self._padded[:count]
@@ -175,11 +185,13 @@ class _Columns:
         if not self._by_position:
             columns = rows.reshape(count, *self._out, *size)
             self._windows.copy(source, columns, self._kernels)
-            return rows
+            self.copied = rows
+            return
         places = rows.reshape(*size, count, *self._out)
+        by_channel = np.moveaxis(source, -1, 0)
         for position, space in self._windows.positions(self._out):
-            places[position] = np.moveaxis(source[:, *space], -1, 0)
-        return rows.reshape(self._inner, -1).T
+            places[position] = by_channel[:, :, *space]
+        self.copied = rows.reshape(self._inner, -1).T
 
     def add(self, rows: Array, images: Array) -> None:
         """Write the sums of columns `(windows, inner)` to the images they would be copied from."""

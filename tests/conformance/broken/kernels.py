@@ -44,6 +44,14 @@ class WrongAdam(Kernels):
 
 
 @dataclass(frozen=True)
+class WrongChain(Kernels):
+    """NumPy's, but with 0 as the outputs of any chain"""
+
+    def chain_outputs(self, chain, parameters):
+        return lambda x: np.zeros((len(x), chain.units), x.dtype)
+
+
+@dataclass(frozen=True)
 class OfTheThread(Kernels):
     """NumPy's, but in other threads than the first, x grows by a ten-millionth"""
 
@@ -58,5 +66,6 @@ BROKEN = {
     "masked layers": [WrongLowest],
     "losses": [WrongCrossEntropy],
     "optimizers": [WrongAdam],
+    "chains": [WrongChain],
     "threads": [OfTheThread],
 }

@@ -133,10 +133,10 @@ class TestResuming:
 
         write = writer.write_checkpoint
 
-        def killed(path, checkpoint, *more):
+        def killed(path, checkpoint, *more, **options):
             reached = path.name == name and checkpoint.document["progress"]["epoch"] == 2
             if not reached or when == "after":
-                write(path, checkpoint, *more)
+                write(path, checkpoint, *more, **options)
             if reached:
                 raise Killed
 

@@ -38,10 +38,10 @@ class TestSaveSchedule:
     def test_a_run_spends_a_small_fraction_of_its_time_on_saving(self, spec, monkeypatch):
         clock, saves, write = Clock(), [], writer.write_checkpoint
 
-        def slow_write(*args):
+        def slow_write(*args, **options):
             saves.append(args)
             clock.now += 0.1
-            write(*args)
+            write(*args, **options)
 
         def slow_epoch(record):
             clock.now += 1.0

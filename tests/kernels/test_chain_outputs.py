@@ -1,0 +1,130 @@
+"""Predictions of chains of dense layers in one call of compiled kernels, against NumPy's."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg.errors import DataError
+from nnreg.network.few_rows import MAX_COMPILED_WORK, FewRows
+from nnreg.network.network import Network
+
+pytest.importorskip("numba")
+
+RNG = np.random.default_rng(0)
+CLOSE = {"float32": 1e-5, "float64": 1e-12}
+
+
+def built(layers, features, target, *, kernels="numba", dtype="float32", loss="mean_squared_error"):
+    spec = {
+        "model": {"layers": layers, "dtype": dtype},
+        "loss": loss,
+        "optimizer": "adam",
+        "seed": 3,
+        "train": {"kernels": kernels},
+    }
+    x = RNG.normal(size=(12, features))
+    model = nnreg.build(spec, data=(x, target))
+    model.network.vector[...] = np.random.default_rng(1).normal(0, 0.4, model.network.vector.size)
+    return model
+
+
+def dense(units, activation="identity", **options):
+    return {"type": "dense", "units": units, "activation": activation, **options}
+
+
+SOFTMAX = dense("classes", "softmax")
+CLASSES = np.arange(12) % 3
+NUMBERS = RNG.normal(200, 30, 12)
+CHAINS = {
+    "relu": ([dense(7, "relu"), dense(5, "relu"), SOFTMAX], 6, CLASSES, "cross_entropy"),
+    "one layer": ([SOFTMAX], 9, CLASSES, "cross_entropy"),
+    "one feature": ([dense(33, "tanh"), SOFTMAX], 1, CLASSES, "cross_entropy"),
+    "no bias": ([dense(5, "relu", bias=False), dense(1)], 4, NUMBERS, "mean_squared_error"),
+    "numbers": (
+        [dense(16, {"type": "leaky_relu", "slope": 0.2}), {"type": "dropout"}, dense(1)],
+        5, NUMBERS, "mean_squared_error",
+    ),
+    "sigmoid": (
+        [dense(3, "sigmoid"), dense(1, "sigmoid")], 17, CLASSES % 2, "binary_cross_entropy",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def in_one_call(monkeypatch):
+    """Let only the compiled function predict."""
+
+    def refuse(*arguments):
+        raise AssertionError("the layers were run")
+
+    monkeypatch.setattr(FewRows, "outputs", refuse)
+    monkeypatch.setattr(Network, "predict", refuse)
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("name", CHAINS)
+def test_one_call_predicts_what_the_layers_do(name, dtype, request):
+    layers, features, target, loss = CHAINS[name]
+    plain, compiled = (
+        built(layers, features, target, kernels=kernels, dtype=dtype, loss=loss)
+        for kernels in ("numpy", "numba")
+    )
+    parts = [RNG.normal(size=(rows, features)).astype(dtype) for rows in (1, 2, 5)]
+    expected = np.concatenate([plain.predict(x) for x in parts])
+    request.getfixturevalue("in_one_call")
+    found = np.concatenate([compiled.predict(x) for x in parts])
+    tolerance = CLOSE[dtype] * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, CLOSE[dtype], tolerance)
+
+
+def test_many_products_are_left_to_the_blas():
+    layers = [dense(300, "relu"), dense(300, "relu"), SOFTMAX]
+    model = built(layers, 300, CLASSES, loss="cross_entropy")
+    few = FewRows(model.network)
+    most = MAX_COMPILED_WORK // model.network.vector.size
+    x = RNG.normal(size=(most + 1, 300)).astype("f4")
+    assert few.in_one_call(x) is None
+    found = few.in_one_call(x[:most])
+    np.testing.assert_allclose(found, few.outputs(x[:most]), 1e-5, 1e-6)
+
+
+def test_weights_and_rows_that_cannot_be_written_are_read(in_one_call):
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    x = RNG.normal(size=(2, 6)).astype("f4")
+    before = model.predict(x)
+    x.flags.writeable = False
+    np.testing.assert_array_equal(model.predict(x), before)
+    model.network.vector[...] = 0
+    np.testing.assert_allclose(model.predict(x), 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_as_in_general(value):
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    x = np.zeros((2, 6), "f4")
+    x[1, 4] = value
+    with pytest.raises(DataError, match="the data, row 1"):
+        model.predict(x)
+    model.parameters["layers/2/bias"] = np.nan
+    with pytest.raises(DataError, match="the data, row 0: the prediction is not finite"):
+        model.predict(np.zeros((2, 6), "f4"))
+
+
+def test_several_threads_may_call_it(in_one_call):
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    rows = [RNG.normal(size=(1, 6)).astype("f4") for _ in range(20)]
+    expected = [model.predict(row) for row in rows]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.predict, rows * 20))
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected * 20))
+
+
+def test_inputs_that_are_not_finite_are_seen_where_no_output_shows_them():
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    model.parameters["layers/0/weight"] = 1
+    x = np.full((1, 6), -np.inf, "f4")
+    assert FewRows(model.network).in_one_call(x) is None
+    with pytest.raises(DataError, match="the data, row 0"):
+        model.predict(x)
