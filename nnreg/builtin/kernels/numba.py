@@ -191,6 +191,35 @@ class NumbaKernels(Kernels):
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
         _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
 
+    def rms_prop(
+        self,
+        parameters: Array,
+        gradient: Array,
+        square: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        rho: float,
+        epsilon: float,
+    ) -> None:
+        factors = map(parameters.dtype.type, (rho, math.sqrt(1 - rho), epsilon, rate))
+        _loops("optimizers").rms_prop(parameters, gradient, square, *factors)
+
+    def momentum(
+        self,
+        parameters: Array,
+        gradient: Array,
+        velocity: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        momentum: float,
+        nesterov: bool,
+    ) -> None:
+        loops, factors = _loops("optimizers"), map(parameters.dtype.type, (momentum, rate))
+        loop = loops.nesterov if nesterov else loops.momentum
+        loop(parameters, gradient, velocity, *factors)
+
     def convolve(
         self,
         images: Array,
