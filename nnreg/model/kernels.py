@@ -8,14 +8,19 @@ from typing import Any
 from nnreg.interfaces.kernels import Kernels
 from nnreg.network.network import Network
 from nnreg.network.work import seconds_of_training
-from nnreg.registry.kernels import combined, default_kernels, kernels_named
+from nnreg.registry.kernels import combined, default_kernels, kernels_named, usable
 from nnreg.registry.registry import Registry
 from nnreg.training.settings import Train
 
 
-def initial_kernels(settings: Train, registry: Registry) -> Kernels:
-    """Return the kernels of a new model, before it is known how long its job is."""
-    return combined(settings.kernel_sets) if settings.kernel_sets else default_kernels(registry)
+def initial_kernels(settings: Train, registry: Registry, *, check: bool) -> Kernels:
+    """Return the kernels of a model, before it is known how long its job is.
+
+    With `check`, one that the spec names must be installed.
+    """
+    if not settings.kernel_sets:
+        return default_kernels(registry)
+    return combined(settings.kernel_sets) if check else usable(settings.kernel_sets, registry)
 
 
 def kernels_of_training(
