@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (InstanceNorm(), (6, 5, 3)),
     (Embedding(4, 6), (5,)),
     (Lstm(4, sequences=True), (3, 2)),
+    (Lstm(4, projection=2), (3, 2)),
     (MultiHeadAttention(2), (3, 4)),
 )
 """Layers that use kernels, narrow and wide, with the shapes of their inputs."""
@@ -77,6 +78,9 @@ MASKED_LAYERS: tuple[tuple[Layer, Shape], ...] = (
 )
 """Layers that use kernels and take sequences of different lengths."""
 
+RECURRENT_ROWS = 17
+"""A batch of more sequences than there are numbers in a vector of a processor."""
+
 LENGTHS = np.array([3, 1, 0, 2])
 
 TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.float32, 1e-5))
@@ -85,7 +89,8 @@ TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.
 def layers(kernels: Kernels) -> None:
     """The built-in layers give the same results as with NumPy's, forward and backward."""
     for layer, size in LAYERS:
-        x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((3, *size))
+        rows = RECURRENT_ROWS if isinstance(layer, Lstm) else 3
+        x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((rows, *size))
         for dtype, tolerance in TOLERANCES:
             plain, tried = (
                 Pass(LayerCase(layer, x), dtype=dtype, kernels=k) for k in (Kernels(), kernels)

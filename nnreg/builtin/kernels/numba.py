@@ -21,6 +21,7 @@ from nnreg.interfaces.dense_chain import (
 )
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
+from nnreg.kernels.numpy.recurrent import halved
 from nnreg.kernels.windows import Amounts, Windows
 
 MAX_COMPILED_LOGITS, COMPILED_CLASSES = 4096, range(32, 1025)
@@ -290,23 +291,43 @@ class NumbaKernels(Kernels):
     ) -> None:
         _loops("pooling").max_pool_backward(dy, x, y, dx, *size, *stride)
 
-    def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-        if z.dtype != np.float32:
-            super().lstm_step(z, c, c_next, tanh_c, h_next)
-        else:
-            _loops("recurrent").lstm_step(z, c, c_next, tanh_c, h_next)
-
-    def lstm_step_backward(
+    def lstm_steps(
         self,
-        dh: Array,
-        dc: Array,
-        gates: Array,
-        c: Array,
+        weights: Array,
+        below: Array,
+        states: Array,
         tanh_c: Array,
-        dz: Array,
+        cells: Array,
+        projection: Array | None,
         scratch: ScratchSpace,
     ) -> None:
-        _loops("recurrent").lstm_step_backward(dh, dc, gates, c, tanh_c, dz)
+        loops = _loops("recurrent")
+        plain = projection is not None or below.dtype != np.float32
+        if plain or below.shape[-1] < loops.MIN_BATCH:
+            super().lstm_steps(weights, below, states, tanh_c, cells, projection, scratch)
+        else:
+            loops.lstm_steps(halved(weights, scratch), below, states, tanh_c)
+
+    def lstm_steps_backward(
+        self,
+        weights: Array,
+        above: Array | None,
+        dh: Array,
+        dc: Array,
+        states: Array,
+        tanh_c: Array,
+        dgates: Array,
+        projection: Array | None,
+        dprojection: Array | None,
+        scratch: ScratchSpace,
+    ) -> int:
+        loops = _loops("recurrent")
+        plain = projection is not None or dh.dtype != np.float32
+        if plain or dh.shape[1] < loops.MIN_BATCH:
+            return super().lstm_steps_backward(
+                weights, above, dh, dc, states, tanh_c, dgates, projection, dprojection, scratch
+            )
+        return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)

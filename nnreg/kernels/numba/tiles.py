@@ -180,6 +180,8 @@ def _dot_tile(rows: int, columns: int) -> Any:
 
 _product_4_2, _product_4_1 = _product_tile(4, 2), _product_tile(4, 1)
 _product_1_2, _product_1_1 = _product_tile(1, 2), _product_tile(1, 1)
+product_8_2 = _product_tile(8, 2)
+"""For processors with vectors of 64 bytes, which have 32 registers; others do not take it."""
 _dot_4_2, _dot_4_1, _dot_1_2, _dot_1_1 = (_dot_tile(m, n) for m in (4, 1) for n in (2, 1))
 
 
