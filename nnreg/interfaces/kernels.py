@@ -88,7 +88,7 @@ class Kernels(
         return None
 
     def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
-        """Return a function that predicts a few rows by a chain of dense layers in one call.
+        """Return a function that predicts rows by a chain of dense layers in one call.
 
         It reads the parameters at each call, as they may change. None if there is none for these
         layers, which are then run one by one. The outputs must be theirs, within 1e-5 relative in
@@ -110,7 +110,7 @@ def combine(sets: Sequence[Kernels]) -> Kernels:
     classes = tuple(type(one) for one in sets)
     for number, cls in enumerate(classes):
         if any(issubclass(earlier, cls) for earlier in classes[:number]) and cls is not Kernels:
-            raise ValueError(f"{sets[number]} has no method of its own after {sets[number - 1]}")
+            raise ValueError(f"{cls.__name__} has no method of its own after the others; remove it")
     if Kernels in classes[:-1]:
         raise ValueError("NumPy's kernels have every method; name them last, or alone")
     sets = tuple(one for one in sets if type(one) is not Kernels) or sets

@@ -8,7 +8,7 @@ from typing import Any
 from nnreg.interfaces.kernels import Kernels
 from nnreg.network.network import Network
 from nnreg.network.work import seconds_of_pass, seconds_of_training
-from nnreg.registry.kernels import combined, default_kernels, kernels_named
+from nnreg.registry.kernels import combined, default_kernels, kernels_named, usable
 from nnreg.registry.registry import Registry
 from nnreg.training.settings import Train
 
@@ -16,9 +16,14 @@ MANY_ROWS = 10_000
 """The fewest rows for whose prediction other kernels may be loaded."""
 
 
-def initial_kernels(settings: Train, registry: Registry) -> Kernels:
-    """Return the kernels of a model in short jobs, such as predictions of a few rows."""
-    return combined(settings.kernel_sets) if settings.kernel_sets else default_kernels(registry)
+def initial_kernels(settings: Train, registry: Registry, *, check: bool) -> Kernels:
+    """Return the kernels of a model in short jobs, such as predictions of a few rows.
+
+    With `check`, one that the spec names must be installed.
+    """
+    if not settings.kernel_sets:
+        return default_kernels(registry)
+    return combined(settings.kernel_sets) if check else usable(settings.kernel_sets, registry)
 
 
 def network_of_training(

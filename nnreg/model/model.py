@@ -74,7 +74,7 @@ class Model:
                 self.spec,
                 preprocessing.input_shape,
                 preprocessing.classes,
-                initial_kernels(self.spec.train, document.registry),
+                initial_kernels(self.spec.train, document.registry, check=check),
                 masked=preprocessing.steps,
                 averages=averages_of(self.spec, preprocessing),
                 features=preprocessing.features,
@@ -98,7 +98,7 @@ class Model:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vector, state_vector = state.pop("values")
-        Model.__init__(self, state["document"], state["preprocessing"])
+        Model.__init__(self, state["document"], state["preprocessing"], check=False)
         vars(self).update(state)
         self.network.vector[...], self.network.state_vector[...] = vector, state_vector
 

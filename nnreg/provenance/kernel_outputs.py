@@ -121,6 +121,22 @@ def _adam(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return parameters, m, v
 
 
+def _rms_prop(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    parameters, gradient = (np.ascontiguousarray(row) for row in _x(dtype, 2, 4))
+    square, scratch = gradient**2, _scratch(kernels, dtype)
+    kernels.rms_prop(parameters, gradient, square, scratch, rate=0.1, rho=0.8, epsilon=0.01)
+    return parameters, square
+
+
+def _momentum(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for nesterov in (False, True):
+        p, g, velocity = (np.ascontiguousarray(row) for row in _x(dtype, 3, 4))
+        kernels.momentum(p, g, velocity, scratch, rate=0.1, momentum=0.8, nesterov=nesterov)
+        found += [p, velocity]
+    return tuple(found)
+
+
 def _im2col(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     columns = np.zeros((1, 2, 1, 2, 2, 2), dtype)
     kernels.im2col(_x(dtype, 1, 3, 2, 2), columns, (1, 1))
@@ -283,6 +299,8 @@ OUTPUTS: Mapping[str, Output] = {
     "softmax_cross_entropy": _softmax_cross_entropy,
     "weighted_softmax_cross_entropy": _weighted_softmax_cross_entropy,
     "adam": _adam,
+    "rms_prop": _rms_prop,
+    "momentum": _momentum,
     "im2col": _im2col,
     "col2im": _col2im,
     "convolve": _convolve,

@@ -50,6 +50,17 @@ def stepped(kernels, scratch, p, *gradients):
     return p, m, v
 
 
+def stepped_otherwise(kernels, scratch, p, *gradients):
+    found = np.zeros((6, p.size), p.dtype)
+    found[::2] = p
+    for g in gradients:
+        kernels.rms_prop(found[0], g, found[1], scratch, rate=0.01, rho=0.9, epsilon=1e-8)
+        for k, nesterov in ((2, False), (4, True)):
+            options = {"rate": 0.01, "momentum": 0.9, "nesterov": nesterov}
+            kernels.momentum(found[k], g, found[k + 1], scratch, **options)
+    return (found,)
+
+
 def added(kernels, scratch, rows):
     out = np.ones((4, rows.shape[1]), rows.dtype)
     kernels.sum_by_index(rows, np.array([0, 3, 3, 1, 0]), out)
@@ -131,6 +142,7 @@ COLUMNS = [(1, 1300, 3), (1, 1, 1), (3, 40, 17), (2, 1, 5), (2, 0, 3)]
 CASES = [
     (rectified, [(7, 5), (5,), (7, 5)], ()),
     (stepped, [(99,), (99,), (99,), (99,)], ()),
+    *((stepped_otherwise, [(size,)] * 4, ()) for size in (1, 99)),
     (pooled, [(2, 6, 5, 3), (2, 3, 2, 3)], ((2, 2), (2, 2))),
     (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
@@ -139,7 +151,7 @@ CASES = [
         (lstm_stepped, lstm_shapes(units, batch), ())
         for units, batch in [(1, 1), (6, 5), (1, 16), (5, 17), (6, 31), (3, 33), (64, 49)]
     ),
-    (added, [(5, 6)], ()),
+    *((added, [shape], ()) for shape in [(5, 6), (5, 1), (5, 67)]),
     (normalized_by_softmax, [(7, 5), (7, 5)], ()),
     (normalized_by_softmax, [(7, 100), (7, 100)], ()),
     (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
@@ -150,9 +162,12 @@ CASES = [
     *((normalized_columns, [shape] * 2 + [shape[::2]] * 4, ()) for shape in COLUMNS),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
+    (classified, [(130, 32)], ()),
+    (classified, [(5, 1025)], ()),
     (weighted_classified, [(1, 1), (1,)], ()),
     (weighted_classified, [(9, 4), (9,)], ()),
     (weighted_classified, [(9, 100), (9,)], ()),
+    (weighted_classified, [(130, 32), (130,)], ()),
 ]
 
 
@@ -199,6 +214,18 @@ def test_steps_of_adam_are_right_for_gradients_whose_square_overflows():
     large = stepped(NumbaKernels(), scratch, p, *[g * np.float32(1e20)] * 2)
     np.testing.assert_allclose(large[0], small[0], rtol=1e-4, atol=1e-5)
     assert np.isfinite(large[2]).all()
+
+
+def test_nan_in_a_gradient_reaches_the_parameters_and_the_state():
+    p, g = np.ones((2, 33), np.float32)
+    g[:2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        plain, found = (
+            stepped_otherwise(kernels, Workspace(np.float32, reuse=False), p, g, g)[0]
+            for kernels in (Kernels(), NumbaKernels())
+        )
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(plain))
+    assert np.isnan(found[:, 0]).all()
 
 
 def test_extreme_wrong_logits_give_a_finite_loss():

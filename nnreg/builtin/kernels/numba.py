@@ -24,8 +24,9 @@ from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.numpy.recurrent import halved
 from nnreg.kernels.windows import Amounts, Windows
 
-MAX_COMPILED_LOGITS = 4096
-"""Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
+MAX_COMPILED_LOGITS, COMPILED_CLASSES = 4096, range(32, 1025)
+"""Up to this many logits, or for this many classes, a compiled loop over the rows is faster than
+NumPy's vectorized exp."""
 
 MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
@@ -94,7 +95,7 @@ class NumbaKernels(Kernels):
     def softmax_cross_entropy(
         self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
@@ -108,7 +109,7 @@ class NumbaKernels(Kernels):
         *,
         smoothing: float = 0.0,
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             plain = super().weighted_softmax_cross_entropy
             return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
         loop = _loops("softmax").weighted_softmax_cross_entropy
@@ -190,6 +191,35 @@ class NumbaKernels(Kernels):
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
         _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
+
+    def rms_prop(
+        self,
+        parameters: Array,
+        gradient: Array,
+        square: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        rho: float,
+        epsilon: float,
+    ) -> None:
+        factors = map(parameters.dtype.type, (rho, math.sqrt(1 - rho), epsilon, rate))
+        _loops("optimizers").rms_prop(parameters, gradient, square, *factors)
+
+    def momentum(
+        self,
+        parameters: Array,
+        gradient: Array,
+        velocity: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        momentum: float,
+        nesterov: bool,
+    ) -> None:
+        loops, factors = _loops("optimizers"), map(parameters.dtype.type, (momentum, rate))
+        loop = loops.nesterov if nesterov else loops.momentum
+        loop(parameters, gradient, velocity, *factors)
 
     def convolve(
         self,
@@ -301,6 +331,12 @@ class NumbaKernels(Kernels):
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+
+def _loss_is_compiled(z: Array) -> bool:
+    """Return whether the cross-entropy of these logits is computed by a compiled loop."""
+    few = z.size <= MAX_COMPILED_LOGITS or z.shape[1] in COMPILED_CLASSES
+    return few and z.dtype == np.float32
 
 
 def _or_zeros(values: Array | None, like: Array, scratch: ScratchSpace) -> Array:

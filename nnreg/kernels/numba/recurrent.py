@@ -7,15 +7,13 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.functions import tanh
-from nnreg.kernels.numba.tiles import VECTOR_BYTES, product, product_8_2
+from nnreg.kernels.numba.tiles import product
+from nnreg.kernels.numba.vectors import VECTOR_BYTES
 from nnreg.kernels.numpy.recurrent import CLEARED_EVERY, vanished
 from nnreg.kernels.scratch import ScratchSpace
 
 MIN_BATCH = VECTOR_BYTES // 4
 """The least number of sequences whose products the tiles can compute."""
-
-HAS_TALL_TILES = VECTOR_BYTES == 64
-"""Whether the registers have space for sums of eight rows, which read each column less often."""
 
 BLOCK = 2048
 """The values of each array that the loops of an LSTM process at a time, to fit into the cache."""
@@ -23,18 +21,11 @@ BLOCK = 2048
 
 @compiled
 def products(w: Array, depth: int, a: Array, a0: int, z: Array, z0: int, batch: int) -> None:
-    """Write w · a for w `(rows, depth)`, two vectors of columns at a time."""
-    wide, rows = 2 * VECTOR_BYTES // 4, w.size // depth
-    for n in range(0, batch, wide):
-        start = n if batch - n >= wide // 2 else batch - wide // 2
-        width = min(wide, batch - start)
-        m, a1, z1 = 0, a0 + start, z0 + start
-        if HAS_TALL_TILES and width == wide:
-            while m + 8 <= rows:
-                product_8_2(w, m * depth, 1, depth, a, a1, batch, z, z1 + m * batch, batch, depth)
-                m += 8
-        w1, z1 = m * depth, z1 + m * batch
-        product(w, w1, 1, depth, a, a1, batch, z, z1, batch, rows - m, width, depth)
+    """Write w · a for w `(rows, depth)`."""
+    rows = w.size // depth
+    product(
+        z, z0, batch, w, 0, depth, 1, a, a0, batch, None, 0, rows, batch, depth, False
+    )  # fmt: skip
 
 
 @compiled
