@@ -46,7 +46,8 @@ def draw_kept(rng: np.random.Generator, rate: float, shape: Shape) -> npt.NDArra
 
 def least_integer(rate: float) -> int:
     """Return the least of 32 bits whose float32 is not below a rate."""
-    return math.ceil(float(np.float32(rate)) * 2**BITS) << (32 - BITS)
+    steps: int = math.ceil(float(np.float32(rate)) * 2**BITS)
+    return steps << (32 - BITS)
 
 
 def _makes_pairs(rng: np.random.Generator) -> bool:

@@ -35,6 +35,7 @@ from nnreg.cli import (
 from nnreg.cli._help import Program, debug_option
 from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
+from nnreg.kernels.compiling import telling
 
 
 def _names_to_block(
@@ -147,22 +148,25 @@ def _printing_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
 
+        def note(text: str) -> None:
+            if text not in shown:
+                shown.add(text)
+                print_lines(f"note: {text}", err=True)
+
         def show(
             message: Any, category: type[Warning], filename: str, lineno: int,
             file: Any = None, line: str | None = None,
         ) -> None:  # fmt: skip
             if issubclass(category, NnregWarning):
-                if (text := str(message)) in shown:
-                    return
-                shown.add(text)
-                print_lines(f"note: {text}", err=True)
+                note(str(message))
             else:
                 text = one_line(message)
                 text = warnings.formatwarning(text, category, filename, lineno, line)
                 print_text(text.removesuffix("\n"), err=True)
 
         warnings.showwarning = show
-        yield
+        with telling(note):
+            yield
 
 
 def _fail(*lines: str, code: int = 1, debug: bool = False) -> int:

@@ -110,7 +110,7 @@ def combine(sets: Sequence[Kernels]) -> Kernels:
     classes = tuple(type(one) for one in sets)
     for number, cls in enumerate(classes):
         if any(issubclass(earlier, cls) for earlier in classes[:number]) and cls is not Kernels:
-            raise ValueError(f"{sets[number]} has no method of its own after {sets[number - 1]}")
+            raise ValueError(f"{cls.__name__} has no method of its own after the others; remove it")
     if Kernels in classes[:-1]:
         raise ValueError("NumPy's kernels have every method; name them last, or alone")
     sets = tuple(one for one in sets if type(one) is not Kernels) or sets

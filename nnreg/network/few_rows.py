@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, available_threads
-from nnreg.builtin.activations import Identity, Relu
+from nnreg.builtin.activations import Identity
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.dense_chain import ChainLayer, ChainOutputs
@@ -38,6 +38,9 @@ class FewRows:
     def __init__(self, network: Network) -> None:
         self._vector, self._kernels = network.vector, network.kernels
         self._context = Context({}, {}, {}, {}, network.workspace(reuse=False))
+        from nnreg.builtin.activations import Relu  # a command that predicts nothing needs none
+
+        self._relu = Relu
         self._zero = np.zeros((), network.dtype)
         self._last = _not_identity(network.output_activation)
         chain = None if network.reproducible else dense_chain(network)
@@ -83,7 +86,7 @@ class FewRows:
             x = x.dot(weight)
             if bias is not None:
                 np.add(x, bias, x)
-            if type(activation) is Relu:
+            if type(activation) is self._relu:
                 np.maximum(x, self._zero, out=x)
             elif activation is not None:
                 x = activation.forward_inplace(x, self._context)[0]

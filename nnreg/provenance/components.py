@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
+from nnreg.interfaces.kernels import Kernels
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Fingerprint, fingerprint
 from nnreg.registry.kinds import KINDS
@@ -136,12 +137,11 @@ def possibly_changed(
     """Return the components that may differ from the recorded ones, with the current ones."""
     pairs = []
     for one in recorded:
-        if one.default:
+        entry = registry.find(one.kind, one.name)
+        if one.default or (entry and issubclass(entry.cls, Kernels) and entry.cls.missing()):
             sets = [registry.entry_of(kernels) for kernels in network.kernels.sets]
             same = (found for found in sets if found.name == one.name)
-            entry: Entry | None = next(same, sets[0])
-        else:
-            entry = registry.find(one.kind, one.name)
+            entry = next(same, sets[0])
         if entry and (entry.plugin != BUILT_IN or entry.provider != one.provider):
             pairs.append((one, entry))
     return pairs

@@ -42,6 +42,7 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
 from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
+from nnreg.registry.kernels import located
 from nnreg.training.formulas import lacks_derivative
 
 MAX_NUMBERS = 12
@@ -58,9 +59,6 @@ MIN_SIZE = 4
 
 MAX_VALUES = 1_000_000
 """The maximum number of values of an example: a file may declare any input shape."""
-
-KERNELS = "$.train.kernels"
-"""The path of the kernels, which a spec need not name."""
 
 Fingerprint: TypeAlias = dict[str, list[float]]
 """The recorded values by name, as in `{"output": […], "gradient": […]}`."""
@@ -109,9 +107,8 @@ def components_of(
     for path, value in _walk(spec, "$"):
         if isinstance(value, Component) and not isinstance(value, Layer | Kernels):
             yield path, value, None
-    sets = network.kernels.sets
-    for number, one in enumerate(sets):
-        yield KERNELS if len(sets) == 1 else f"{KERNELS}[{number}]", one, None
+    for path, one in located(network.kernels.sets):
+        yield path, one, None
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import cast
 
-from nnreg.errors import UsageError
+from nnreg.errors import NnregWarning, Problem, SpecError
 from nnreg.interfaces.kernels import Kernels, combine
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry
 from nnreg.registry.registry import Registry
 
+PATH = "$.train.kernels"
+"""The path of the kernels, which a spec need not name."""
+
 SEPARATOR = "+"
 """Between the names of sets that are combined."""
 
-COMPILED = {"mkl": 1.0, "numba": 3.0}
+COMPILED = {"mkl": 1.0, "numba": 1.5}
 """The built-in sets that are used by default where they pay, in this order, and the seconds that a
 job must take NumPy: to load a library takes time."""
 
@@ -35,18 +39,41 @@ def kernels_named(name: str, registry: Registry) -> Kernels | None:
     return combine(found)
 
 
+def located(sets: Sequence[Kernels]) -> Iterator[tuple[str, Kernels]]:
+    """Yield sets with their paths in a spec."""
+    for number, one in enumerate(sets):
+        yield PATH if len(sets) == 1 else f"{PATH}[{number}]", one
+
+
 def combined(sets: Sequence[Kernels]) -> Kernels:
     """Return the kernels that a spec names.
 
-    Raises `UsageError` for a set whose library is not installed, or that would not be used.
+    Raises `SpecError` for a set whose library is not installed, or that would not be used.
     """
-    for one in sets:
-        if what := one.missing():
-            raise UsageError(f"train.kernels: {one} needs {what}")
+    problems = [
+        Problem(path, f"needs {what}, or use 'numpy'")
+        for path, one in located(sets)
+        if (what := one.missing())
+    ]
+    if problems:
+        raise SpecError(problems)
     try:
         return combine(sets)
     except ValueError as error:
-        raise UsageError(f"train.kernels: {error}") from error
+        raise SpecError([Problem(PATH, str(error))]) from error
+
+
+def usable(sets: Sequence[Kernels], registry: Registry) -> Kernels:
+    """Return the kernels that a checkpoint names, with NumPy's in place of those that are missing.
+
+    Warns of these: results have other last bits.
+    """
+    for one in sets:
+        if what := one.missing():
+            name = registry.name_of(one)
+            text = f"train.kernels: {name!r} needs {what}; other kernels are used instead"
+            warnings.warn(f"{text}, which may change the last bits", NnregWarning, stacklevel=2)
+    return combine([one for one in sets if not one.missing()] or [Kernels()])
 
 
 def default_kernels(registry: Registry, seconds: float = 0.0) -> Kernels:

@@ -8,25 +8,49 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
+
+from nnreg.kernels.compiling import announce
 
 ORDERED = {"contract", "arcp", "nsz"}
 """The liberties of the compiler. Without "nnan" and "ninf": NaN and infinity must be propagated, or
 a run would not detect them. Without "reassoc": the order of operations is as written."""
 
 
+class _Cache(FunctionCache):  # type: ignore[misc]  # Numba has no types
+    """Loops on disk; without space or with damaged files, they are compiled in each process."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        # Numba looks at the file of a function alone, and not at those of the functions it calls
+        self._cache_file._source_stamp = _digest()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # unpickling damaged bytes may raise any
+            found = None
+            with suppress(OSError):
+                self.flush()
+        if found is None:
+            announce()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
 def _compiler(fastmath: bool | set[str]) -> Callable[[Callable[..., Any]], Any]:
     def compile_function(function: Callable[..., Any]) -> Any:
-        options = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
-        dispatcher = numba.njit(cache=True, **options)(function)
-        file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if not hasattr(file, "_source_stamp"):
-            return numba.njit(**options)(function)
-        # Numba looks at the file of a function alone, and not at those of the functions it calls
-        file._source_stamp = _digest()
+        dispatcher = numba.njit(fastmath=fastmath, error_model="numpy", nogil=True)(function)
+        with suppress(RuntimeError):  # no folder can be written
+            dispatcher._cache = _Cache(function)
         return dispatcher
 
     return compile_function
