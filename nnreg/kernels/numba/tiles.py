@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
-from nnreg.kernels.numba.vectors import INTEGER, VECTOR_BYTES, Vectors
+from nnreg.kernels.numba.vectors import INTEGER, VECTOR_BYTES, Vectors, unknown
 
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6
 """With two vectors of sums for each row, they fill three quarters of the registers."""
@@ -105,7 +105,6 @@ def _tile(rows: int, vectors: int, *, partial: bool) -> Callable[..., Any]:
             if given.given(12):
                 first = write.load(given.pointer(12, bias_at))
             totals = [write.totals(first) for _ in range(rows)]
-            a_step = write.unknown(a_step)
             with cgutils.for_range(builder, given.length(4)) as o:
                 a_start = given.value(4, o.index)
                 b_row = builder.add(b_at, builder.mul(given.value(9, o.index), b_step))
@@ -206,7 +205,7 @@ def product(
     n] and bias[bias0 + n]; a bias of None is 0. With `relu`, c is clipped at 0. A last incomplete
     tile begins at an earlier row, and writes some values again.
     """
-    vector = VECTOR_BYTES // c.itemsize
+    vector, ak = VECTOR_BYTES // c.itemsize, unknown(ak)
     height = TILE_ROWS if rows >= TILE_ROWS else (4 if rows >= 4 else 1)
     n = 0
     while n < columns:

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic
 
 INTEGER, NUMBER = ir.IntType(64), ir.IntType(32)
 """The types of positions in arrays, and of positions in vectors."""
@@ -119,10 +121,17 @@ class Vectors:
             for mask, value in zip(below, values, strict=True)
         ]
 
-    def unknown(self, value: Any) -> Any:
-        """Return an integer of which LLVM cannot know what it is.
 
-        It treats loops otherwise whose steps it knows, and keeps sums in memory for that.
-        """
-        same = ir.FunctionType(value.type, [value.type])
-        return self.builder.asm(same, "", "=r,0", [value], side_effect=False)
+@intrinsic
+def unknown(typing: Any, value: Any) -> Any:
+    """Return an integer of which LLVM does not know that it is a constant.
+
+    Where it knows the step of a loop, it may arrange the loop so that sums do not fit into the
+    registers any more. No instruction of the processor remains of this.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        same = ir.FunctionType(values[0].type, [values[0].type])
+        return builder.asm(same, "", "=r,0", values, side_effect=False)
+
+    return types.int64(types.int64), code
