@@ -21,7 +21,7 @@ from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.kernels import initial_kernels, kernels_of_training
+from nnreg.model.kernels import initial_kernels, network_of_prediction, network_of_training
 from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
 from nnreg.model.planned import PlannedPrediction
 from nnreg.model.predictions import Predicted, by_output, predicted
@@ -142,6 +142,11 @@ class Model:
             return self.network
         return inference_network(self.network, self.spec.optimizer, self.training_state)
 
+    def network_for(self, rows: int) -> Network:
+        """Return the inference network with the kernels that pay for this number of rows."""
+        known = self.spec.train, self.document.registry
+        return network_of_prediction(*known, self.inference_network, rows)
+
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
         """The provider and fingerprint of each component of the spec; see `provenance`."""
@@ -179,13 +184,13 @@ class Model:
 
         Raises `DataError` if one is not finite.
         """
-        network = self.inference_network
+        network = self.network_for(len(x) if isinstance(x, np.ndarray) and x.ndim else 0)
         found = self._planned.predicted(network, x)
         if found is not None:
             return found
         table = self.raw_rows.inputs(x)
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
-        return predicted(network, self.outputs, table, inputs)
+        return predicted(self.network_for(len(inputs)), self.outputs, table, inputs)
 
     @functools.cached_property
     def _planned(self) -> PlannedPrediction:
@@ -219,7 +224,7 @@ class Model:
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
         examples = self.examples(*self.raw_rows.without_dropped(x, y)[:2])
-        return reported(self.evaluation.evaluate(self.inference_network, examples))
+        return reported(self.evaluation.evaluate(self.network_for(len(examples)), examples))
 
     @np.errstate(over="ignore", invalid="ignore")
     def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
@@ -319,12 +324,11 @@ class Model:
             self.training_state = TrainingState(lock=self.training_state.lock)
             self.resumable = True
         recorded = self.environment if self.training_state.step else {}
-        self.network.kernels = kernels_of_training(
-            self.spec.train, self.document.registry, self.network, len(train), recorded
-        )
+        known = self.spec.train, self.document.registry
+        network = network_of_training(*known, self.network, len(train), recorded)
         with self.document.locating_errors():
             return Trainer(
-                self.network,
+                network,
                 self.evaluation,
                 self.spec.optimizer,
                 self.spec.train,

@@ -149,7 +149,7 @@ def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     compared = {name: output for name, output in model.outputs.items() if output.predicts}
     if not compared:
         return {}
-    found = predict_examples(model.inference_network, prepared.reported[1])
+    found = predict_examples(model.network_for(len(prepared.reported[1])), prepared.reported[1])
     return {
         name: _predictions_of(prepared, output, output.of(found))
         for name, output in compared.items()

@@ -120,7 +120,7 @@ def _verdict(
         value = metrics[name]
     else:
         name = f"{output.name} {own}".strip()
-        y = output.of(predict_examples(prepared.model.inference_network, examples))
+        y = output.of(predict_examples(prepared.model.network_for(len(examples)), examples))
         value = _value(metric, output, y, targets)
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline

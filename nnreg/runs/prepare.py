@@ -63,9 +63,9 @@ class PreparedRun:
 
     def evaluate(self, *, reproducible: bool | None = None) -> dict[str, dict[str, float]]:
         """Return the loss and every metric of each split, by its name; see `Network.logits`."""
-        model, network = self.model, self.model.inference_network
+        evaluate, network_for = self.model.evaluation.evaluate, self.model.network_for
         return {
-            name: model.evaluation.evaluate(network, split, reproducible=reproducible)
+            name: evaluate(network_for(len(split)), split, reproducible=reproducible)
             for name, split in self.splits.items()
         }
 

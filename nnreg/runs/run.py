@@ -304,7 +304,7 @@ class Run:
             "parameters": model.network.vector.size,
             **self._trainer.division.record,
             "streamed": self._trainer.streaming,
-            "kernels": name_of(model.network.kernels, model.document.registry),
+            "kernels": name_of(self._trainer.network.kernels, model.document.registry),
             **results,
             "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
             "seconds": round(seconds, 3),
@@ -320,7 +320,7 @@ def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
         "shards": trainer.shards,
         "blocks": trainer.division.blocks,
         "streamed": trainer.streaming,
-        "kernels": name_of(model.network.kernels, model.document.registry),
+        "kernels": name_of(trainer.network.kernels, model.document.registry),
     }
 
 
