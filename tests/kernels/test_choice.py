@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import UsageError
+from nnreg import SpecError
 from nnreg.interfaces.kernels import Kernels, combine
 from nnreg.model import kernels as choice
 from nnreg.network.work import seconds_of_training
@@ -45,12 +45,12 @@ def test_a_method_is_that_of_the_first_set_that_has_it():
 
 @pytest.mark.parametrize("sets", [[Kernels(), First()], [First(), First()]])
 def test_a_set_that_would_not_be_used_is_refused(sets):
-    with pytest.raises(UsageError, match=r"train\.kernels: "):
+    with pytest.raises(SpecError, match=r"train\.kernels: "):
         combined(sets)
 
 
 def test_a_set_whose_library_is_missing_is_refused_with_how_to_install_it():
-    with pytest.raises(UsageError, match="needs a library; pip install it"):
+    with pytest.raises(SpecError, match="needs a library; pip install it"):
         combined([Missing()])
 
 
