@@ -6,8 +6,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import number
-from nnreg.data.settings import Window
 from nnreg.data.spacing import Spacing
+from nnreg.data.window_settings import Window
 from nnreg.data.window_table import WindowTable
 from nnreg.tables.columns import categorical
 from nnreg.tables.date_forms import DAY

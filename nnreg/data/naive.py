@@ -8,7 +8,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.data.breaks import breaks_of
-from nnreg.data.settings import Window
+from nnreg.data.window_settings import Window
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
 from nnreg.tables.columns import numbers

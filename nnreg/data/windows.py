@@ -16,10 +16,11 @@ from nnreg.data.breaks import breaks_of, describe_breaks
 from nnreg.data.fitting import date_form
 from nnreg.data.preprocessing import LearnedWindow, Preprocessing
 from nnreg.data.sequences import as_learned
-from nnreg.data.settings import INPUTS, Columns, Window
+from nnreg.data.settings import INPUTS, Columns
 from nnreg.data.spacing import Spacing, spacing_of, spacing_of_numbers
 from nnreg.data.split import Rows
 from nnreg.data.target_fitting import TargetColumns, one_class_ahead
+from nnreg.data.window_settings import Window
 from nnreg.data.window_table import WindowTable, step_names
 from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.tables.columns import categorical, column, per_row, single

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt, Interval, Len
 
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Positive: TypeAlias = Annotated[float, Gt(0)]
 Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 ProperFraction: TypeAlias = Annotated[float, Interval(ge=0, lt=1)]
 Count: TypeAlias = Annotated[int, Gt(0)]
+Text: TypeAlias = Annotated[str, Len(1)]
 Units: TypeAlias = Count | Literal["classes"]
 """A number of outputs, or `"classes"`, the number of classes of the target."""
 

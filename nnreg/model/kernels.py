@@ -19,7 +19,7 @@ MANY_ROWS = 10_000
 def initial_kernels(settings: Train, registry: Registry, *, check: bool) -> Kernels:
     """Return the kernels of a model in short jobs, such as predictions of a few rows.
 
-    With `check`, one that the spec names must be installed.
+    With `check`, those that the spec names must be installed.
     """
     if not settings.kernel_sets:
         return default_kernels(registry)

@@ -33,8 +33,8 @@ from nnreg.model.sequences import (
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
+from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.components import describe
-from nnreg.provenance.fingerprints import components_of
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize

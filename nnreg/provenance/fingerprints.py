@@ -7,7 +7,6 @@ weighted sums, which depend on every value.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -29,20 +28,18 @@ from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input, one_output, one_shape
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric, NamedMetric
+from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.optimizer_trial import trial_state
-from nnreg.interfaces.outputs import OutputLoss
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.dense_chain import dense_chain
 from nnreg.network.network import Network
-from nnreg.network.parameters import nested
+from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
 from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
-from nnreg.registry.kernels import located
 from nnreg.training.formulas import lacks_derivative
 
 MAX_NUMBERS = 12
@@ -93,41 +90,6 @@ def fingerprint(
             if numbers:
                 found[path] = component, numbers
     return found
-
-
-def components_of(
-    spec: Configurable, network: Network
-) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
-    """Yield the layers as they were built, each with its builder, then all other components.
-
-    The kernels are the last, also if the spec does not name them.
-    """
-    for layer, plan in nested(network.plan):
-        yield plan.path, layer, plan
-    for path, value in _walk(spec, "$"):
-        if isinstance(value, Component) and not isinstance(value, Layer | Kernels):
-            yield path, value, None
-    for path, one in located(network.kernels.sets):
-        yield path, one, None
-
-
-def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, LayerEntry):
-        value = value.layer
-    elif isinstance(value, OutputLoss):
-        value = value.loss
-    elif isinstance(value, NamedMetric):
-        value = value.metric
-    yield path, value
-    inner: Mapping[str, Any] = {}
-    if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
-        inner = {f".{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
-    elif isinstance(value, Mapping):
-        inner = {f".{key}": item for key, item in value.items()}
-    elif isinstance(value, tuple | list):
-        inner = {f"[{index}]": item for index, item in enumerate(value)}
-    for step, item in inner.items():
-        yield from _walk(item, path + step)
 
 
 def _fingerprint(

@@ -10,9 +10,10 @@ from annotated_types import Ge, Gt, Interval, Len
 from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
-from nnreg.data.settings import Data, Sequences, Split, Text, Window
+from nnreg.data.settings import Data, Sequences, Split
+from nnreg.data.window_settings import Window
 from nnreg.errors import Problem, SpecError
-from nnreg.interfaces.component import Configurable, Count
+from nnreg.interfaces.component import Configurable, Count, Text
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric

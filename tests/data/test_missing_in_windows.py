@@ -5,7 +5,8 @@ import pytest
 
 import nnreg
 from nnreg import NnregWarning
-from nnreg.data.settings import Split, Window
+from nnreg.data.settings import Split
+from nnreg.data.window_settings import Window
 from nnreg.tables.convert import table_of
 from tests.data.test_windows import splits
 

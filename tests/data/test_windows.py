@@ -8,8 +8,9 @@ import pytest
 from nnreg import DataError
 from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import split_table
-from nnreg.data.settings import Columns, Data, Split, Window
+from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Fold
+from nnreg.data.window_settings import Window
 from nnreg.data.windows import as_windows
 from nnreg.errors import SpecError
 from nnreg.tables.convert import table_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.data.naive import season_of, seasonal_naive
-from nnreg.data.settings import Window
+from nnreg.data.window_settings import Window
 from nnreg.data.windows import as_windows
 from nnreg.runs.baseline import describe
 from nnreg.runs.run import prepare_run
