@@ -106,7 +106,7 @@ class ChainSteps(Protocol):
 
 
 class ChainOutputs(Protocol):
-    """Computes the outputs of a few examples; see `Kernels.chain_outputs`."""
+    """Computes the outputs of examples; see `Kernels.chain_outputs`."""
 
     def __call__(self, x: Array) -> Array | None:
         """Return new outputs `(rows, units)` for contiguous x `(rows, features)`, without warnings.

@@ -88,7 +88,7 @@ class Kernels(
         return None
 
     def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
-        """Return a function that predicts a few rows by a chain of dense layers in one call.
+        """Return a function that predicts rows by a chain of dense layers in one call.
 
         It reads the parameters at each call, as they may change. None if there is none for these
         layers, which are then run one by one. The outputs must be theirs, within 1e-5 relative in

@@ -1,13 +1,16 @@
-"""Predictions for few rows by a chain of dense layers: the calls of NumPy, and little between them.
+"""Predictions by a chain of dense layers: in one call of compiled kernels, or in few of NumPy's.
 
 The arithmetic of one row takes a few microseconds, as much as asking each layer what to do.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool, available_threads
 from nnreg.builtin.activations import Identity
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
@@ -18,8 +21,11 @@ from nnreg.network.network import Network
 FEW_ROWS = 32
 """Up to how many rows NumPy's calls take about as long as their arithmetic."""
 
-MAX_COMPILED_WORK = 2**18
-"""Up to how many products with weights compiled loops over the rows are faster than the BLAS."""
+MAX_COMPILED_WEIGHTS = 2**20
+"""Up to how many parameters compiled loops are faster than the BLAS, as far as measured."""
+
+MIN_SHARED_PRODUCTS = 2**27
+"""The fewest products with weights for which other threads pay off: a millisecond's."""
 
 
 class FewRows:
@@ -41,10 +47,10 @@ class FewRows:
         layers = chain.layers if chain else ()
         self._steps = [self._step(layer) for layer in layers]
         self._compiled: ChainOutputs | None = None
-        if chain is not None:
+        if chain is not None and chain.size <= MAX_COMPILED_WEIGHTS:
             self._compiled = network.kernels.chain_outputs(chain, network.vector)
         self._most = FEW_ROWS if chain else 0
-        self._most_compiled = max(MAX_COMPILED_WORK // max(len(self._vector), 1), 1)
+        self._threads = network.threads
 
     def _step(self, layer: ChainLayer) -> tuple[Array, Array | None, Activation | None]:
         """Return the weight, the bias and the activation of a layer."""
@@ -59,9 +65,18 @@ class FewRows:
 
     def in_one_call(self, x: Array) -> Array | None:
         """Return the outputs `(rows, *output_shape)`, if the kernels can and all is finite."""
-        if self._compiled is None or len(x) > self._most_compiled or not len(x):
+        if self._compiled is None or not len(x):
             return None
-        return self._compiled(x)
+        parts = 1
+        if len(x) * len(self._vector) >= MIN_SHARED_PRODUCTS:
+            parts = self._threads or available_threads()
+        if parts == 1:
+            return self._compiled(x)
+        pool = ThreadPool(parts)
+        jobs = [partial(self._compiled, part) for part in np.array_split(x, parts) if len(part)]
+        with pool.open():
+            found = [y for y in pool.run(jobs) if y is not None]
+        return np.concatenate(found) if len(found) == len(jobs) else None
 
     def outputs(self, x: Array) -> Array | None:
         """Return the outputs, if there are few rows. NumPy may warn of numbers that overflow."""

@@ -121,6 +121,22 @@ def _adam(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return parameters, m, v
 
 
+def _rms_prop(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    parameters, gradient = (np.ascontiguousarray(row) for row in _x(dtype, 2, 4))
+    square, scratch = gradient**2, _scratch(kernels, dtype)
+    kernels.rms_prop(parameters, gradient, square, scratch, rate=0.1, rho=0.8, epsilon=0.01)
+    return parameters, square
+
+
+def _momentum(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    found, scratch = [], _scratch(kernels, dtype)
+    for nesterov in (False, True):
+        p, g, velocity = (np.ascontiguousarray(row) for row in _x(dtype, 3, 4))
+        kernels.momentum(p, g, velocity, scratch, rate=0.1, momentum=0.8, nesterov=nesterov)
+        found += [p, velocity]
+    return tuple(found)
+
+
 def _im2col(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     columns = np.zeros((1, 2, 1, 2, 2, 2), dtype)
     kernels.im2col(_x(dtype, 1, 3, 2, 2), columns, (1, 1))
@@ -217,19 +233,21 @@ def _normalize_columns_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple
     return (dx,)
 
 
-def _lstm_step(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    z, c = _x(dtype, 8, 1), _x(dtype, 2, 1)
-    c_next, tanh_c, h_next = (np.zeros_like(c) for _ in range(3))
-    kernels.lstm_step(z, c, c_next, tanh_c, h_next)
-    return z, c_next, tanh_c, h_next
+def _lstm_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    weights, below, states = _x(dtype, 3, 4), _x(dtype, 3, 3, 16), _x(dtype, 3, 5, 16)
+    tanh_c, scratch = np.zeros((2, 1, 16), dtype), _scratch(kernels, dtype)
+    kernels.lstm_steps(weights, below, states, tanh_c, below[1:, :1], None, scratch)
+    return states, tanh_c, below
 
 
-def _lstm_step_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
-    dh, dc, c, tanh_c = (np.ascontiguousarray(rows) for rows in _x(dtype, 4, 2, 1))
-    gates, dz = np.tanh(_x(dtype, 8, 1)), np.zeros((8, 1), dtype)
-    scratch = _scratch(kernels, dtype)
-    kernels.lstm_step_backward(dh, dc, gates, c, np.tanh(tanh_c), dz, scratch)
-    return dz, dc
+def _lstm_steps_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dh, dc = (np.ascontiguousarray(rows) for rows in _x(dtype, 2, 1, 16))
+    weights, above, states = _x(dtype, 1, 4), _x(dtype, 2, 1, 16), np.tanh(_x(dtype, 2, 5, 16))
+    tanh_c, dgates = np.tanh(_x(dtype, 2, 1, 16)), np.zeros((4, 2, 16), dtype)
+    kernels.lstm_steps_backward(
+        weights, above, dh, dc, states, tanh_c, dgates, None, None, _scratch(kernels, dtype)
+    )
+    return dgates, dh, dc
 
 
 def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
@@ -281,6 +299,8 @@ OUTPUTS: Mapping[str, Output] = {
     "softmax_cross_entropy": _softmax_cross_entropy,
     "weighted_softmax_cross_entropy": _weighted_softmax_cross_entropy,
     "adam": _adam,
+    "rms_prop": _rms_prop,
+    "momentum": _momentum,
     "im2col": _im2col,
     "col2im": _col2im,
     "convolve": _convolve,
@@ -294,8 +314,8 @@ OUTPUTS: Mapping[str, Output] = {
     "normalize_columns": _normalize_columns,
     "column_products": _column_products,
     "normalize_columns_backward": _normalize_columns_backward,
-    "lstm_step": _lstm_step,
-    "lstm_step_backward": _lstm_step_backward,
+    "lstm_steps": _lstm_steps,
+    "lstm_steps_backward": _lstm_steps_backward,
     "sum_by_index": _sum_by_index,
     "chain_steps": _chain_steps,
     "chain_outputs": _chain_outputs,

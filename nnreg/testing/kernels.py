@@ -21,11 +21,11 @@ from nnreg.builtin.layers.normalization import BatchNorm, LayerNorm
 from nnreg.builtin.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnreg.builtin.layers.row_normalization import RmsNorm
 from nnreg.builtin.losses import CrossEntropy
-from nnreg.builtin.optimizers import Adam
+from nnreg.builtin.optimizers import Adam, RmsProp, Sgd
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
-from nnreg.interfaces.optimizer import UpdateState
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
 from nnreg.testing.assertions import close
 from nnreg.testing.chains import compare_chains, compare_outputs
@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (InstanceNorm(), (6, 5, 3)),
     (Embedding(4, 6), (5,)),
     (Lstm(4, sequences=True), (3, 2)),
+    (Lstm(4, projection=2), (3, 2)),
     (MultiHeadAttention(2), (3, 4)),
 )
 """Layers that use kernels, narrow and wide, with the shapes of their inputs."""
@@ -77,6 +78,9 @@ MASKED_LAYERS: tuple[tuple[Layer, Shape], ...] = (
 )
 """Layers that use kernels and take sequences of different lengths."""
 
+RECURRENT_ROWS = 17
+"""A batch of more sequences than there are numbers in a vector of a processor."""
+
 LENGTHS = np.array([3, 1, 0, 2])
 
 TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.float32, 1e-5))
@@ -85,7 +89,8 @@ TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.
 def layers(kernels: Kernels) -> None:
     """The built-in layers give the same results as with NumPy's, forward and backward."""
     for layer, size in LAYERS:
-        x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((3, *size))
+        rows = RECURRENT_ROWS if isinstance(layer, Lstm) else 3
+        x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((rows, *size))
         for dtype, tolerance in TOLERANCES:
             plain, tried = (
                 Pass(LayerCase(layer, x), dtype=dtype, kernels=k) for k in (Kernels(), kernels)
@@ -123,13 +128,23 @@ def losses(kernels: Kernels) -> None:
                 close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
 
 
+OPTIMIZERS = (
+    Adam(0.01),
+    RmsProp(0.01, rho=0.999),
+    Sgd(0.01, momentum=0.8),
+    Sgd(0.01, momentum=0.8, nesterov=True),
+)
+"""Optimizers that use kernels."""
+
+
 def optimizers(kernels: Kernels) -> None:
-    """Steps of Adam, and its state, agree with those of NumPy's, also if g² would overflow."""
+    """Steps of optimizers, and their state, agree with NumPy's, also if g² would overflow."""
     for (dtype, tolerance), size in itertools.product(TOLERANCES, (1.0, 1e20)):
-        found, expected = (_trained(k, dtype, size) for k in (kernels, Kernels()))
-        for name, values in expected.items():
-            what = f"{name} with gradients of up to {size:g} in {np.dtype(dtype)}"
-            close(kernels, what, found[name], values, tolerance)
+        for optimizer in OPTIMIZERS:
+            found, expected = (_trained(k, optimizer, dtype, size) for k in (kernels, Kernels()))
+            for name, values in expected.items():
+                what = f"{name} of {optimizer}, gradients of up to {size:g} in {np.dtype(dtype)}"
+                close(kernels, what, found[name], values, tolerance)
 
 
 def chains(kernels: Kernels) -> None:
@@ -172,12 +187,14 @@ def _loss(
     return value, backward().copy()
 
 
-def _trained(kernels: Kernels, dtype: npt.DTypeLike, size: float) -> dict[str, Array]:
-    """Return the parameters and the state after three steps of Adam."""
+def _trained(
+    kernels: Kernels, optimizer: Optimizer, dtype: npt.DTypeLike, size: float
+) -> dict[str, Array]:
+    """Return the parameters and the state after three steps of an optimizer."""
     parameters = points((99,)).astype(dtype)
-    vectors = {name: np.zeros_like(parameters) for name in Adam.state_names}
+    vectors = {name: np.zeros_like(parameters) for name in optimizer.state_names}
     for count in (1, 2, 3):
         state = UpdateState(count, vectors, Workspace(dtype, reuse=False, kernels=kernels))
         gradient = size * points((99,), seed=count)
-        Adam(0.01).update(parameters, gradient.astype(dtype), state)
+        optimizer.update(parameters, gradient.astype(dtype), state)
     return {"a parameter": parameters, **vectors}

@@ -7,7 +7,8 @@ import pytest
 
 import nnreg
 from nnreg.errors import DataError
-from nnreg.network.few_rows import MAX_COMPILED_WORK, FewRows
+from nnreg.network import few_rows
+from nnreg.network.few_rows import FewRows
 from nnreg.network.network import Network
 
 pytest.importorskip("numba")
@@ -79,15 +80,51 @@ def test_one_call_predicts_what_the_layers_do(name, dtype, request):
     np.testing.assert_allclose(found, expected, CLOSE[dtype], tolerance)
 
 
-def test_many_products_are_left_to_the_blas():
-    layers = [dense(300, "relu"), dense(300, "relu"), SOFTMAX]
-    model = built(layers, 300, CLASSES, loss="cross_entropy")
+def test_many_weights_are_left_to_the_blas(monkeypatch):
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    x = RNG.normal(size=(2, 6)).astype("f4")
+    size = model.network.vector.size
+    monkeypatch.setattr(few_rows, "MAX_COMPILED_WEIGHTS", size - 1)
     few = FewRows(model.network)
-    most = MAX_COMPILED_WORK // model.network.vector.size
-    x = RNG.normal(size=(most + 1, 300)).astype("f4")
     assert few.in_one_call(x) is None
-    found = few.in_one_call(x[:most])
-    np.testing.assert_allclose(found, few.outputs(x[:most]), 1e-5, 1e-6)
+    monkeypatch.setattr(few_rows, "MAX_COMPILED_WEIGHTS", size)
+    found = FewRows(model.network).in_one_call(x)
+    np.testing.assert_allclose(found, few.outputs(x), 1e-5, 1e-6)
+
+
+WIDE = [dense(16, "relu"), dense(33, "tanh"), dense(80, "relu"), dense(300, "relu"), SOFTMAX]
+"""Widths below, at and above those of tiles of one, two and eight vectors."""
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_outputs_do_not_depend_on_the_other_rows(dtype, in_one_call):
+    model = built(WIDE, 5, CLASSES, dtype=dtype, loss="cross_entropy")
+    x = RNG.normal(size=(101, 5)).astype(dtype)
+    whole = model.predict(x)
+    for rows in (1, 2, 3, 4, 5, 11, 12, 13, 23, 47, 48, 49, 96, 97):
+        np.testing.assert_array_equal(model.predict(x[:rows]), whole[:rows])
+        np.testing.assert_array_equal(model.predict(x[-rows:]), whole[-rows:])
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_outputs_of_many_rows_are_those_of_the_layers(dtype):
+    model = built(WIDE, 5, CLASSES, dtype=dtype, loss="cross_entropy")
+    x = RNG.normal(size=(101, 5)).astype(dtype)
+    found, expected = FewRows(model.network).in_one_call(x), model.network.predict(x)
+    np.testing.assert_allclose(found, expected, CLOSE[dtype], CLOSE[dtype])
+
+
+def test_threads_share_many_rows(monkeypatch):
+    monkeypatch.setattr(few_rows, "MIN_SHARED_PRODUCTS", 1)
+    model = built(*CHAINS["relu"][:3], loss="cross_entropy")
+    few, x = FewRows(model.network), RNG.normal(size=(59, 6)).astype("f4")
+    found = []
+    for few._threads in (1, 3, 70):
+        found.append(few.in_one_call(x))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+    x[40, 2] = np.inf
+    assert few.in_one_call(x) is None
 
 
 def test_weights_and_rows_that_cannot_be_written_are_read(in_one_call):

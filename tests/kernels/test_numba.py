@@ -50,6 +50,17 @@ def stepped(kernels, scratch, p, *gradients):
     return p, m, v
 
 
+def stepped_otherwise(kernels, scratch, p, *gradients):
+    found = np.zeros((6, p.size), p.dtype)
+    found[::2] = p
+    for g in gradients:
+        kernels.rms_prop(found[0], g, found[1], scratch, rate=0.01, rho=0.9, epsilon=1e-8)
+        for k, nesterov in ((2, False), (4, True)):
+            options = {"rate": 0.01, "momentum": 0.9, "nesterov": nesterov}
+            kernels.momentum(found[k], g, found[k + 1], scratch, **options)
+    return (found,)
+
+
 def added(kernels, scratch, rows):
     out = np.ones((4, rows.shape[1]), rows.dtype)
     kernels.sum_by_index(rows, np.array([0, 3, 3, 1, 0]), out)
@@ -107,12 +118,23 @@ def normalized_columns(kernels, scratch, x, dy, mean, slope, shift, change):
     return y, dx
 
 
-def lstm_stepped(kernels, scratch, z, c, dh, dc):
-    gates, dc, dz = z.copy(), dc.copy(), np.empty_like(z)
-    c_next, tanh_c, h_next = (np.empty_like(c) for _ in range(3))
-    kernels.lstm_step(gates, c, c_next, tanh_c, h_next)
-    kernels.lstm_step_backward(dh, dc, gates, c, tanh_c, dz, scratch)
-    return gates, c_next, tanh_c, h_next, dc, dz
+def lstm_stepped(kernels, scratch, weights, below, states, above, dh, dc):
+    (time, n, batch), states, below = above.shape, states.copy(), below.copy()
+    tanh_c, dgates = np.zeros_like(above), np.zeros((4 * n, time, batch), dh.dtype)
+    dh, dc, weights = dh.copy(), dc.copy(), weights / np.sqrt(len(weights), dtype=dh.dtype)
+    kernels.lstm_steps(weights, below, states, tanh_c, below[1:, :n], None, scratch)
+    for gradients in (above, None):
+        kernels.lstm_steps_backward(
+            weights[:n], gradients, dh, dc, states[:-1], tanh_c, dgates, None, None, scratch
+        )
+    return states[:-1], states[-1, 4 * n :], tanh_c, below, dgates.copy(), dh, dc
+
+
+def lstm_shapes(units, batch):
+    """Return the shapes of three steps with two inputs."""
+    state = (units, batch)
+    return [(units + 3, 4 * units), (4, units + 3, batch), (4, 5 * units, batch), (3, *state),
+            state, state]  # fmt: skip
 
 
 COLUMNS = [(1, 1300, 3), (1, 1, 1), (3, 40, 17), (2, 1, 5), (2, 0, 3)]
@@ -120,12 +142,16 @@ COLUMNS = [(1, 1300, 3), (1, 1, 1), (3, 40, 17), (2, 1, 5), (2, 0, 3)]
 CASES = [
     (rectified, [(7, 5), (5,), (7, 5)], ()),
     (stepped, [(99,), (99,), (99,), (99,)], ()),
+    *((stepped_otherwise, [(size,)] * 4, ()) for size in (1, 99)),
     (pooled, [(2, 6, 5, 3), (2, 3, 2, 3)], ((2, 2), (2, 2))),
     (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
-    (lstm_stepped, [(24, 5), (6, 5), (6, 5), (6, 5)], ()),
-    (added, [(5, 6)], ()),
+    *(
+        (lstm_stepped, lstm_shapes(units, batch), ())
+        for units, batch in [(1, 1), (6, 5), (1, 16), (5, 17), (6, 31), (3, 33), (64, 49)]
+    ),
+    *((added, [shape], ()) for shape in [(5, 6), (5, 1), (5, 67)]),
     (normalized_by_softmax, [(7, 5), (7, 5)], ()),
     (normalized_by_softmax, [(7, 100), (7, 100)], ()),
     (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
@@ -136,9 +162,12 @@ CASES = [
     *((normalized_columns, [shape] * 2 + [shape[::2]] * 4, ()) for shape in COLUMNS),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
+    (classified, [(130, 32)], ()),
+    (classified, [(5, 1025)], ()),
     (weighted_classified, [(1, 1), (1,)], ()),
     (weighted_classified, [(9, 4), (9,)], ()),
     (weighted_classified, [(9, 100), (9,)], ()),
+    (weighted_classified, [(130, 32), (130,)], ()),
 ]
 
 
@@ -187,6 +216,18 @@ def test_steps_of_adam_are_right_for_gradients_whose_square_overflows():
     assert np.isfinite(large[2]).all()
 
 
+def test_nan_in_a_gradient_reaches_the_parameters_and_the_state():
+    p, g = np.ones((2, 33), np.float32)
+    g[:2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        plain, found = (
+            stepped_otherwise(kernels, Workspace(np.float32, reuse=False), p, g, g)[0]
+            for kernels in (Kernels(), NumbaKernels())
+        )
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(plain))
+    assert np.isnan(found[:, 0]).all()
+
+
 def test_extreme_wrong_logits_give_a_finite_loss():
     z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], np.float32)
     loss, dz = classified(NumbaKernels(), Workspace(np.float32, reuse=False), z[::-1].copy())
@@ -195,17 +236,19 @@ def test_extreme_wrong_logits_give_a_finite_loss():
 
 
 def test_the_gates_of_an_lstm_are_within_their_bounds_at_extremes():
-    z = np.array([[1e4, -1e4, 30, -9.5] * 4], np.float32).T.copy()
-    c = np.zeros((4, 1), np.float32)
-    gates, _, _, h, _, dz = lstm_stepped(
-        NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c
-    )
-    assert np.abs(gates).max() <= 1
-    assert np.isfinite(h).all()
-    assert np.isfinite(dz).all()
-    z[0, 0] = np.nan
-    gates = lstm_stepped(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)[0]
-    assert np.isnan(gates[0, 0])
+    weights = np.array([[0] * 4, [1e4, -1e4, 30, -9.5]], np.float32)
+    below, states, (above,) = np.ones((3, 2, 16)), np.zeros((3, 5, 16)), np.ones((1, 2, 1, 16))
+    state = np.zeros((1, 16))
+    given = [one.astype(np.float32) for one in (below, states, above, state, state)]
+    scratch = Workspace(np.float32, reuse=False)
+    gates, *others = lstm_stepped(NumbaKernels(), scratch, weights, *given)
+    assert np.abs(gates[:, :4]).max() <= 1
+    assert all(np.isfinite(one).all() for one in others)
+    given[0][0, 1, 3] = np.nan
+    gates, *_, below, _, dh, _ = lstm_stepped(NumbaKernels(), scratch, weights, *given)
+    for found in (gates[:, :4], below[1:, :1], dh):
+        assert np.isnan(found).any()
+        assert np.isfinite(np.delete(found, 3, axis=-1)).all()
 
 
 SPEC = {

@@ -24,7 +24,7 @@ def test_scalars_are_arrays_of_their_own_until_the_pass_ends():
 
 
 @pytest.mark.parametrize("positions", [1, 3, 40, 5000])
-@pytest.mark.parametrize("count", [0, 1, 300])
+@pytest.mark.parametrize("count", [0, 1, 300, 700])
 def test_rows_are_summed_by_index_however_often_an_index_occurs(positions, count):
     rng = np.random.default_rng(0)
     rows, index = rng.normal(size=(count, 7)), rng.integers(0, positions, count)

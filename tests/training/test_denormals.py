@@ -5,9 +5,10 @@ import pytest
 
 import nnreg
 from nnreg._utils.denormals import zero_tiny
-from nnreg.builtin.layers import lstm, recurrent
+from nnreg.builtin.layers import recurrent
 from nnreg.builtin.layers.lstm import Lstm
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
+from nnreg.kernels.numpy import recurrent as steps
 from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
 from nnreg.training import update
@@ -132,7 +133,7 @@ def test_the_gradient_through_many_steps_is_0_where_it_vanishes(layer, lengths, 
     found, arrays = run_of(layer, x, lengths)
     few = sum(denormal(array) for array in arrays if array.dtype.kind == "f")
     assert not found[1][:, 0].any()
-    for module in (lstm, recurrent):
+    for module in (steps, recurrent):
         monkeypatch.setattr(module, "CLEARED_EVERY", 10**9)
     expected, arrays = run_of(layer, x, lengths)
     many = sum(denormal(array) for array in arrays if array.dtype.kind == "f")
@@ -146,7 +147,7 @@ def test_steps_before_a_vanished_gradient_keep_their_own(monkeypatch):
     layer, x = Lstm(3, sequences=True), np.random.default_rng(0).normal(size=(2, 330, 2))
     results = []
     for every in (16, 10**9):
-        monkeypatch.setattr(lstm, "CLEARED_EVERY", every)
+        monkeypatch.setattr(steps, "CLEARED_EVERY", every)
         run = Pass(LayerCase(layer, x), dtype=np.float32)
         run.dy[:, 20:-1] = 0
         results.append((run.run()[1], run.gradient))

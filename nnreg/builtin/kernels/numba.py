@@ -21,10 +21,12 @@ from nnreg.interfaces.dense_chain import (
 )
 from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
 from nnreg.kernels.numpy.activations import Backward, Forward
+from nnreg.kernels.numpy.recurrent import halved
 from nnreg.kernels.windows import Amounts, Windows
 
-MAX_COMPILED_LOGITS = 4096
-"""Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
+MAX_COMPILED_LOGITS, COMPILED_CLASSES = 4096, range(32, 1025)
+"""Up to this many logits, or for this many classes, a compiled loop over the rows is faster than
+NumPy's vectorized exp."""
 
 MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
@@ -93,7 +95,7 @@ class NumbaKernels(Kernels):
     def softmax_cross_entropy(
         self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
@@ -107,7 +109,7 @@ class NumbaKernels(Kernels):
         *,
         smoothing: float = 0.0,
     ) -> float:
-        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
+        if not _loss_is_compiled(z):
             plain = super().weighted_softmax_cross_entropy
             return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
         loop = _loops("softmax").weighted_softmax_cross_entropy
@@ -190,6 +192,35 @@ class NumbaKernels(Kernels):
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
         _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
 
+    def rms_prop(
+        self,
+        parameters: Array,
+        gradient: Array,
+        square: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        rho: float,
+        epsilon: float,
+    ) -> None:
+        factors = map(parameters.dtype.type, (rho, math.sqrt(1 - rho), epsilon, rate))
+        _loops("optimizers").rms_prop(parameters, gradient, square, *factors)
+
+    def momentum(
+        self,
+        parameters: Array,
+        gradient: Array,
+        velocity: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        momentum: float,
+        nesterov: bool,
+    ) -> None:
+        loops, factors = _loops("optimizers"), map(parameters.dtype.type, (momentum, rate))
+        loop = loops.nesterov if nesterov else loops.momentum
+        loop(parameters, gradient, velocity, *factors)
+
     def convolve(
         self,
         images: Array,
@@ -260,26 +291,52 @@ class NumbaKernels(Kernels):
     ) -> None:
         _loops("pooling").max_pool_backward(dy, x, y, dx, *size, *stride)
 
-    def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-        if z.dtype != np.float32:
-            super().lstm_step(z, c, c_next, tanh_c, h_next)
-        else:
-            _loops("recurrent").lstm_step(z, c, c_next, tanh_c, h_next)
-
-    def lstm_step_backward(
+    def lstm_steps(
         self,
-        dh: Array,
-        dc: Array,
-        gates: Array,
-        c: Array,
+        weights: Array,
+        below: Array,
+        states: Array,
         tanh_c: Array,
-        dz: Array,
+        cells: Array,
+        projection: Array | None,
         scratch: ScratchSpace,
     ) -> None:
-        _loops("recurrent").lstm_step_backward(dh, dc, gates, c, tanh_c, dz)
+        loops = _loops("recurrent")
+        plain = projection is not None or below.dtype != np.float32
+        if plain or below.shape[-1] < loops.MIN_BATCH:
+            super().lstm_steps(weights, below, states, tanh_c, cells, projection, scratch)
+        else:
+            loops.lstm_steps(halved(weights, scratch), below, states, tanh_c)
+
+    def lstm_steps_backward(
+        self,
+        weights: Array,
+        above: Array | None,
+        dh: Array,
+        dc: Array,
+        states: Array,
+        tanh_c: Array,
+        dgates: Array,
+        projection: Array | None,
+        dprojection: Array | None,
+        scratch: ScratchSpace,
+    ) -> int:
+        loops = _loops("recurrent")
+        plain = projection is not None or dh.dtype != np.float32
+        if plain or dh.shape[1] < loops.MIN_BATCH:
+            return super().lstm_steps_backward(
+                weights, above, dh, dc, states, tanh_c, dgates, projection, dprojection, scratch
+            )
+        return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+
+def _loss_is_compiled(z: Array) -> bool:
+    """Return whether the cross-entropy of these logits is computed by a compiled loop."""
+    few = z.size <= MAX_COMPILED_LOGITS or z.shape[1] in COMPILED_CLASSES
+    return few and z.dtype == np.float32
 
 
 def _or_zeros(values: Array | None, like: Array, scratch: ScratchSpace) -> Array:

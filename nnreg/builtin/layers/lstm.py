@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -63,6 +63,7 @@ class Lstm(Recurrent):
     backwards: bool = False
     projection: Count | None = None
     gates = 4
+    gate_order = (3, 0, 1, 2)  # o, i, f and g
     values_per_unit = 7  # gates, h, c and tanh(c)
 
     @classmethod
@@ -87,43 +88,25 @@ class Lstm(Recurrent):
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.state_size
         units, projection = self.units, context.params.get("projection_weight")
-        gates = context.empty((time, 4 * units, batch))
         tanh_c = context.empty((time, units, batch))
-        c = context.empty((time + 1, units, batch))
-        c[0] = 0
+        states = context.empty((time + 1, 5 * units, batch))
+        states[0, 4 * units :] = 0
         cells = below[1:, :n] if projection is None else context.empty((time, units, batch))
-        for s in range(time):
-            z = np.matmul(weights.T, below[s], out=gates[s])
-            context.kernels.lstm_step(z, c[s], c[s + 1], tanh_c[s], cells[s])
-            if projection is not None:
-                np.matmul(projection.T, cells[s], out=below[s + 1, :n])
+        context.kernels.lstm_steps(
+            weights, below, states, tanh_c, cells, projection, context.workspace
+        )
 
         def backward(dh: Array, above: Array | None) -> Array:
-            dz, dc = context.empty((4 * units, batch)), context.empty((units, batch))
-            dgates = context.empty((4 * units, time, batch))
-            spare = context.empty((max(n, units), batch))
+            dc, dgates = context.empty((units, batch)), context.empty((4 * units, time, batch))
             dc[...] = 0
-            dcell = dh
-            if projection is not None:
-                dcell, part = context.empty((units, batch)), context.empty((units, n))
-                dprojection = context.gradients["projection_weight"]
+            dprojection = context.gradients.get("projection_weight")
+            if dprojection is not None:
                 dprojection[...] = 0
-            for s in reversed(range(time)):
-                if above is not None:
-                    np.add(dh, above[s], out=dh)
-                if projection is not None:
-                    np.matmul(projection, dh, out=dcell)
-                    np.add(dprojection, np.matmul(cells[s], dh.T, out=part), out=dprojection)
-                context.kernels.lstm_step_backward(
-                    dcell, dc, gates[s], c[s], tanh_c[s], dz, context.workspace
-                )
-                dgates[:, s] = dz
-                np.matmul(weights[:n], dz, out=dh)
-                if s % CLEARED_EVERY == 0 and vanished(
-                    s, above, (dh, spare[:n]), (dc, spare[:units])
-                ):
-                    break
-            self.write_gradients(below, dgates, context, s)
+            first = context.kernels.lstm_steps_backward(
+                weights[:n], above, dh, dc, states, tanh_c, dgates, projection, dprojection,
+                context.workspace,
+            )  # fmt: skip
+            self.write_gradients(below, dgates, context, first)
             return dgates
 
         return backward

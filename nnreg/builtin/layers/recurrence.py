@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.denormals import zero_tiny
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-
-CLEARED_EVERY = 16
-"""The steps of a sequence between two that clear tiny values."""
 
 StepsBackward: TypeAlias = Callable[[Array, Array | None], Array]
 """Takes the gradient of the last h, and those of the h of each step or None; see `steps`."""
@@ -26,6 +22,7 @@ class Recurrent(Layer):
 
     A subclass is a dataclass with these options; `gates` is the number of blocks of `units` columns
     in its weights, and `values_per_unit` how many intermediate values a unit has at each step.
+    `steps` gets the blocks in `gate_order`, if there is one.
 
     It works on transposed arrays, `(…, batch)`, in which each gate is contiguous. Each step's x and
     a row of ones lie below h: h · recurrent + x · weight + bias is then one matrix product, and so
@@ -33,6 +30,7 @@ class Recurrent(Layer):
     """
 
     gates: ClassVar[int]
+    gate_order: ClassVar[tuple[int, ...]] = ()
     values_per_unit: ClassVar[int]
     units: int
     sequences: bool
@@ -141,9 +139,19 @@ class Recurrent(Layer):
         """Return recurrent, weight and bias as one array, in this order."""
         params, n = context.params, self.state_size
         weights = context.empty((n + len(params["weight"]) + 1, self.gates * self.units))
-        weights[:n], weights[n:-1] = params["recurrent"], params["weight"]
-        weights[-1] = params["bias"]
+        for block, given in self._blocks():
+            weights[:n, block] = params["recurrent"][:, given]
+            weights[n:-1, block] = params["weight"][:, given]
+            weights[-1, block] = params["bias"][given]
         return weights
+
+    def _blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Yield the columns of each gate in the weights of `steps` and in the parameters."""
+        for place, gate in enumerate(self.gate_order):
+            block, given = (slice(k * self.units, (k + 1) * self.units) for k in (place, gate))
+            yield block, given
+        if not self.gate_order:
+            yield slice(None), slice(None)
 
     def write_gradients(self, below: Array, dsums: Array, context: Context, first: int = 0) -> None:
         """Write the gradients of recurrent, weight and bias from those of the sums of each step.
@@ -159,24 +167,11 @@ class Recurrent(Layer):
         by_input[...] = np.swapaxes(below[:-1], 0, 1)
         flat = by_input.reshape(inputs, time * batch)
         dflat = dsums.reshape(len(dsums), time * batch)
-        gradient = np.matmul(flat, dflat.T, out=context.empty((inputs, len(dsums))))
-        context.gradients["recurrent"][...] = gradient[:n]
-        context.gradients["weight"][...] = gradient[n:-1]
-        context.gradients["bias"][...] = gradient[-1]
-
-
-def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
-    """Clear tiny values of the gradients that a step passes to the one before.
-
-    Through many steps they shrink to denormal numbers, which are slow. Each comes with scratch
-    space of its shape. Returns True if the gradients of all earlier steps are 0, as no value is
-    left, and `above` has none for them.
-    """
-    for gradient, scratch in gradients:
-        zero_tiny(gradient, scratch)
-    if any(np.any(gradient) for gradient, _ in gradients):
-        return False
-    return above is None or not np.any(above[:step])
+        gradient = np.matmul(dflat, flat.T, out=context.empty((len(dsums), inputs)))
+        for block, given in self._blocks():
+            context.gradients["recurrent"][:, given] = gradient[block, :n].T
+            context.gradients["weight"][:, given] = gradient[block, n:-1].T
+            context.gradients["bias"][given] = gradient[block, -1]
 
 
 def _reversal(x: Array, context: Context) -> Callable[[Array], Array]:

@@ -9,12 +9,13 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Tanh
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.recurrence import CLEARED_EVERY, Recurrent, StepsBackward, vanished
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBuilder
+from nnreg.kernels.numpy.recurrent import CLEARED_EVERY, vanished
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,15 @@ class RmsProp(Optimizer):
     epsilon: Positive = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        square, scratch = state.vectors["square"], state.empty(parameters)
-        add_to_mean_square(square, gradient, self.rho, scratch)
-        divide_by_root(gradient, square, self.epsilon, scratch)
-        np.multiply(scratch, self.learning_rate, out=scratch)
-        np.subtract(parameters, scratch, out=parameters)
+        state.kernels.rms_prop(
+            parameters,
+            gradient,
+            state.vectors["square"],
+            state.workspace,
+            rate=self.learning_rate,
+            rho=self.rho,
+            epsilon=self.epsilon,
+        )
 
 
 @dataclass(frozen=True)

@@ -32,18 +32,19 @@ class Sgd(Optimizer):
     nesterov: bool = False
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        change = state.empty(parameters)
-        direction = gradient
         if self.momentum:
-            velocity = state.vectors["velocity"]
-            np.multiply(velocity, self.momentum, out=velocity)
-            np.add(velocity, gradient, out=velocity)
-            direction = velocity
-            if self.nesterov:
-                np.multiply(velocity, self.momentum, out=change)
-                direction = np.add(change, gradient, out=change)
-        np.multiply(direction, self.learning_rate, out=change)
-        np.subtract(parameters, change, out=parameters)
+            state.kernels.momentum(
+                parameters,
+                gradient,
+                state.vectors["velocity"],
+                state.workspace,
+                rate=self.learning_rate,
+                momentum=self.momentum,
+                nesterov=self.nesterov,
+            )
+        else:
+            change = np.multiply(gradient, self.learning_rate, out=state.empty(parameters))
+            np.subtract(parameters, change, out=parameters)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class Lion(Optimizer):
         np.multiply(m, self.beta1, out=change)
         np.multiply(gradient, 1 - self.beta1, out=scratch)
         np.add(change, scratch, out=change)
-        np.sign(change, out=change)
-        np.multiply(change, self.learning_rate, out=change)
+        np.sign(change, out=scratch)  # in place it takes ten times as long
+        np.multiply(scratch, self.learning_rate, out=change)
         if self.weight_decay:
             np.multiply(parameters, 1 - self.learning_rate * self.weight_decay, out=parameters)
         np.subtract(parameters, change, out=parameters)

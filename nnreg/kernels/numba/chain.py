@@ -1,9 +1,10 @@
 """Training steps of a chain of dense layers, compiled once for all chains.
 
 Values are `(features, batch)`, so that loops over the batch are vectorized however narrow a layer
-is. The batch is filled up to whole vectors with a repeated row of weight 0. Below the inputs of a
-layer with a bias is a row of ones: the bias follows the weight in the vector of parameters, as one
-more row of it, so that products with the weight have the bias and its gradient too.
+is. The batch is filled up to whole vectors, of at least 8 values, with a repeated row of weight 0.
+Below the inputs of a layer with a bias is a row of ones: the bias follows the weight in the vector
+of parameters, as one more row of it, so that products with the weight have the bias and its
+gradient too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from nnreg.kernels.numba.chain_functions import (
 )
 from nnreg.kernels.numba.chain_updates import clear_tiny, clip, penalize, update
 from nnreg.kernels.numba.compile import compiled
-from nnreg.kernels.numba.tiles import VECTOR_BYTES, dots, product
+from nnreg.kernels.numba.tiles import dots, product
+from nnreg.kernels.numba.vectors import VECTOR_BYTES
 
 INPUTS, FEATURES, UNITS, WEIGHT, ACTIVATION, READ, WRITTEN, MASK, DRAWS = range(9)
 """The columns of the plan, see `steps`."""
@@ -84,20 +86,9 @@ def _forward(
             for b in range(last, last + width):
                 work[b] = 1
         product(
-            parameters,
-            weight,
-            units,
-            1,
-            work,
-            read,
-            width,
-            work,
-            written,
-            width,
-            units,
-            width,
-            depth,
-        )
+            work, written, width, parameters, weight, 1, units, work, read, width, None, 0,
+            units, width, depth, False,
+        )  # fmt: skip
         size = units * width
         activate(work[written : written + size], plan[layer, ACTIVATION], options[layer, 0])
         if plan[layer, MASK] >= 0:
@@ -142,16 +133,16 @@ def _backward(
             rows = work[there : there + size].reshape(width, units)
             _transpose(dz.reshape(units, width), rows)
             product(
-                work, read, 1, width, work, there, units, gradient, weight, units,
-                depth, units, width,
+                gradient, weight, units, work, read, width, 1, work, there, units, None, 0,
+                depth, units, width, False,
             )  # fmt: skip
         else:
-            dots(work, read, width, work, here, width, gradient, weight, units, depth, units, width)
+            dots(gradient, weight, units, work, read, width, work, here, width, depth, units, width)
         if layer > 0:
             features = plan[layer, FEATURES]
             product(
-                parameters, weight, 1, units, work, here, width, work, there, width,
-                features, width, units,
+                work, there, width, parameters, weight, units, 1, work, here, width, None, 0,
+                features, width, units, False,
             )  # fmt: skip
             here, there = there, here
 
@@ -216,7 +207,7 @@ def steps(
     """
     layers, total = plan[:-1], order.size
     units = layers[-1, UNITS]
-    vector = VECTOR_BYTES // x.itemsize
+    vector = max(VECTOR_BYTES // x.itemsize, 8)  # as `_gather` and `_transpose` need
     filled = own = np.empty(0, order.dtype)
     l1, l2, norm, value, decay = settings[1], settings[2], settings[3], settings[4], settings[5]
     for step in range(losses.size):

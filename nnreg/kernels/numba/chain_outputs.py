@@ -1,39 +1,19 @@
-"""The outputs of a chain of dense layers for a few rows, compiled once for all chains."""
+"""The outputs of a chain of dense layers, compiled once for all chains."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.chain_functions import _exp, activate
+from nnreg.kernels.numba.chain_functions import RELU, _exp, activate
 from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.tiles import product
 
 FEATURES, UNITS, WEIGHT, BIAS, ACTIVATION = range(5)
 """The columns of the plan, see `outputs`."""
 
-
-@compiled
-def _layer(x: Array, parameters: Array, weight: int, bias: int, z: Array) -> None:
-    """Write x · weight + bias to z. Four rows of the weight at a time: z is read less often."""
-    units = z.size
-    if bias < 0:
-        z[:] = 0
-    else:
-        for k in range(units):
-            z[k] = parameters[bias + k]
-    whole = x.size // 4 * 4
-    for f in range(0, whole, 4):
-        a, b, c, d = x[f], x[f + 1], x[f + 2], x[f + 3]
-        first = parameters[weight + f * units : weight + (f + 1) * units]
-        second = parameters[weight + (f + 1) * units : weight + (f + 2) * units]
-        third = parameters[weight + (f + 2) * units : weight + (f + 3) * units]
-        fourth = parameters[weight + (f + 3) * units : weight + (f + 4) * units]
-        for k in range(units):
-            z[k] += a * first[k] + b * second[k] + c * third[k] + d * fourth[k]
-    for f in range(whole, x.size):
-        row = parameters[weight + f * units : weight + (f + 1) * units]
-        for k in range(units):
-            z[k] += x[f] * row[k]
+BLOCK_ROWS = 48
+"""How many rows pass all layers together, so that their values stay in the cache: whole tiles."""
 
 
 @compiled
@@ -60,22 +40,34 @@ def outputs(
     its weight and its bias begin (-1 without), and the code of its activation. The last is that of
     the output, without the rest. `options` are those of the activations.
     """
-    layers = plan.shape[0] - 1
-    work = np.empty((2, plan[:, UNITS].max()), x.dtype)
-    check = x.dtype.type(0)  # becomes NaN
-    for row in range(x.shape[0]):
-        read = x[row]
-        for f in range(read.size):
-            check += read[f] * x.dtype.type(0)
+    layers, zero = plan.shape[0] - 1, x.dtype.type(0)
+    widest = plan[:, UNITS].max()
+    work = np.empty((2, min(x.shape[0], BLOCK_ROWS) * widest), x.dtype)
+    no_bias, check = np.zeros(widest, x.dtype), zero  # the latter becomes NaN
+    for start in range(0, x.shape[0], BLOCK_ROWS):
+        rows = min(x.shape[0] - start, BLOCK_ROWS)
+        read = x[start : start + rows].reshape(-1)
+        for k in range(read.size):
+            check += read[k] * zero
         for layer in range(layers):
-            z = work[layer % 2, : plan[layer, UNITS]] if layer < layers - 1 else out[row]
-            _layer(read, parameters, plan[layer, WEIGHT], plan[layer, BIAS], z)
-            activate(z, plan[layer, ACTIVATION], options[layer])
+            features, units, bias = plan[layer, FEATURES], plan[layer, UNITS], plan[layer, BIAS]
+            if layer < layers - 1:
+                z = work[layer % 2, : rows * units]
+            else:
+                z = out[start : start + rows].reshape(-1)
+            relu = plan[layer, ACTIVATION] == RELU
+            product(
+                z, 0, units, read, 0, features, 1, parameters, plan[layer, WEIGHT], units,
+                no_bias if bias < 0 else parameters, max(bias, 0), rows, units, features, relu,
+            )  # fmt: skip
+            if not relu:
+                activate(z, plan[layer, ACTIVATION], options[layer])
             read = z
         if softmax:
-            _softmax(read)
+            for row in range(start, start + rows):
+                _softmax(out[row])
         else:
             activate(read, plan[layers, ACTIVATION], options[layers])
         for k in range(read.size):
-            check += read[k] * x.dtype.type(0)
+            check += read[k] * zero
     return bool(check == 0)

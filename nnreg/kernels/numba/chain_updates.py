@@ -10,7 +10,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.denormals import SMALLEST
 from nnreg.kernels.numba.compile import compiled, compiled_in_order
-from nnreg.kernels.numba.optimizers import adam
+from nnreg.kernels.numba.optimizers import adam, momentum, nesterov, rms_prop
 
 SMALLEST32, SMALLEST64 = (SMALLEST[np.dtype(kind)] for kind in (np.float32, np.float64))
 
@@ -94,19 +94,13 @@ def update(
         decays = kind(beta1), kind(1 - beta1), kind(beta2), kind(math.sqrt(1 - beta2))
         adam(p, g, first, second, *decays, kind(epsilon * root), step)
     elif code == RMSPROP:
-        step, kept, epsilon = kind(rate), kind(options[0]), kind(options[1])
-        added = kind(math.sqrt(1 - options[0]))
+        root = kind(math.sqrt(1 - options[0]))
+        rms_prop(p, g, first, kind(options[0]), root, kind(options[1]), kind(rate))
+    elif code == SGD:
+        step = kind(rate)
         for k in range(p.size):
-            scaled = added * g[k]
-            first[k] = kept * first[k] + scaled * scaled
-            p[k] -= step * (g[k] / (np.sqrt(first[k]) + epsilon))
+            p[k] -= step * g[k]
+    elif code == MOMENTUM:
+        momentum(p, g, first, kind(options[0]), kind(rate))
     else:
-        step, momentum = kind(rate), kind(options[0])
-        if code == SGD:
-            for k in range(p.size):
-                p[k] -= step * g[k]
-        else:
-            for k in range(p.size):
-                first[k] = momentum * first[k] + g[k]
-                ahead = momentum * first[k] + g[k]
-                p[k] -= step * (ahead if code == NESTEROV else first[k])
+        nesterov(p, g, first, kind(options[0]), kind(rate))

@@ -7,7 +7,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.places import Sums, places_of, reversed_sums_of, sums_of
-from nnreg.kernels.numba.window_tiles import TILE_ROWS, VECTOR_BYTES, narrow_tile, whole_tile
+from nnreg.kernels.numba.tiles import TILE_ROWS, narrow_tile, whole_tile
+from nnreg.kernels.numba.vectors import VECTOR_BYTES
 from nnreg.kernels.scratch import ScratchSpace
 from nnreg.kernels.windows import Amounts, Windows
 
@@ -171,12 +172,10 @@ def _convolve(
     filters, vector = bias.size, VECTOR_BYTES // z.itemsize
     source, out, inner = images.reshape(-1), z.reshape(-1), panels.size // bias.size
     of_z, of_images = np.empty(TILE_ROWS, np.int64), np.empty(TILE_ROWS, np.int64)
-    own_bias = np.zeros(2 * vector, z.dtype)
     first = 0
     while first < filters:
         columns = _panel_width(filters, first, vector)
         at = first * inner
-        own_bias[:columns] = bias[first : first + columns]
         for kind in range(lengths.size):
             length = lengths[kind]
             these = values[run_ends[kind] : run_ends[kind + 1]]
@@ -196,12 +195,12 @@ def _convolve(
                 if columns == 2 * vector:
                     whole_tile(
                         out, of_z, source, of_images, these, length, 1, panels, at, rows, columns,
-                        columns, own_bias, False, relu,
+                        columns, bias, first, False, relu,
                     )  # fmt: skip
                 else:
                     narrow_tile(
                         out, of_z, source, of_images, these, length, 1, panels, at, rows, columns,
-                        columns, own_bias, False, relu,
+                        columns, bias, first, False, relu,
                     )  # fmt: skip
         first += columns
 
@@ -230,7 +229,6 @@ def _weight_gradient(
         for row in range(starts.size):
             of_rows[image * starts.size + row] = image * images.shape[1] + starts[row]
     of_sums, of_images = np.empty(TILE_ROWS, np.int64), np.empty(TILE_ROWS, np.int64)
-    zeros = np.zeros(2 * vector, dz.dtype)
     for row in range(0, rows, chunk):
         these, those = of_rows[row : row + chunk], of_dz[row : row + chunk]
         more = add or row > 0
@@ -244,11 +242,11 @@ def _weight_gradient(
                 if columns == 2 * vector:
                     whole_tile(
                         out, of_sums, source, of_images, these, width, step, own, first,
-                        those, filters, columns, zeros, more, False,
+                        those, filters, columns, None, 0, more, False,
                     )  # fmt: skip
                 else:
                     narrow_tile(
                         out, of_sums, source, of_images, these, width, step, own, first,
-                        those, filters, columns, zeros, more, False,
+                        those, filters, columns, None, 0, more, False,
                     )  # fmt: skip
             first += columns

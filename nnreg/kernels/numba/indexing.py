@@ -11,5 +11,6 @@ def sum_by_index(rows: Array, index: Array, out: Array) -> None:
     """Write to out[i] the sum of all rows[n] with index[n] == i."""
     out[:] = 0
     for n in range(index.size):
-        for k in range(rows.shape[1]):
-            out[index[n], k] += rows[n, k]
+        total, row = out[index[n]], rows[n]  # read once, or LLVM vectorizes nothing
+        for k in range(row.size):
+            total[k] += row[k]

@@ -1,248 +1,267 @@
-"""Products of small matrices by tiles whose sums stay in vector registers.
+"""Products of matrices by tiles whose sums stay in vector registers.
 
-LLVM does not find this form by itself: its loops over a matrix in memory read and write each sum at
-every step. A tile has at most eight sums, which fit into sixteen registers, and are enough for a
-processor that begins two products per cycle, each of four. Each sum is over its terms in order, in
+A tile is a few rows times one or two vectors of columns. Its sums fill most of the registers, so
+that each value that is read is used for several of them. Each sum is over its terms in order, in
 whatever tile, so that its bits do not depend on how many rows and columns there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.core.codegen import get_host_cpu_features
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nnreg._types import Array
 from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.vectors import INTEGER, VECTOR_BYTES, Vectors
 
-FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-VECTOR_BYTES = 64 if "+avx512f" in FEATURES else 32
-"""The length of a vector; processors with registers of 16 bytes use two."""
+TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6
+"""With two vectors of sums for each row, they fill three quarters of the registers."""
 
 
-class _Vectors:
-    """Emits operations on vectors of the type of an array's elements."""
+class _Arguments:
+    """What a tile was called with: the data of its arrays, and its numbers."""
 
-    def __init__(self, context: Any, builder: Any, element: Any) -> None:
+    def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
         self.context, self.builder = context, builder
-        self.scalar = context.get_value_type(element)
-        self.itemsize = element.bitwidth // 8
-        self.length = VECTOR_BYTES // self.itemsize
-        self.type = ir.VectorType(self.scalar, self.length)
+        self._kinds, self.values = signature.args, values
 
-    def call(self, name: str, returned: Any, *values: Any, fastmath: tuple[str, ...] = ()) -> Any:
-        function_type = ir.FunctionType(returned, [value.type for value in values])
-        name = f"llvm.{name}.v{self.length}f{8 * self.itemsize}"
-        function = cgutils.get_or_insert_function(self.builder.module, function_type, name)
-        return self.builder.call(function, values, fastmath=fastmath)
+    def _array(self, n: int) -> Any:
+        return self.context.make_array(self._kinds[n])(self.context, self.builder, self.values[n])
 
-    def add_product(self, total: Any, a: Any, b: Any) -> Any:
-        """Add a · b to a vector in memory, which LLVM keeps in a register."""
-        found = self.call("fmuladd", self.type, a, b, self.builder.load(total))
-        self.builder.store(found, total)
+    def pointer(self, n: int, position: Any) -> Any:
+        """Return where an array's value is."""
+        return self.builder.gep(self._array(n).data, [position])
 
-    def sum(self, vector: Any) -> Any:
-        zero = ir.Constant(self.scalar, 0.0)
-        return self.call("vector.reduce.fadd", self.scalar, zero, vector, fastmath=("reassoc",))
+    def rows(self, n: int, positions: int, count: int) -> list[Any]:
+        """Return where rows of an array begin.
 
-    def zeros(self, count: int) -> Any:
-        found = [cgutils.alloca_once(self.builder, self.type) for _ in range(count)]
-        for one in found:
-            self.builder.store(ir.Constant(self.type, [0.0] * self.length), one)
-        return found
+        They have their positions in another array, or the first one and the step to the next.
+        """
+        if isinstance(self._kinds[positions], types.Array):
+            places = [self.pointer(positions, ir.Constant(INTEGER, m)) for m in range(count)]
+            return [self.pointer(n, self.builder.load(place)) for place in places]
+        first, step = (self.builder.extract_value(self.values[positions], k) for k in (0, 1))
+        steps = [self.builder.mul(step, ir.Constant(INTEGER, m)) for m in range(count)]
+        return [self.pointer(n, self.builder.add(first, one)) for one in steps]
 
-    def data(self, array_type: Any, array: Any) -> Any:
-        return self.context.make_array(array_type)(self.context, self.builder, array).data
+    def given(self, n: int) -> bool:
+        """Return whether an argument is not None."""
+        return not isinstance(self._kinds[n], types.NoneType)
 
-    def at(self, position: Any, stride: Any, count: int) -> Any:
-        """Return position + stride · count."""
-        constant = ir.Constant(ir.IntType(64), count)
-        return self.builder.add(position, self.builder.mul(stride, constant))
+    def length(self, n: int) -> Any:
+        """Return the length of a vector, or 1 for None."""
+        if not self.given(n):
+            return ir.Constant(INTEGER, 1)
+        return self.builder.extract_value(self._array(n).shape, 0)
 
-    def vector_at(self, data: Any, position: Any) -> Any:
-        place = self.builder.gep(data, [position])
-        return self.builder.bitcast(place, self.type.as_pointer())
-
-    def load(self, data: Any, position: Any) -> Any:
-        return self.builder.load(self.vector_at(data, position), align=self.itemsize)
-
-    def store(self, vector: Any, data: Any, position: Any) -> Any:
-        self.builder.store(vector, self.vector_at(data, position), align=self.itemsize)
-
-    def repeat(self, data: Any, position: Any) -> Any:
-        """Return a vector whose values are all that at a position."""
-        value = self.builder.load(self.builder.gep(data, [position]))
-        anything = ir.Constant(self.type, ir.Undefined)
-        first = self.builder.insert_element(anything, value, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.length), [0] * self.length)
-        return self.builder.shuffle_vector(first, anything, zeros)
+    def value(self, n: int, position: Any) -> Any:
+        """Return a value of a vector, or 0 for None."""
+        if not self.given(n):
+            return ir.Constant(INTEGER, 0)
+        return self.builder.load(self.pointer(n, position))
 
 
-def _product_tile(rows: int, vectors: int) -> Any:
-    """Return a function that writes z[m, n] = Σ_k w[k, m] a[k, n] for `rows` m, `vectors` of n.
+def _tile(rows: int, vectors: int, *, partial: bool) -> Callable[..., Any]:
+    """Return the function that multiplies a tile of these rows and vectors of columns.
 
-    Of each array it takes where its values begin, and the distances between those of consecutive
-    k, m and n; values of consecutive n are next to each other.
+    With `partial`, only the first columns exist.
     """
 
     @intrinsic
     def tile(
-        typing: Any,
-        w: Any,
-        w0: Any,
-        wk: Any,
-        wm: Any,
-        a: Any,
-        a0: Any,
-        ak: Any,
-        z: Any,
-        z0: Any,
-        zm: Any,
-        depth: Any,
-    ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            v = _Vectors(context, builder, w.dtype)
-            w0, wk, wm, a0, ak, z0, zm, depth = (arguments[n] for n in (1, 2, 3, 5, 6, 8, 9, 10))
-            w_data, a_data, z_data = (
-                v.data(one, arguments[n]) for n, one in ((0, w), (4, a), (7, z))
+        typing: Any, c: Any, c_at: Any, a: Any, a_at: Any, a_outer: Any, inner: Any, a_step: Any,
+        b: Any, b_at: Any, b_outer: Any, b_step: Any, columns: Any, bias: Any, bias_at: Any,
+        add: Any, relu: Any,
+    ) -> Any:  # fmt: skip
+        """Write c[c_at[m] + n] = bias[bias_at + n] + Σ a[a_at[m] + a_outer[o] + i a_step] b[…].
+
+        The sum is over all o and i < inner, and of b it has [b_at + b_outer[o] b_step + i b_step
+        + n]; without the outer ones, which are then None, over i alone. `columns` is how many n
+        there are. The bias may be None. Instead of the positions of the rows, `c_at` and `a_at` may
+        be the first and the step to the next. `add` adds to c, and `relu` clips at 0.
+        """
+        whole = types.int64
+        at = [kind if isinstance(kind, types.Array) else types.UniTuple(whole, 2)
+              for kind in (c_at, a_at)]  # fmt: skip
+        signature = types.void(
+            c, at[0], a, at[1], a_outer, whole, whole, b, whole, b_outer, whole, whole, bias,
+            whole, types.boolean, types.boolean,
+        )  # fmt: skip
+
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            given = _Arguments(context, builder, signature, values)
+            inner, a_step, b_at, b_step, columns, bias_at = (
+                values[n] for n in (5, 6, 8, 10, 11, 13)
             )
-            one, sums = ir.Constant(ir.IntType(64), 1), v.zeros(rows * vectors)
-            with cgutils.for_range(builder, depth) as loop:
-                w_row = builder.add(w0, builder.mul(loop.index, wk))
-                a_row = builder.add(a0, builder.mul(loop.index, ak))
-                columns = [v.load(a_data, v.at(a_row, one, n * v.length)) for n in range(vectors)]
-                for m in range(rows):
-                    factor = v.repeat(w_data, v.at(w_row, wm, m))
-                    for n in range(vectors):
-                        v.add_product(sums[m * vectors + n], factor, columns[n])
-            for m in range(rows):
-                for n in range(vectors):
-                    place = v.at(v.at(z0, zm, m), one, n * v.length)
-                    v.store(builder.load(sums[m * vectors + n]), z_data, place)
+            element = signature.args[0].dtype
+            write = Vectors(builder, element, vectors, columns if partial else None)
+            c_rows, a_rows = given.rows(0, 1, rows), given.rows(2, 3, rows)
+            first = [write.zero] * vectors
+            if given.given(12):
+                first = write.load(given.pointer(12, bias_at))
+            totals = [write.totals(first) for _ in range(rows)]
+            a_step = write.unknown(a_step)
+            with cgutils.for_range(builder, given.length(4)) as o:
+                a_start = given.value(4, o.index)
+                b_row = builder.add(b_at, builder.mul(given.value(9, o.index), b_step))
+                with cgutils.for_range(builder, inner) as i:
+                    at = builder.add(b_row, builder.mul(i.index, b_step))
+                    own = write.load(given.pointer(7, at))
+                    at = builder.add(a_start, builder.mul(i.index, a_step))
+                    for row, pointer in zip(totals, a_rows, strict=True):
+                        value = builder.load(builder.gep(pointer, [at]))
+                        factor = write.repeat(value, write.number)
+                        for total, vector in zip(row, own, strict=True):
+                            write.add_product(total, factor, vector)
+            sums = [[builder.load(total) for total in row] for row in totals]
+            with builder.if_else(values[14]) as (added, written):
+                with added:  # all are read first: the rows of a tile may repeat the last one
+                    before = [write.load(pointer) for pointer in c_rows]
+                    for row, old, pointer in zip(sums, before, c_rows, strict=True):
+                        pairs = zip(row, old, strict=True)
+                        write.store([builder.fadd(one, two) for one, two in pairs], pointer)
+                with written, builder.if_else(values[15]) as (clipped, plain):
+                    with clipped:
+                        for row, pointer in zip(sums, c_rows, strict=True):
+                            write.store(write.relu(row), pointer)
+                    with plain:
+                        for row, pointer in zip(sums, c_rows, strict=True):
+                            write.store(row, pointer)
             return context.get_dummy_value()
 
-        i = types.int64
-        return types.void(w, i, i, i, a, i, i, z, i, i, i), generate
+        return signature, code
 
-    return tile
+    found: Callable[..., Any] = tile
+    return found
 
 
-def _dot_tile(rows: int, columns: int) -> Any:
-    """Return a function that writes out[m, n] = Σ_k a[m, k] b[n, k] for `rows` m, `columns` n.
-
-    Values of consecutive k are next to each other; there is a multiple of a vector of them.
-    """
+def _dot_tile(rows: int, columns: int) -> Callable[..., Any]:
+    """Return a function that writes out[m, n] = Σ_k a[m, k] b[n, k] for `rows` m, `columns` n."""
 
     @intrinsic
     def tile(
-        typing: Any,
-        a: Any,
-        a0: Any,
-        am: Any,
-        b: Any,
-        b0: Any,
-        bn: Any,
-        out: Any,
-        out0: Any,
-        outm: Any,
-        depth: Any,
+        typing: Any, out: Any, out_at: Any, a: Any, a_at: Any, b: Any, b_at: Any, depth: Any
     ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            v = _Vectors(context, builder, a.dtype)
-            a0, am, b0, bn, out0, outm, depth = (arguments[n] for n in (1, 2, 4, 5, 7, 8, 9))
-            a_data, b_data, out_data = (
-                v.data(one, arguments[n]) for n, one in ((0, a), (3, b), (6, out))
-            )
-            zero, step = (ir.Constant(ir.IntType(64), n) for n in (0, v.length))
-            sums = v.zeros(rows * columns)
-            with cgutils.for_range_slice(builder, zero, depth, step) as (k, _):
-                a_row, b_row = builder.add(a0, k), builder.add(b0, k)
-                right = [v.load(b_data, v.at(b_row, bn, n)) for n in range(columns)]
-                for m in range(rows):
-                    left = v.load(a_data, v.at(a_row, am, m))
-                    for n in range(columns):
-                        v.add_product(sums[m * columns + n], left, right[n])
-            for m in range(rows):
-                for n in range(columns):
-                    place = v.at(v.at(out0, outm, m), ir.Constant(ir.IntType(64), 1), n)
-                    total = v.sum(builder.load(sums[m * columns + n]))
-                    builder.store(total, builder.gep(out_data, [place]))
+        """Multiply rows, given where the first is and the step to the next, value by value.
+
+        There is a multiple of a vector of values k.
+        """
+        pair = types.UniTuple(types.int64, 2)
+        signature = types.void(out, pair, a, pair, b, pair, types.int64)
+
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            given = _Arguments(context, builder, signature, values)
+            write = Vectors(builder, signature.args[0].dtype, 1)
+            out_rows = given.rows(0, 1, rows)
+            a_rows, b_rows = given.rows(2, 3, rows), given.rows(4, 5, columns)
+            totals = [write.totals([write.zero] * columns) for _ in range(rows)]
+            zero, step = (ir.Constant(INTEGER, n) for n in (0, write.length))
+            with cgutils.for_range_slice(builder, zero, values[6], step) as (k, _):
+                right = [write.load(builder.gep(pointer, [k]))[0] for pointer in b_rows]
+                for row, pointer in zip(totals, a_rows, strict=True):
+                    left = write.load(builder.gep(pointer, [k]))[0]
+                    for total, vector in zip(row, right, strict=True):
+                        write.add_product(total, left, vector)
+            for row, pointer in zip(totals, out_rows, strict=True):
+                for n, total in enumerate(row):
+                    place = builder.gep(pointer, [ir.Constant(INTEGER, n)])
+                    builder.store(write.sum(builder.load(total)), place)
             return context.get_dummy_value()
 
-        i = types.int64
-        return types.void(a, i, i, b, i, i, out, i, i, i), generate
+        return signature, code
 
-    return tile
+    found: Callable[..., Any] = tile
+    return found
 
 
-_product_4_2, _product_4_1 = _product_tile(4, 2), _product_tile(4, 1)
-_product_1_2, _product_1_1 = _product_tile(1, 2), _product_tile(1, 1)
+whole_tile, narrow_tile = _tile(TILE_ROWS, 2, partial=False), _tile(TILE_ROWS, 1, partial=True)
+"""Multiply a tile of two vectors of columns, and of at most one."""
+
+_whole_4, _narrow_4 = _tile(4, 2, partial=False), _tile(4, 1, partial=True)
+_row_8, _row_2, _row_1 = (
+    _tile(1, 8, partial=False),
+    _tile(1, 2, partial=False),
+    _tile(1, 1, partial=True),
+)
 _dot_4_2, _dot_4_1, _dot_1_2, _dot_1_1 = (_dot_tile(m, n) for m in (4, 1) for n in (2, 1))
 
 
 @compiled
 def product(
-    w: Array,
-    w0: int,
-    wk: int,
-    wm: int,
-    a: Array,
-    a0: int,
-    ak: int,
-    z: Array,
-    z0: int,
-    zm: int,
-    rows: int,
-    columns: int,
-    depth: int,
-) -> None:
-    """Write z[m, n] = Σ_k w[k, m] a[k, n] for all m < rows and n < columns.
+    c: Array, c0: int, cm: int,
+    a: Array, a0: int, am: int, ak: int,
+    b: Array, b0: int, bk: int,
+    bias: Array | None, bias0: int,
+    rows: int, columns: int, depth: int,
+    relu: bool,
+) -> None:  # fmt: skip
+    """Write c[m, n] = bias[n] + Σ_k a[m, k] b[k, n] for all m < rows and n < columns.
 
-    w[k, m] is the value w[w0 + k wk + m wm] of a vector, a[k, n] is a[a0 + k ak + n], and z[m, n]
-    is z[z0 + m zm + n]. The columns are at least those of one vector; a last incomplete one begins
-    earlier and writes some values again.
+    The arrays are vectors, in which these are c[c0 + m cm + n], a[a0 + m am + k ak], b[b0 + k bk +
+    n] and bias[bias0 + n]; a bias of None is 0. With `relu`, c is clipped at 0. A last incomplete
+    tile begins at an earlier row, and writes some values again.
     """
-    length = VECTOR_BYTES // a.itemsize
+    vector = VECTOR_BYTES // c.itemsize
+    height = TILE_ROWS if rows >= TILE_ROWS else (4 if rows >= 4 else 1)
     n = 0
     while n < columns:
-        pair = n + 2 * length <= columns
-        n = n if pair else min(n, columns - length)
-        m = 0
-        while m + 4 <= rows:
-            w1, z1 = w0 + m * wm, z0 + m * zm + n
-            if pair:
-                _product_4_2(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
+        count = 2 * vector if n + 2 * vector <= columns else min(columns - n, vector)
+        if height == 1 and n + 8 * vector <= columns:
+            count = 8 * vector
+        for start in range(0, rows, height):
+            m = min(start, rows - height)
+            to, of = (c0 + n + m * cm, cm), (a0 + m * am, am)
+            if count <= vector:
+                if height == TILE_ROWS:
+                    narrow_tile(
+                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                        False, relu,
+                    )  # fmt: skip
+                elif height == 4:
+                    _narrow_4(
+                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                        False, relu,
+                    )  # fmt: skip
+                else:
+                    _row_1(
+                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                        False, relu,
+                    )  # fmt: skip
+            elif height == TILE_ROWS:
+                whole_tile(
+                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                    False, relu,
+                )  # fmt: skip
+            elif height == 4:
+                _whole_4(
+                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                    False, relu,
+                )  # fmt: skip
+            elif count == 2 * vector:
+                _row_2(
+                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                    False, relu,
+                )  # fmt: skip
             else:
-                _product_4_1(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
-            m += 4
-        while m < rows:
-            w1, z1 = w0 + m * wm, z0 + m * zm + n
-            if pair:
-                _product_1_2(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
-            else:
-                _product_1_1(w, w1, wk, wm, a, a0 + n, ak, z, z1, zm, depth)
-            m += 1
-        n += 2 * length if pair else length
+                _row_8(
+                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
+                    False, relu,
+                )  # fmt: skip
+        n += count
 
 
 @compiled
 def dots(
-    a: Array,
-    a0: int,
-    am: int,
-    b: Array,
-    b0: int,
-    bn: int,
-    out: Array,
-    out0: int,
-    outm: int,
-    rows: int,
-    columns: int,
-    depth: int,
-) -> None:
+    out: Array, out0: int, outm: int,
+    a: Array, a0: int, am: int,
+    b: Array, b0: int, bn: int,
+    rows: int, columns: int, depth: int,
+) -> None:  # fmt: skip
     """Write out[m, n] = Σ_k a[m, k] b[n, k] for all m < rows and n < columns.
 
     a[m, k] is the value a[a0 + m am + k] of a vector, b[n, k] is b[b0 + n bn + k], and out[m, n] is
@@ -251,18 +270,17 @@ def dots(
     m = 0
     while m < rows:
         four = m + 4 <= rows
-        n, a1 = 0, a0 + m * am
-        while n + 2 <= columns:
-            b1, out1 = b0 + n * bn, out0 + m * outm + n
-            if four:
-                _dot_4_2(a, a1, am, b, b1, bn, out, out1, outm, depth)
+        of, n = (a0 + m * am, am), 0
+        while n < columns:
+            to, those = (out0 + m * outm + n, outm), (b0 + n * bn, bn)
+            two = n + 2 <= columns
+            if four and two:
+                _dot_4_2(out, to, a, of, b, those, depth)
+            elif four:
+                _dot_4_1(out, to, a, of, b, those, depth)
+            elif two:
+                _dot_1_2(out, to, a, of, b, those, depth)
             else:
-                _dot_1_2(a, a1, am, b, b1, bn, out, out1, outm, depth)
-            n += 2
-        if n < columns:
-            b1, out1 = b0 + n * bn, out0 + m * outm + n
-            if four:
-                _dot_4_1(a, a1, am, b, b1, bn, out, out1, outm, depth)
-            else:
-                _dot_1_1(a, a1, am, b, b1, bn, out, out1, outm, depth)
+                _dot_1_1(out, to, a, of, b, those, depth)
+            n += 2 if two else 1
         m += 4 if four else 1

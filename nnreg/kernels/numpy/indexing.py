@@ -9,6 +9,9 @@ from nnreg._types import Array
 ROUNDS = 4
 """The rounds of `sum_by_index`; what remains after them is few indices that occur often."""
 
+MIN_SORTED_ROWS = 256
+"""The fewest remaining rows that are faster sorted than one by one."""
+
 
 class IndexingKernels:
     """Loops over rows and their indices."""
@@ -34,4 +37,31 @@ class IndexingKernels:
             targets = np.take(index, remaining)
             if not len(remaining):
                 return
-        np.add.at(out, targets, np.take(rows, remaining, axis=0))
+        if len(remaining) < MIN_SORTED_ROWS:
+            np.add.at(out, targets, np.take(rows, remaining, axis=0))
+        else:
+            _add_sorted(rows, remaining, targets, out)
+
+
+def _add_sorted(rows: Array, numbers: Array, targets: Array, out: Array) -> None:
+    """Add rows[numbers[k]] to out[targets[k]], for all k.
+
+    Each run of rows with the same target is halved by adding its end to its start, until it has one
+    row: as many calls as the longest run has binary digits.
+    """
+    narrow = targets.astype(np.min_scalar_type(len(out)))  # up to 16 bits have a fast sort
+    order = np.argsort(narrow, kind="stable")
+    targets = np.take(targets, order)
+    starts = np.flatnonzero(np.diff(targets, prepend=-1))
+    lengths = np.diff(starts, append=len(targets))
+    sums = np.take(rows, np.take(numbers, order), axis=0)
+    while len(long := np.flatnonzero(lengths > 1)):
+        added = lengths[long] // 2
+        lengths[long] -= added
+        ends = np.cumsum(added)
+        first = np.repeat(starts[long] - ends + added, added) + np.arange(ends[-1], like=ends)
+        second = first + np.repeat(lengths[long], added)
+        some = np.take(sums, first, axis=0)
+        sums[first] = np.add(some, np.take(sums, second, axis=0), out=some)
+    here = np.take(targets, starts)
+    out[here] = np.take(out, here, axis=0) + np.take(sums, starts, axis=0)

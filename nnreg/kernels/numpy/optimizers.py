@@ -1,4 +1,4 @@
-"""The update of Adam."""
+"""The updates of the most used optimizers."""
 
 from __future__ import annotations
 
@@ -45,4 +45,56 @@ class OptimizerKernels:
         np.add(change, floor, change)
         np.divide(m, change, change)
         np.multiply(change, step, change)
+        np.subtract(parameters, change, parameters)
+
+    def rms_prop(
+        self,
+        parameters: Array,
+        gradient: Array,
+        square: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        rho: float,
+        epsilon: float,
+    ) -> None:
+        """Update s ← rho s + (1 - rho) g², then p ← p - rate · g / (√s + epsilon).
+
+        g² alone could overflow: √(1 - rho) g is squared.
+        """
+        decay, new, floor, step = scratch.scalars(rho, math.sqrt(1 - rho), epsilon, rate)
+        change = scratch.empty(parameters.shape)
+        np.multiply(square, decay, square)
+        np.multiply(gradient, new, change)
+        np.multiply(change, change, change)
+        np.add(square, change, square)
+        np.sqrt(square, change)
+        np.add(change, floor, change)
+        np.divide(gradient, change, change)
+        np.multiply(change, step, change)
+        np.subtract(parameters, change, parameters)
+
+    def momentum(
+        self,
+        parameters: Array,
+        gradient: Array,
+        velocity: Array,
+        scratch: ScratchSpace,
+        *,
+        rate: float,
+        momentum: float,
+        nesterov: bool,
+    ) -> None:
+        """Update v ← momentum · v + g, then p ← p - rate · v.
+
+        With `nesterov`, the step is along momentum · v + g instead of v.
+        """
+        kept, step = scratch.scalars(momentum, rate)
+        change, direction = scratch.empty(parameters.shape), velocity
+        np.multiply(velocity, kept, velocity)
+        np.add(velocity, gradient, velocity)
+        if nesterov:
+            np.multiply(velocity, kept, change)
+            direction = np.add(change, gradient, change)
+        np.multiply(direction, step, change)
         np.subtract(parameters, change, parameters)
