@@ -10,6 +10,7 @@ passed as the last positional argument instead of `out=`, which is faster.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -116,9 +117,14 @@ def combine(sets: Sequence[Kernels]) -> Kernels:
     sets = tuple(one for one in sets if type(one) is not Kernels) or sets
     if len(sets) == 1:
         return sets[0]
-    namespace = {"sets": property(lambda self: sets)}
-    combined = type("CombinedKernels", tuple(type(one) for one in sets), namespace)
-    found: Any = object.__new__(combined)
+    found: Any = object.__new__(_combined(tuple(type(one) for one in sets)))
     for one in reversed(sets):
         vars(found).update(vars(one))
+    vars(found)["_sets"] = sets
     return cast(Kernels, found)
+
+
+@functools.cache
+def _combined(classes: tuple[type[Kernels], ...]) -> type[Kernels]:
+    """Return the class that inherits from these, always the same, so that its instances compare."""
+    return type("CombinedKernels", classes, {"sets": property(lambda self: self._sets)})

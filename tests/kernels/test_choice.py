@@ -41,6 +41,8 @@ def test_a_method_is_that_of_the_first_set_that_has_it():
     assert (x == 3).all()
     assert both.few_calls
     assert [type(one) for one in both.sets] == [First, Second]
+    assert both == combine([First(), Second()])
+    assert both != combine([Second(), First()])
 
 
 @pytest.mark.parametrize("sets", [[Kernels(), First()], [First(), First()]])

@@ -38,7 +38,7 @@ VECTOR_BYTES = _vector_bytes()
 class Vectors:
     """Writes instructions on `count` adjacent vectors of an element's type.
 
-    With `columns`, only so many of their values exist: others are neither read nor written.
+    With `columns`, only this number of their values exists: others are neither read nor written.
     """
 
     def __init__(self, builder: Any, element: Any, count: int, columns: Any | None = None) -> None:
