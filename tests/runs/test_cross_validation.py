@@ -284,7 +284,7 @@ class Killed(BaseException):
 
 
 def kill_before_the_first_save(spec, monkeypatch):
-    def kill(*_):
+    def kill(*_, **options):
         raise Killed
 
     with monkeypatch.context() as patch:
