@@ -19,26 +19,29 @@ class KernelActivation(Activation):
 
     def forward_apart(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Do the same as `forward` in arrays of the workspace; `x` is not modified."""
-        y, backward_fn = self._run(x.reshape(-1, x.shape[-1]), None, context)
+        if x.size < context.kernels.min_activated_values:
+            return self.forward(x)
+        y, backward_fn = self._computed(x.reshape(-1, x.shape[-1]), None, context)
 
         def backward(dy: Array) -> Array:
             return backward_fn(dy.reshape(y.shape), None).reshape(x.shape)
 
         return y.reshape(x.shape), backward
 
-    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        return self.forward_apart(x, context)
+    forward_inplace = forward_apart
 
     def forward_bias_inplace(
         self, x: Array, bias: Array | None, context: Context
     ) -> tuple[Array, BiasBackward]:
         """Overwrite x by x + bias."""
-        return self._run(x, bias, context)
+        if x.size < context.kernels.min_activated_values:
+            return super().forward_bias_inplace(x, bias, context)
+        return self._computed(x, bias, context)
 
-    def _run(self, x: Array, bias: Array | None, context: Context) -> tuple[Array, BiasBackward]:
+    def _computed(
+        self, x: Array, bias: Array | None, context: Context
+    ) -> tuple[Array, BiasBackward]:
         kernels, scratch = context.kernels, context.workspace
-        if x.size < kernels.min_activated_values:
-            return self._plain(x, bias, context)
         name, parameter = self._kernel()
         y = context.empty(x.shape)
         kernels.activate(name, parameter, x, bias, y, scratch)
@@ -46,19 +49,6 @@ class KernelActivation(Activation):
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = context.empty(x.shape)
             kernels.activate_backward(name, parameter, dy, x, dx, dbias, scratch)
-            return dx
-
-        return y, backward
-
-    def _plain(self, x: Array, bias: Array | None, context: Context) -> tuple[Array, BiasBackward]:
-        if bias is not None:
-            context.kernels.add_bias(x, bias, context.workspace)
-        y, backward_fn = self.forward(x)
-
-        def backward(dy: Array, dbias: Array | None) -> Array:
-            dx = backward_fn(dy)
-            if dbias is not None:
-                context.kernels.sum_rows(dx, dbias, context.workspace)
             return dx
 
         return y, backward
