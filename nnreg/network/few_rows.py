@@ -38,9 +38,6 @@ class FewRows:
     def __init__(self, network: Network) -> None:
         self._vector, self._kernels = network.vector, network.kernels
         self._context = Context({}, {}, {}, {}, network.workspace(reuse=False))
-        from nnreg.builtin.activations import Relu  # a command that predicts nothing needs none
-
-        self._relu = Relu
         self._zero = np.zeros((), network.dtype)
         self._last = _not_identity(network.output_activation)
         chain = None if network.reproducible else dense_chain(network)
@@ -52,12 +49,12 @@ class FewRows:
         self._most = FEW_ROWS if chain else 0
         self._threads = network.threads
 
-    def _step(self, layer: ChainLayer) -> tuple[Array, Array | None, Activation | None]:
-        """Return the weight, the bias and the activation of a layer."""
+    def _step(self, layer: ChainLayer) -> tuple[Array, Array | None, Activation | None, bool]:
+        """Return the weight, the bias and the activation of a layer, and whether it clips."""
         end, vector = layer.weight + layer.features * layer.units, self._vector
         weight = vector[layer.weight : end].reshape(layer.features, layer.units)
         bias = None if layer.bias is None else vector[layer.bias : layer.bias + layer.units]
-        return weight, bias, _not_identity(layer.activation)
+        return weight, bias, _not_identity(layer.activation), layer.activation.clips
 
     def is_of(self, network: Network) -> bool:
         """Return whether a network has these values and kernels."""
@@ -82,11 +79,11 @@ class FewRows:
         """Return the outputs, if there are few rows. NumPy may warn of numbers that overflow."""
         if len(x) > self._most:
             return None
-        for weight, bias, activation in self._steps:
+        for weight, bias, activation, clips in self._steps:
             x = x.dot(weight)
             if bias is not None:
                 np.add(x, bias, x)
-            if type(activation) is self._relu:
+            if clips:
                 np.maximum(x, self._zero, out=x)
             elif activation is not None:
                 x = activation.forward_inplace(x, self._context)[0]
