@@ -119,7 +119,7 @@ def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _best_epoch(lines: Sequence[str]) -> int:
-    """Return the best epoch so far, or the last if there is no best one."""
+    """Return the best epoch so far, or the last one if none was recorded as the best."""
     from nnreg.training.history import best_epoch  # needs NumPy, which `nnreg --help` does not
 
     return best_epoch([_numbers(json.loads(line)) for line in lines]) or len(lines)

@@ -44,7 +44,7 @@ def penalize(w: Array, g: Array, l1: float, l2: float) -> None:
 
 @compiled
 def clip(g: Array, norm: float, value: float) -> None:
-    """Scale a gradient down to a norm, then limit its values; 0 is no limit."""
+    """Scale a gradient down to a norm, then limit its values; without limits, these are 0."""
     if norm > 0:
         current = _norm(g)
         if current > norm:
