@@ -26,10 +26,11 @@ from nnreg.interfaces.dense_chain import (
     ChainTraining,
     DenseChain,
 )
+from nnreg.kernels.numba.chain_codes import ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, SGD
 
 ACTIVATIONS = (Identity, Relu, LeakyRelu, Tanh, Sigmoid)
 LOSSES = (CrossEntropy, BinaryCrossEntropy, MeanSquaredError, MeanAbsoluteError, Huber)
-"""The classes by their codes in `chain_functions`."""
+"""The classes by their numbers in `chain_codes`."""
 
 LOGITS = (CrossEntropy, BinaryCrossEntropy)
 """The losses that are computed from logits; there are no loops for them otherwise."""
@@ -97,14 +98,15 @@ def _optimizer(optimizer: Any) -> tuple[int, Sequence[str], Sequence[float]] | N
     """Return the code of an optimizer, the names of its vectors, and its options."""
     kind = type(optimizer)
     if kind is Sgd:
-        code = (2 if optimizer.nesterov else 1) if optimizer.momentum else 0
+        with_momentum = NESTEROV if optimizer.nesterov else MOMENTUM
+        code = with_momentum if optimizer.momentum else SGD
         return code, ["velocity"], [optimizer.momentum]
     if kind is RmsProp:
-        return 3, ["square"], [optimizer.rho, optimizer.epsilon]
+        return RMSPROP, ["square"], [optimizer.rho, optimizer.epsilon]
     if kind in (Adam, AdamW):
         options = [optimizer.beta1, optimizer.beta2, optimizer.epsilon]
         decay = getattr(optimizer, "weight_decay", 0.0)
-        return (4 if kind is Adam else 5), ["m", "v"], [*options, decay]
+        return (ADAM if kind is Adam else ADAMW), ["m", "v"], [*options, decay]
     return None
 
 

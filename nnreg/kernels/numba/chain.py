@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.kernels.numba.chain_codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY
 from nnreg.kernels.numba.chain_functions import (
-    BINARY_CROSS_ENTROPY,
-    CROSS_ENTROPY,
     activate,
     activate_backward,
     binary_cross_entropy,

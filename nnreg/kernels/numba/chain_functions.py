@@ -15,10 +15,15 @@ from numba.extending import overload
 
 from nnreg._types import Array
 from nnreg.kernels.numba import functions
+from nnreg.kernels.numba.chain_codes import (
+    ABSOLUTE_ERROR,
+    LEAKY_RELU,
+    RELU,
+    SIGMOID,
+    SQUARED_ERROR,
+    TANH,
+)
 from nnreg.kernels.numba.compile import compiled, compiled_in_order
-
-IDENTITY, RELU, LEAKY_RELU, TANH, SIGMOID = range(5)
-CROSS_ENTROPY, BINARY_CROSS_ENTROPY, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER = range(5)
 
 
 def _exp(x: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.chain_functions import RELU, _exp, activate
+from nnreg.kernels.numba.chain_codes import RELU
+from nnreg.kernels.numba.chain_functions import _exp, activate
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.tiles import product
 

@@ -9,12 +9,11 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.denormals import SMALLEST
+from nnreg.kernels.numba.chain_codes import ADAM, ADAMW, MOMENTUM, RMSPROP, SGD
 from nnreg.kernels.numba.compile import compiled, compiled_in_order
 from nnreg.kernels.numba.optimizers import adam, momentum, nesterov, rms_prop
 
 SMALLEST32, SMALLEST64 = (SMALLEST[np.dtype(kind)] for kind in (np.float32, np.float64))
-
-SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = range(6)
 
 
 @compiled
