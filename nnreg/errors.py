@@ -165,6 +165,10 @@ class UnsavedError(CheckpointError):
         super().__init__(message)
 
 
+class ExportError(NnregError):
+    """A model that cannot be exported in a format."""
+
+
 class DivergedError(NnregError):
     """Training reached a loss that is not finite."""
 

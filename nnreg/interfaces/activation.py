@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
@@ -43,6 +43,15 @@ class Activation(Component):
     def formula(self, x: Array) -> Array:
         """Return `y`, computed with NumPy's functions."""
         raise NotImplementedError
+
+    def infer(self, x: Any) -> Any:
+        """Return `y` computed with NumPy's functions, which an export records.
+
+        By default by `formula`, or `forward` without one.
+        """
+        if type(self).formula is not Activation.formula:
+            return self.formula(x)
+        return self.forward(x)[0]
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """Return `y` and the function that maps ∂loss/∂y to ∂loss/∂x; `x` must not be modified."""

@@ -16,6 +16,7 @@ from nnreg._utils.statistics import all_finite
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Component
 from nnreg.tables.categorical import Categorical
+from nnreg.tables.cells import positions
 from nnreg.tables.columns import categorical, column, numbers, single
 from nnreg.tables.convert import iter_chunks, table_of
 from nnreg.tables.lazy import LazyArray
@@ -132,6 +133,14 @@ class Encoder(Component):
         """
         raise NotImplementedError
 
+    def infer(self, column: Any) -> Any:
+        """Return what `encode` returns, for an export that records it.
+
+        `column` has what `encode` may use: recorded `values`, which for text are only for
+        `positions` among known texts, and `require`. By default it is `encode`.
+        """
+        return self.encode(column)
+
     def text_of(self, encoded: Array) -> str | None:
         """Return the value that becomes these numbers, of one row, as text for a report.
 
@@ -203,6 +212,11 @@ class RawColumn:
         """
         found = categorical(self.table, self.name, self.known_texts)
         return single(found, self.table, self.name)
+
+    def positions(self, texts: Sequence[str]) -> Array:
+        """Return the position of each row's text among these, -1 for others and missing ones."""
+        cells = self.categories
+        return cells.each(positions(cells.categories, tuple(texts)), -1, np.intp)
 
     @property
     def missing(self) -> Array:

@@ -119,6 +119,14 @@ class Layer(Component):
         """
         raise NotImplementedError
 
+    def infer(self, x: Any, context: Context) -> Any:
+        """Return what `forward` returns in inference mode, computed with NumPy's functions.
+
+        An export records it, so it must not write to arrays, nor use the workspace and the kernels
+        of `context`. By default it is `formula`.
+        """
+        return self.formula(x, context.params)
+
     def forward(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
         """Return `y` for `x: Array` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
@@ -166,6 +174,11 @@ class LayerEntry(Layer):
         keys = ", ".join(map(repr, self.keys.given()))
         problem = f"{keys} may be given only in a list of layers; one of {', '.join(ENTRY_KEYS)}"
         raise SpecError([Problem(builder.path, problem)])
+
+    def infer(self, x: Any, context: Context) -> Any:
+        """Run the layer, in a chain whose entries have names."""
+        assert self.layer is not None  # an entry that uses another is run as part of a graph
+        return self.layer.infer(x, context)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         """Run the layer, in a chain whose entries have names."""

@@ -60,6 +60,22 @@ def chain(steps: Iterable[tuple[HasForward, Context]], x: Any) -> tuple[Any, Cal
     return x, backward
 
 
+def infer(
+    steps: Iterable[tuple[Any, Context]], x: Any, outputs: Mapping[str, Read] | None = None
+) -> Any:
+    """Run the layers of a list by their `infer`; with `outputs`, return a dictionary of these."""
+    values = [x]
+    for layer, context in steps:
+        node = context.node
+        if node is None:
+            values.append(layer.infer(values[-1], context))
+        else:
+            values.append(node.layer.infer(node.read(values), context))
+    if outputs is None:
+        return values[-1]
+    return {name: part_of(values, read) for name, read in outputs.items()}
+
+
 def arrays_of(value: Any) -> Iterable[Array]:
     """Return the arrays of a value, one or several."""
     return value.values() if isinstance(value, dict) else (value,)

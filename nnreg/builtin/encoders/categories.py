@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -97,6 +97,15 @@ class Category(Encoder):
             )
         chosen = cells.each(known, -1, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
+
+    def infer(self, column: Any) -> Any:
+        """Return the one-hot encoded categories."""
+        known = column.positions(self.categories)
+        if self.other:
+            known = np.where(known < 0, len(self.categories), known)
+        elif not self.ignore_unseen:
+            column.require(known >= 0, f"one of {', '.join(self.categories)}")
+        return np.equal(known[:, None], np.arange(*self.shape)[None]).astype(np.float64)
 
     def text_of(self, encoded: Array) -> str:
         """Return the category."""

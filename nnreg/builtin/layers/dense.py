@@ -61,6 +61,13 @@ def activated(activation: Activation, x: Array, context: Context) -> tuple[Array
     return y.reshape(x.shape), lambda dy: backward_fn(dy.reshape(y.shape)).reshape(x.shape)
 
 
+def infer_activation(activation: Activation, x: Any, context: Context) -> Any:
+    """Apply the option `activation` of a layer, for `Layer.infer`."""
+    if context.children:
+        return cast(TrainableActivation, activation).infer(x, context.children["activation"])
+    return activation.infer(x)
+
+
 class WeightedLayer(ActivatedLayer):
     """A layer that multiplies by a weight, may add a bias, and applies its activation."""
 
@@ -74,6 +81,11 @@ class WeightedLayer(ActivatedLayer):
         if self.bias:
             builder.param("bias", weight[-1:], self.bias_initializer)
         builder.activation("activation", self.activation, weight[-1:])
+
+    def _activated(self, z: Any, context: Context) -> Any:
+        """Add the bias, if there is one, and apply the activation, for `infer`."""
+        bias = context.params.get("bias")
+        return infer_activation(self.activation, z if bias is None else z + bias, context)
 
     def _activate(
         self, z: Array, bias: Array | None, context: Context
@@ -126,6 +138,9 @@ class Dense(WeightedLayer):
         units = builder.size(self.units)
         self._declare(builder, (shape[-1], units))
         return (*shape[:-1], units)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return self._activated(x @ context.params["weight"], context)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         weight = context.params["weight"]

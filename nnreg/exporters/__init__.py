@@ -1,0 +1,1 @@
+"""Writing a model as a file that computes its predictions without nnreg."""

@@ -1,0 +1,196 @@
+"""A model as a program: from raw columns to predictions, as operations on one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg.data.input_columns import InputColumn
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.errors import ExportError
+from nnreg.interfaces.encoder import Encoder
+from nnreg.model.model import Model
+from nnreg.model.outputs import Output
+from nnreg.network.ensemble import Ensemble
+from nnreg.network.network import Network
+from nnreg.network.recorded_pass import infer_network
+from nnreg.operations.functions import lookup
+from nnreg.operations.operation import Operand, Operation, in_order
+from nnreg.operations.recorded import Recorded
+from nnreg.operations.run import run
+
+Takes: TypeAlias = Literal["number", "text", "array", "integers"]
+
+SAMPLES = 2
+"""The number of rows for which values are computed while a program is recorded."""
+
+
+@dataclass(frozen=True)
+class ProgramInput:
+    """A column that a program reads: a number (NaN where missing), a text, or an array."""
+
+    name: str
+    takes: Takes
+    operation: Operation
+
+
+@dataclass(frozen=True)
+class ProgramOutput:
+    """What a program computes: values `(rows, *shape)`, and for classes their names."""
+
+    name: str
+    operand: Operand
+    classes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition that each row must fulfil, such as a known category; else it has no answer."""
+
+    operand: Operand
+    message: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """The computation of a model's predictions for one row."""
+
+    name: str
+    inputs: tuple[ProgramInput, ...]
+    outputs: tuple[ProgramOutput, ...]
+    requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All operations, each after those that it reads."""
+        return in_order(one.operand for one in (*self.outputs, *self.requirements))
+
+    def run(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+        """Return the outputs by name, computed with NumPy; NaN for rows without an answer."""
+        given = {one.operation: _column(one, columns[one.name]) for one in self.inputs}
+        found = run([one.operand for one in self.outputs], given)
+        met = np.all(run([one.operand for one in self.requirements], given), axis=0)
+        met = np.broadcast_to(met, len(found[0]))
+        return {
+            one.name: np.where(met.reshape(-1, *(1,) * (y.ndim - 1)), y, np.nan)
+            for one, y in zip(self.outputs, found, strict=True)
+        }
+
+
+def _column(one: ProgramInput, values: Sequence[Any]) -> Array:
+    if one.takes == "text":
+        return np.array(values, object)
+    return np.asarray(values, one.operation.dtype)
+
+
+@dataclass
+class RecordedColumn:
+    """A column as `Encoder.infer` gets it: what the encoder reads is recorded."""
+
+    name: str
+    values: Recorded
+    requirements: list[Requirement] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def positions(self, texts: Sequence[str]) -> Any:
+        """Record the position of each text among these, -1 for others and missing ones."""
+        return lookup(self.values, texts)
+
+    def require(self, valid: Any, expected: str) -> None:
+        """Record that a program has no answer for rows that are not valid."""
+        if isinstance(valid, Recorded):
+            text = f"column {self.name!r}: expected {expected}"
+            self.requirements.append(Requirement(valid.operation, text))
+
+
+def program_of(model: Model) -> Program:
+    """Return the program of a model. Raises `ExportError` for what cannot be recorded."""
+    preprocessing = model.preprocessing
+    if preprocessing.steps or preprocessing.window is not None:
+        raise ExportError("the model reads sequences of different lengths, or windows of rows")
+    recorder = _Recorder(model.inference_network)
+    parts = preprocessing.parts or {"": preprocessing}
+    encoded = {name: recorder.encode(part, name) for name, part in parts.items()}
+    x = encoded[""] if "" in encoded else encoded
+    y = recorder.infer(x, model.outputs)
+    outputs = [
+        _output(one, y[one.name] if isinstance(y, dict) else y) for one in model.outputs.values()
+    ]
+    inputs, requirements = tuple(recorder.inputs.values()), tuple(recorder.requirements)
+    return Program(model.document.name, inputs, tuple(outputs), requirements)
+
+
+@dataclass
+class _Recorder:
+    """The inputs and requirements of a program that is being recorded."""
+
+    network: Network
+    inputs: dict[str, ProgramInput] = field(default_factory=dict)
+    values: dict[str, Recorded] = field(default_factory=dict)
+    requirements: list[Requirement] = field(default_factory=list)
+
+    def encode(self, preprocessing: Preprocessing, name: str) -> Recorded:
+        """Record the input of the network of this name for raw columns."""
+        parts = [self._encoded(column) for column in preprocessing.inputs]
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        found: Recorded = joined.astype(self.network.input_dtype(name or None))
+        return found
+
+    def _encoded(self, column: InputColumn) -> Any:
+        """Record the encoded values of a column, with its indicator."""
+        encoder = column.encoder
+        own = RecordedColumn(column.name, self._input(column.name, encoder), self.requirements)
+        values = own.values
+        missing = lookup(values, [None]) == 0 if encoder.takes == "text" else np.isnan(values)
+        if values.ndim > 1:
+            missing = np.any(missing, axis=tuple(range(1, values.ndim)))
+        if not (column.indicator and encoder.takes_missing):
+            if column.fill is None:
+                own.require(~missing, "a value, found none")
+            else:
+                own.values = self._filled(values, missing, column.fill)
+        encoded = encoder.infer(own)
+        if encoded.ndim == 1:
+            encoded = encoded[:, None]
+        if column.indicator:
+            encoded = np.concatenate([encoded, missing[:, None].astype(encoded.dtype)], axis=1)
+        return encoded
+
+    def _filled(self, values: Recorded, missing: Any, fill: float | str) -> Any:
+        return np.where(missing, np.array(fill, values.dtype), values)
+
+    def _input(self, name: str, encoder: Encoder) -> Recorded:
+        """Return the input for a column, the same for all encoders that read it."""
+        if name not in self.values:
+            takes: Takes = "text" if encoder.takes == "text" else "number"
+            shape: Shape = encoder.shape if encoder.takes == "arrays" else ()
+            takes = "array" if encoder.takes == "arrays" else takes
+            dtype = np.dtype(object) if takes == "text" else np.dtype(np.float64)
+            operation = Operation("input", (), shape, dtype, {"name": name})
+            text = next(iter(encoder.known_texts), "") if takes == "text" else 0.0
+            self.values[name] = Recorded(operation, np.full((SAMPLES, *shape), text, dtype))
+            self.inputs[name] = ProgramInput(name, takes, operation)
+        return self.values[name]
+
+    def infer(self, x: Any, outputs: Mapping[str, Output]) -> Any:
+        """Record the outputs of the network, the mean of an ensemble."""
+        if self.network.members == 1:
+            return infer_network(self.network, x)
+        members = [infer_network(self.network.member(n), x) for n in range(self.network.members)]
+        if not isinstance(members[0], dict):
+            return outputs[""].average(np.stack(members, axis=1))  # type: ignore[attr-defined]
+        return members
+
+
+def _output(output: Output, y: Any) -> ProgramOutput:
+    """Return an output in the units of its target, or as probabilities of its classes."""
+    if output.predicts_classes:
+        y = output.class_scores(y)
+    y = output.in_units(y, None)  # type: ignore[arg-type]
+    return ProgramOutput(output.name, y.operation, output.classes)
