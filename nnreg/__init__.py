@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
+    from nnreg.exporters.api import export
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
         Activation,
@@ -87,6 +88,7 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
+    "export": "exporters.api",
     "hookimpl": "hookspecs",
     "load": "checkpoint.save_load",
     "propose": "starter.propose",
@@ -157,6 +159,7 @@ __all__ = [
     "UsageError",
     "Workspace",
     "build",
+    "export",
     "chain",
     "fans",
     "hookimpl",

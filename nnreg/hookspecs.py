@@ -25,6 +25,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
@@ -119,6 +120,12 @@ def nnreg_sources() -> Mapping[str, type[Source] | str]:
 @hookspec
 def nnreg_encoders() -> Mapping[str, type[Encoder] | str]:
     """Return the encoders of columns this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_exporters() -> Mapping[str, type[Exporter] | str]:
+    """Return the formats of exports this plugin provides, by the name `--to` takes."""
     raise NotImplementedError
 
 

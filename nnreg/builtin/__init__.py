@@ -84,3 +84,9 @@ def nnreg_encoders() -> Mapping[str, str]:
 def nnreg_augmentations() -> Mapping[str, str]:
     """Return the built-in augmentations."""
     return components.AUGMENTATIONS
+
+
+@hookimpl
+def nnreg_exporters() -> Mapping[str, str]:
+    """Return the built-in formats of exports."""
+    return components.EXPORTERS

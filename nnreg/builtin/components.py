@@ -308,3 +308,7 @@ AUGMENTATIONS: Mapping[str, str] = {
     "mixup": "nnreg.builtin.augmentations:Mixup",
     "cutmix": "nnreg.builtin.augmentations:Cutmix",
 }
+
+EXPORTERS: Mapping[str, str] = {
+    "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
+}

@@ -17,6 +17,7 @@ class Operation:
 
     `shape` and `dtype` are those of its result for one row; `attributes` has axes, which are those
     of one row too, and other settings. Constants are arrays that broadcast to the result.
+    `location` is the component that computes it, as in "$.model.layers[0] (dense)".
     """
 
     name: str
@@ -24,6 +25,7 @@ class Operation:
     shape: Shape
     dtype: np.dtype[Any]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    location: str = ""
 
     @property
     def size(self) -> int:

@@ -9,7 +9,9 @@ is the computation of one row.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -140,6 +142,22 @@ class Recorded(NDArrayOperatorsMixin):
         return call(function, f"{name} of an array", (self, *args), kwargs)
 
 
+_location: ContextVar[str] = ContextVar("location", default="")
+
+
+@contextmanager
+def located(text: str) -> Iterator[None]:
+    """Say which component computes what is recorded, in its operations and in an error."""
+    token = _location.set(text)
+    try:
+        yield
+    except (NotImplementedError, TypeError, AttributeError) as error:
+        what = str(error) or "it has neither a formula nor a method 'infer'"
+        raise ExportError(f"{text}: cannot record its computation: {what}") from error
+    finally:
+        _location.reset(token)
+
+
 REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any"}
 
 HANDLERS: dict[Any, Handler] = {}
@@ -166,7 +184,8 @@ def call(function: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any
 
 def refuse(what: str, hint: str = "write it with other functions of NumPy") -> NoReturn:
     """Raise `ExportError`: this cannot be recorded."""
-    raise ExportError(f"cannot record {what}; {hint}")
+    where = f"{location}: " if (location := _location.get()) else ""
+    raise ExportError(f"{where}cannot record {what}; {hint}")
 
 
 def recorded(
@@ -174,7 +193,10 @@ def recorded(
 ) -> Recorded:
     """Return the result of an operation, of which `value` has a few rows."""
     operands = tuple(one.operation if isinstance(one, Recorded) else one for one in inputs)
-    return Recorded(Operation(name, operands, value.shape[1:], value.dtype, attributes), value)
+    operation = Operation(
+        name, operands, value.shape[1:], value.dtype, attributes, _location.get()
+    )
+    return Recorded(operation, value)
 
 
 def value_of(operand: Any) -> Any:

@@ -9,6 +9,7 @@ from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
@@ -33,5 +34,6 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "kernels": ("nnreg_kernels", Kernels),
     "source": ("nnreg_sources", Source),
     "encoder": ("nnreg_encoders", Encoder),
+    "exporter": ("nnreg_exporters", Exporter),
 }
 """For each kind, the hook that returns its components and their base class."""

@@ -1,14 +1,14 @@
-"""A model as a program: from raw columns to predictions, as operations on one row."""
+"""Recording the program of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Shape
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import ExportError
@@ -19,72 +19,12 @@ from nnreg.network.ensemble import Ensemble
 from nnreg.network.network import Network
 from nnreg.network.recorded_pass import infer_network
 from nnreg.operations.functions import lookup
-from nnreg.operations.operation import Operand, Operation, in_order
-from nnreg.operations.recorded import Recorded
-from nnreg.operations.run import run
-
-Takes: TypeAlias = Literal["number", "text", "array", "integers"]
+from nnreg.operations.operation import Operation
+from nnreg.operations.program import Program, ProgramInput, ProgramOutput, Requirement, Takes
+from nnreg.operations.recorded import Recorded, located
 
 SAMPLES = 2
 """The number of rows for which values are computed while a program is recorded."""
-
-
-@dataclass(frozen=True)
-class ProgramInput:
-    """A column that a program reads: a number (NaN where missing), a text, or an array."""
-
-    name: str
-    takes: Takes
-    operation: Operation
-
-
-@dataclass(frozen=True)
-class ProgramOutput:
-    """What a program computes: values `(rows, *shape)`, and for classes their names."""
-
-    name: str
-    operand: Operand
-    classes: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """A condition that each row must fulfil, such as a known category; else it has no answer."""
-
-    operand: Operand
-    message: str
-
-
-@dataclass(frozen=True)
-class Program:
-    """The computation of a model's predictions for one row."""
-
-    name: str
-    inputs: tuple[ProgramInput, ...]
-    outputs: tuple[ProgramOutput, ...]
-    requirements: tuple[Requirement, ...] = ()
-
-    @property
-    def operations(self) -> list[Operation]:
-        """All operations, each after those that it reads."""
-        return in_order(one.operand for one in (*self.outputs, *self.requirements))
-
-    def run(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
-        """Return the outputs by name, computed with NumPy; NaN for rows without an answer."""
-        given = {one.operation: _column(one, columns[one.name]) for one in self.inputs}
-        found = run([one.operand for one in self.outputs], given)
-        met = np.all(run([one.operand for one in self.requirements], given), axis=0)
-        met = np.broadcast_to(met, len(found[0]))
-        return {
-            one.name: np.where(met.reshape(-1, *(1,) * (y.ndim - 1)), y, np.nan)
-            for one, y in zip(self.outputs, found, strict=True)
-        }
-
-
-def _column(one: ProgramInput, values: Sequence[Any]) -> Array:
-    if one.takes == "text":
-        return np.array(values, object)
-    return np.asarray(values, one.operation.dtype)
 
 
 @dataclass
@@ -155,7 +95,8 @@ class _Recorder:
                 own.require(~missing, "a value, found none")
             else:
                 own.values = self._filled(values, missing, column.fill)
-        encoded = encoder.infer(own)
+        with located(f"column {column.name!r} ({type(encoder).__name__})"):
+            encoded = encoder.infer(own)
         if encoded.ndim == 1:
             encoded = encoded[:, None]
         if column.indicator:

@@ -1,0 +1,123 @@
+"""Exporting a model: writing it in a format, and checking that its answers are those of nnreg."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.errors import ExportError, UsageError
+from nnreg.exporters.record import program_of
+from nnreg.exporters.rows import random_rows
+from nnreg.interfaces.exporter import Exporter
+from nnreg.model.model import Model
+from nnreg.operations.program import Program
+
+ROWS = 100
+"""The number of rows whose answers are compared."""
+
+TOLERANCE = 1e-5
+"""The largest difference of an answer, relative to the largest answer if that is above 1."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was exported: the path, its size in bytes, and how it was checked.
+
+    `difference` is the largest between its answers and those of nnreg in `rows` rows, relative to
+    the largest answer if that is above 1; None if the format cannot be run here.
+    """
+
+    path: Path
+    bytes: int
+    rows: int
+    difference: float | None
+
+
+def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Export:
+    """Write a model in another format, and check it on random rows.
+
+    `to` is the name of the format; by default it follows from the suffix of `path`.
+
+    Raises `ExportError` for a model that cannot be expressed, before anything is written, and if
+    the answers differ.
+    """
+    target = Path(path)
+    exporter = _exporter(model, target, to)
+    program = program_of(model)
+    _require_supported(program, exporter)
+    columns = random_rows(model.preprocessing, ROWS)
+    answers = _answers(model, columns)
+    with tempfile.TemporaryDirectory(prefix="nnreg-export-", dir=target.parent) as directory:
+        written = Path(directory) / target.name
+        if not exporter.suffix:
+            written.mkdir()
+        exporter.write(program, written)
+        difference = _difference(exporter.run(written, columns), answers)
+        size = sum(one.stat().st_size for one in [written, *written.rglob("*")] if one.is_file())
+        if target.is_dir():
+            shutil.rmtree(target)
+        written.replace(target)
+    return Export(target, size, ROWS, difference)
+
+
+def _exporter(model: Model, path: Path, to: str | None) -> Exporter:
+    """Return the exporter of a name, or that of the suffix of a path."""
+    registry = model.document.registry
+    known = {one.name: one for one in registry if one.kind == "exporter"}
+    choose = f"choose one of {', '.join(sorted(known))}"
+    if to is None:
+        fitting = [one for one in known.values() if path.suffix == one.cls.suffix != ""]
+        if len(fitting) != 1:
+            raise UsageError(f"{path}: its name says no format; {choose}")
+        entry = fitting[0]
+    elif (found := registry.find("exporter", to)) is None:
+        raise UsageError(f"unknown format {to!r}; {choose}")
+    else:
+        entry = found
+    cls: Any = entry.cls
+    if missing := cls.missing():
+        raise UsageError(f"the format {entry.name!r} needs {missing}")
+    exporter: Exporter = cls()
+    return exporter
+
+
+def _require_supported(program: Program, exporter: Exporter) -> None:
+    """Raise `ExportError` with every operation that the format cannot express."""
+    problems = {
+        f"{one.location or 'the program'}: {reason}"
+        for one in program.operations
+        if (reason := exporter.unsupported(one))
+    }
+    if problems:
+        raise ExportError(*sorted(problems))
+
+
+def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+    found = model.probabilities(columns) if model.classes else model.predict(columns)
+    return found if isinstance(found, dict) else {"": np.asarray(found)}
+
+
+def _difference(
+    found: Mapping[str, Array] | None, answers: Mapping[str, Array]
+) -> float | None:
+    """Return the largest relative difference. Raises `ExportError` if it is too large."""
+    if found is None:
+        return None
+    largest = 0.0
+    for name, expected in answers.items():
+        given = np.asarray(found[name or "prediction"], np.float64).reshape(expected.shape)
+        if np.isnan(given).any():
+            raise ExportError("an exported answer is not a number, unlike that of nnreg")
+        scale = max(1.0, float(np.abs(expected).max()))
+        largest = max(largest, float(np.abs(given - expected).max()) / scale)
+    if largest > TOLERANCE:
+        raise ExportError(f"the exported answers differ from those of nnreg by {largest:.1e}")
+    return largest

@@ -1,0 +1,51 @@
+"""Rows with which an export is checked: values as in training, missing and unknown ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnreg.data.input_columns import InputColumn
+from nnreg.data.preprocessing import Preprocessing
+
+MISSING = 0.1
+"""The fraction of missing values of a column in which they are allowed."""
+
+UNKNOWN = 0.1
+"""The fraction of unknown texts of a column in which they are allowed."""
+
+
+def random_rows(
+    preprocessing: Preprocessing, count: int, seed: int = 0
+) -> dict[str, Sequence[Any]]:
+    """Return that many values for each input column, NaN or None where they are missing."""
+    rng = np.random.default_rng(seed)
+    return {one.name: _values(one, count, rng) for one in preprocessing.inputs}
+
+
+def _values(column: InputColumn, count: int, rng: np.random.Generator) -> Sequence[Any]:
+    encoder, optional = column.encoder, column.fill is not None or column.indicator
+    missing = rng.random(count) < (MISSING if optional else 0)
+    if encoder.takes == "text":
+        known = list(encoder.known_texts) or ["text"]
+        texts = [known[k] for k in rng.integers(len(known), size=count)]
+        if encoder.ignores_unknown:
+            texts = [
+                "(none of these)" if unknown else text
+                for text, unknown in zip(texts, rng.random(count) < UNKNOWN, strict=True)
+            ]
+        return [None if gone else text for text, gone in zip(texts, missing, strict=True)]
+    if encoder.takes == "arrays":
+        return rng.normal(size=(count, *encoder.shape)).tolist()
+    numbers = _numbers(column, count, rng)
+    return np.where(missing, np.nan, numbers).tolist()
+
+
+def _numbers(column: InputColumn, count: int, rng: np.random.Generator) -> Any:
+    summary = column.summary
+    if summary is None or not summary.quantiles:
+        return rng.normal(size=count)
+    at = np.linspace(0, 1, len(summary.quantiles))
+    return np.interp(rng.random(count), at, summary.quantiles)

@@ -1,0 +1,44 @@
+"""The base class of exporters, which write a model in the format of another program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nnreg._types import Array
+from nnreg.interfaces.component import Component
+from nnreg.operations.operation import Operation
+from nnreg.operations.program import Program
+
+
+class Exporter(Component):
+    """A format in which a model is written, to predict without nnreg.
+
+    It gets the computation of the model's predictions as a `Program` of operations, whatever the
+    components are that computed them.
+    """
+
+    kind = "exporter"
+    suffix: ClassVar[str] = ""
+    """The suffix of the file, from which `nnreg.export` knows the format; empty for a directory."""
+
+    @classmethod
+    def missing(cls) -> str:
+        """Return the library that is needed and not installed, with how to install it, or ""."""
+        return ""
+
+    def unsupported(self, operation: Operation) -> str:
+        """Return why the format cannot express an operation; empty if it can."""
+        return ""
+
+    def write(self, program: Program, path: Path) -> None:
+        """Write a program to a file, or to an empty directory if there is no suffix."""
+        raise NotImplementedError
+
+    def run(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Array] | None:
+        """Return the outputs by name that what was written computes for rows, to check it.
+
+        Numbers are NaN where missing, texts None. None if it cannot be run here.
+        """
+        return None
