@@ -52,6 +52,10 @@ class OneInput(Layer):
         """Build the join."""
         return self.join.build(self.shapes, builder)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        """Return the output of the join."""
+        return self.join.infer(split_values(x, self.shapes), context)
+
     def forward(self, x: Array, context: Context) -> tuple[Any, LayerBackward]:
         """Return the output of the join; the returned function puts its gradients together."""
         xs = split_values(x, self.shapes)

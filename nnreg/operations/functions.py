@@ -48,18 +48,16 @@ def convolve(
     x: Any,
     weight: Array,
     strides: Sequence[int],
-    *,
-    dilation: Sequence[int] = (),
+    dilation: Sequence[int],
     groups: int = 1,
 ) -> Any:
     """Return Σ weight · window of `(rows, *space, channels)`, for all windows inside it.
 
     `weight` is `(*size, channels / groups, filters)`. The result is `(rows, *space, filters)`.
     """
-    dilation = tuple(dilation) or (1,) * len(strides)
     if isinstance(x, Recorded):
-        value = convolve(x.value, weight, strides, dilation=dilation, groups=groups)
-        settings = {"strides": tuple(strides), "dilation": dilation, "groups": groups}
+        value = convolve(x.value, weight, strides, dilation, groups)
+        settings = {"strides": tuple(strides), "dilation": tuple(dilation), "groups": groups}
         return recorded("convolve", [x, weight], value, **settings)
     windows = _windows(x, weight.shape[:-2], strides, dilation)  # (rows, *out, channels, *size)
     channels, filters = weight.shape[-2:]
@@ -109,7 +107,8 @@ def scan(
     """
     if not is_recorded([*carried, *sequences]):
         return _loop(step, carried, sequences, backwards)
-    before = [value_of(one) for one in carried]
+    rows = len(next(one for one in [*carried, *sequences] if isinstance(one, Recorded)))
+    before = [np.broadcast_to(value_of(one), (rows, *one.shape[1:])) for one in carried]
     after, results = _loop(step, before, [value_of(one) for one in sequences], backwards)
     first = -1 if backwards else 0
     items = [value_of(one)[:, first] for one in sequences]

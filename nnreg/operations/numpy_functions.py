@@ -357,3 +357,16 @@ def _matmul(a: Any, b: Any) -> Recorded:
         refuse("a product of two computed vectors", "write np.sum(a * b, axis=-1)")
     operands = [one if isinstance(one, Recorded) else np.asarray(one, dtype) for one in (a, b)]
     return recorded("matmul", operands, value)
+
+
+@records(np.einsum)
+def _einsum(subscripts: str, *operands: Any) -> Recorded:
+    """Record a sum of products, whose letters are those of one row; constants have no rows."""
+    reads, _, result = subscripts.partition("->")
+    letters = reads.split(",")
+    rows = {one[0] for one, x in zip(letters, operands, strict=True) if isinstance(x, Recorded)}
+    if "." in subscripts or not result or rows != {result[0]}:
+        refuse(f"np.einsum of {subscripts!r}", "name every axis, with that of the rows first")
+    value = np.einsum(subscripts, *map(value_of, operands))
+    of_row = ",".join(one.replace(result[0], "") for one in letters)
+    return recorded("einsum", operands, value, subscripts=f"{of_row}->{result[1:]}")

@@ -54,11 +54,12 @@ class Body:
     @property
     def operations(self) -> list[Operation]:
         """The operations of a step that depend on its arguments, in order."""
-        inside = set(self.arguments)
+        inside, found = set(self.arguments), list[Operation]()
         for one in in_order(self.results):
             if any(read in inside for read in one.read):
                 inside.add(one)
-        return [one for one in in_order(self.results) if one in inside]
+                found.append(one)
+        return found
 
     @property
     def read(self) -> Iterator[Operation]:

@@ -81,6 +81,16 @@ def _concatenate(one: Operation, *parts: Array) -> Array:
     return np.concatenate(whole, one.attributes["axis"] + 1)
 
 
+def _einsum(one: Operation, *values: Array) -> Array:
+    reads, _, result = one.attributes["subscripts"].partition("->")
+    letters = [
+        f"...{own}" if isinstance(read, Operation) else own
+        for own, read in zip(reads.split(","), one.inputs, strict=True)
+    ]
+    found: Array = np.einsum(f"{','.join(letters)}->...{result}", *values)
+    return found
+
+
 VALUES: Mapping[str, Callable[..., Any]] = {
     "as_type": lambda one, x: x.astype(one.dtype),
     "where": lambda one, condition, x, y: np.where(condition, x, y),
@@ -98,6 +108,7 @@ VALUES: Mapping[str, Callable[..., Any]] = {
     "argmax": lambda one, x: np.argmax(x, one.attributes["axis"] + 1),
     "cumulative_sum": lambda one, x: np.cumsum(x, one.attributes["axis"] + 1),
     "sort": lambda one, x: np.sort(x, one.attributes["axis"] + 1),
+    "einsum": _einsum,
     "matmul": lambda one, a, b: a @ b,
     "convolve": lambda one, x, weight: functions.convolve(x, weight, **one.attributes),
     "max_pool": lambda one, x: functions.pool("max", x, **one.attributes),

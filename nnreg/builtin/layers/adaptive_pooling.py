@@ -38,6 +38,12 @@ class AdaptivePooling(Layer):
             raise ShapeError(shape, "axes with values to pool")
         return (*each_axis(self.output_size, self.dims), channels)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        out = each_axis(self.output_size, self.dims)
+        windows = self._windows(x.shape[1:-1], out)
+        pooled = [self.pool.infer(x[window], context) for _, window in windows]
+        return np.stack(pooled, axis=1).reshape(x.shape[0], *out, x.shape[-1])
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         out = each_axis(self.output_size, self.dims)
         y = context.empty((x.shape[0], *out, x.shape[-1]))

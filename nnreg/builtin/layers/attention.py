@@ -13,11 +13,12 @@ from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dot_product_attention import (
     attend,
+    infer_attention,
     mask_of_keys,
     of_inputs,
     require_steps,
 )
-from nnreg.builtin.layers.positions import turn
+from nnreg.builtin.layers.positions import infer_turned, turn
 from nnreg.errors import ShapeError
 from nnreg.interfaces.component import Count, Positive, ProperFraction
 from nnreg.interfaces.context import Context
@@ -96,6 +97,26 @@ class HeadAttention(Join):
         builder.param(f"{prefix}weight", (features, units), self.initializer, regularized=True)
         if self.bias:
             builder.param(f"{prefix}bias", (units,), Zeros())
+
+    def infer(self, xs: Any, context: Context) -> Any:
+        q, k, v = self._infer_heads(xs, context)
+        (rows, _, time, size), shared, width = q.shape, k.shape[1], v.shape[-1]
+        if self.rotary is not None:
+            q, k = infer_turned(q, self.rotary), infer_turned(k, self.rotary)
+        if shared < self.heads:
+            k, v = (np.repeat(one, self.heads // shared, axis=1) for one in (k, v))
+        q = q * (1 / math.sqrt(size))
+        y = infer_attention(q, k, v, mask_of_keys(context), causal=self.causal)
+        joined = np.swapaxes(y, 1, 2).reshape(rows, time, self.heads * width)
+        return _infer_product(joined, "output_", context)
+
+    def _infer_heads(self, xs: Any, context: Context) -> list[Any]:
+        """Return what `_project` does, for `infer`."""
+        if "weight" in context.params:
+            return _infer_projections(xs, "", self._parts(xs.shape[-1]), context)
+        inputs, prefixes = (xs[0], xs[1], xs[-1]), ("query_", "key_", "value_")
+        each = zip(inputs, prefixes, self._parts(xs[0].shape[-1]), strict=True)
+        return [_infer_projections(x, prefix, [part], context)[0] for x, prefix, part in each]
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
         heads, project_backward = self._project(xs, context)
@@ -272,6 +293,24 @@ class GroupedQueryAttention(HeadAttention):
     def _parts(self, features: int) -> tuple[Part, Part, Part]:
         shared = (self.key_value_heads, self._size(features))
         return (self.heads, self._size(features)), shared, shared
+
+
+def _infer_product(x: Any, prefix: str, context: Context) -> Any:
+    """Return x · weight + bias, for `Layer.infer`."""
+    y, bias = x @ context.params[f"{prefix}weight"], context.params.get(f"{prefix}bias")
+    return y if bias is None else y + bias
+
+
+def _infer_projections(
+    x: Any, prefix: str, parts: Sequence[Part], context: Context
+) -> list[Any]:
+    """Return what `_project` does, for `Layer.infer`."""
+    mixed, found, start = _infer_product(x, prefix, context), [], 0
+    for heads, size in parts:
+        own = mixed[..., start : start + heads * size].reshape(*x.shape[:2], heads, size)
+        found.append(np.swapaxes(own, 1, 2))
+        start += heads * size
+    return found
 
 
 def _multiply(

@@ -41,6 +41,9 @@ class RandomImages(Layer):
         space_of(shape, 2, channel_axis=False)
         return shape
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return x
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training:
             return x, lambda dy: dy
@@ -123,6 +126,10 @@ class RandomCrop(Layer):
         if space[0] < self.height or space[1] < self.width:
             raise ShapeError(shape, f"images of at least {self.height} x {self.width}")
         return (self.height, self.width, *shape[2:])
+
+    def infer(self, x: Any, context: Context) -> Any:
+        top, left = (x.shape[1] - self.height) // 2, (x.shape[2] - self.width) // 2
+        return x[:, top : top + self.height, left : left + self.width]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         count = len(x)

@@ -72,6 +72,13 @@ class Bilinear(WeightedLayer, Join):
         builder.activation_count = math.prod(second) * units
         return (*first[:-1], units)
 
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        weight = context.params["weight"]
+        features, other, units = weight.shape
+        first, second = xs
+        maps = (first @ weight.reshape(features, other * units)).reshape(*first.shape[:-1], other, units)
+        return self._activated((second[..., None] * maps).sum(axis=-2), context)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         weight = context.params["weight"]
         features, other, units = weight.shape

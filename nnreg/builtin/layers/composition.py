@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import HasForward, OfMembers, chain
+from nnreg.interfaces.passes import HasForward, OfMembers, chain, infer
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Residual(Layer):
         if output != shape:
             raise ShapeError(shape, f"inputs whose shape its layers keep; these return {output}")
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return x + infer(zip(self.layers, context.children.values(), strict=True), x)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self._around(x, context, self.layers)
@@ -90,6 +94,9 @@ class Stack(Layer):
             shape = builder.layer(name, once, shape, integer=integer, mask=mask, path=path)
             integer, mask = None, builder.children[name][1].output_mask
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return infer(zip(self._steps(), context.children.values(), strict=True), x)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return chain(zip(self._steps(), context.children.values(), strict=True), x)

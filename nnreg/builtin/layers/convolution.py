@@ -32,6 +32,7 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
 from nnreg.kernels.windows import Amounts, Windows
+from nnreg.operations.functions import convolve
 
 
 class Convolution(WeightedLayer):
@@ -74,6 +75,16 @@ class Convolution(WeightedLayer):
         """Return the windows over an input, the values around it, and how many windows."""
         mode = self.padding_mode
         return places(self.kernel, self.stride, self.dilation, self.padding, mode, space)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        space = x.shape[1 : self.dims + 1]
+        windows, frame, _ = self._places(space)
+        images = x if x.ndim == self.dims + 2 else x[..., None]
+        if context.mask is not None:
+            images = images * context.mask[:, :, None]
+        groups, settings = self._groups(images.shape[-1]), (windows.stride, windows.dilation)
+        z = convolve(frame.around(images), context.params["weight"], *settings, groups)
+        return self._activated(z, context)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         space = x.shape[1 : self.dims + 1]

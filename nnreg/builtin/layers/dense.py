@@ -212,6 +212,9 @@ class ActivationLayer(ActivatedLayer):
         builder.activation("activation", self.activation, shape)
         return shape
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return infer_activation(self.activation, x, context)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return activated(self.activation, x, context)
 
@@ -235,6 +238,9 @@ class Dropout(Layer):
     keeps_integers = False
     keeps_mask = True
     output_range = (-math.inf, math.inf)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return x
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or self.rate == 0:
@@ -262,6 +268,9 @@ class Flatten(Layer):
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         return (math.prod(shape),)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         y = x.reshape(x.shape[0], math.prod(x.shape[1:]))

@@ -16,7 +16,7 @@ from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import chain
+from nnreg.interfaces.passes import chain, infer
 
 
 class Depthwise(Convolution):
@@ -150,6 +150,9 @@ class Separable(ActivatedLayer):
         inner: Shape = builder.layer("depthwise", depthwise, shape)
         output: Shape = builder.layer("pointwise", pointwise, inner)
         return output
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return infer(zip(self._layers(), context.children.values(), strict=True), x)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return chain(zip(self._layers(), context.children.values(), strict=True), x)

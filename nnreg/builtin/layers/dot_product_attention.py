@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -66,6 +66,12 @@ class Attention(Join):
     def _scale(self, features: int) -> float:
         return 1 / math.sqrt(features) if self.scale is None else self.scale
 
+    def infer(self, xs: Any, context: Context) -> Any:
+        query, key, value = xs[0], xs[1], xs[-1]
+        scale = context.params.get("scale")
+        scaled = query * (self._scale(query.shape[-1]) if scale is None else scale)
+        return infer_attention(scaled, key, value, mask_of_keys(context), causal=self.causal)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         query, key, value = xs[0], xs[1], xs[-1]
         q, scale = query, context.params.get("scale")
@@ -116,8 +122,26 @@ class CrossAttention(Join):
             raise ShapeError(memory, "two inputs, (time, features) and (steps, features)")
         return Attention().build(shapes, builder)
 
+    def infer(self, xs: Any, context: Context) -> Any:
+        return Attention().infer(xs, context)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         return Attention().forward(xs, context)
+
+
+def infer_attention(q: Any, k: Any, v: Any, real: Any, *, causal: bool) -> Any:
+    """Return what `attend` does, without dropout and a scale, for `Layer.infer`."""
+    scores = q @ np.swapaxes(k, -1, -2)
+    if causal:
+        later = np.triu(np.ones(scores.shape[-2:], bool), 1)
+        scores = np.where(later, np.array(-math.inf, scores.dtype), scores)
+    if real is None:
+        return Softmax().infer(scores) @ v
+    between = (None,) * (scores.ndim - 2)
+    real = real[:, *between]
+    least = np.array(np.finfo(scores.dtype).min, scores.dtype)
+    weights = np.where(real, Softmax().infer(np.where(real, scores, least)), 0)
+    return weights @ v
 
 
 def attend(

@@ -12,7 +12,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.dense import ActivatedLayer
+from nnreg.builtin.layers.dense import ActivatedLayer, infer_activation
 from nnreg.builtin.layers.einsum_equation import Equation, equation_for
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
@@ -115,6 +115,12 @@ class EinsumDense(ActivatedLayer):
             if size is not None:
                 found[letter] = size
         return found
+
+    def infer(self, x: Any, context: Context) -> Any:
+        axes = equation_for(self.equation, x.ndim)
+        z = np.einsum(f"{axes.x},{axes.weight}->{axes.y}", x, context.params["weight"])
+        bias = context.params.get("bias")
+        return infer_activation(self.activation, z if bias is None else z + bias, context)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         equation = equation_for(self.equation, x.ndim)

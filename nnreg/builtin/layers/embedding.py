@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
 from nnreg.interfaces.passes import HasForward, OfMembers
+from nnreg.operations.functions import gather
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Embedding(Layer):
                 f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
                 f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
             )
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return gather(context.params["weight"], x.astype(np.int64))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         index = x.astype(np.intp)
@@ -139,6 +144,17 @@ class ColumnEmbedding(Layer):
             builder.layer(f"columns/{number}", embedding, shape[:-1], path=builder.path)
             width += units
         return (*shape[:-1], width)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        features = context.features
+        if features is None or not features.indices:
+            return x
+        embedding, others = Embedding(1, 1), _others(features, x.shape[-1])
+        parts = [np.take(x, others, axis=-1)] if others else []
+        for number, place in enumerate(features.indices):
+            own = context.children[f"columns/{number}"]
+            parts.append(embedding.infer(x[..., place], own))
+        return np.concatenate(parts, axis=-1)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self._beside(x, context, Embedding(1, 1))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
-from nnreg.builtin.layers.dense import activated
+from nnreg.builtin.layers.dense import activated, infer_activation
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Fraction
@@ -44,6 +45,10 @@ class Glu(Layer):
         half = (*shape[:-1], shape[-1] // 2)
         builder.activation("activation", self.activation, half)
         return half
+
+    def infer(self, x: Any, context: Context) -> Any:
+        half = x.shape[-1] // 2
+        return x[..., :half] * infer_activation(self.activation, x[..., half:], context)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         half = x.shape[-1] // 2
@@ -85,6 +90,9 @@ class RRelu(Layer):
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return np.where(x > 0, x, x * ((self.low + self.high) / 2))
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         slope = context.empty(x.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,14 @@ class Frame:
         for target, source in self._copies:
             padded[target] = padded[source]
         return padded
+
+    def around(self, images: Any, value: float = 0.0) -> Any:
+        """Return the images with the frame by NumPy's functions, for `Layer.infer`."""
+        width = ((0, 0), *self.amounts, (0, 0))
+        if self.mode == "zeros":
+            return np.pad(images, width, constant_values=value)
+        modes: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "circular": "wrap"}
+        return np.pad(images, width, mode=modes[self.mode])
 
     def unpad(self, gradient: Array, context: Context) -> Array:
         """Return the gradient of the images from that with the frame, which changes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,14 @@ class GlobalAveragePool(Layer):
         if len(shape) < 2:
             raise ShapeError(shape, "(batch, ..., features) with an axis to average over")
         return shape[-1:]
+
+    def infer(self, x: Any, context: Context) -> Any:
+        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        if context.mask is None:
+            return rows.mean(axis=1)
+        real = real_positions(context.mask, x)[:, :, None]
+        count = np.maximum(real.sum(axis=1), 1)
+        return np.where(real, rows, 0).sum(axis=1) / count
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
@@ -90,6 +99,13 @@ class GlobalMaxPool(Layer):
         if len(shape) < 2 or not math.prod(shape[:-1]):
             raise ShapeError(shape, "(batch, ..., features) with values to choose from")
         return shape[-1:]
+
+    def infer(self, x: Any, context: Context) -> Any:
+        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        if context.mask is None:
+            return rows.max(axis=1)
+        real = real_positions(context.mask, x)[:, :, None]
+        return np.where(real.any(axis=1), np.where(real, rows, -math.inf).max(axis=1), 0)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,23 @@ class _GroupNormalization(Layer):
         builder.param("beta", shape[-1:], Zeros())
         builder.constant = math.prod(shape) == groups  # a single value minus its mean is 0
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:
+        channels, real = x.shape[-1], None
+        groups, positions = self._groups(channels), math.prod(x.shape[1:-1])
+        rows = x.reshape(x.shape[0], positions, groups, channels // groups)
+        if context.mask is not None:
+            real = real_positions(context.mask, x)[:, :, None, None]
+
+        def mean(values: Any) -> Any:
+            if real is None:
+                return values.mean(axis=(1, 3), keepdims=True)
+            count = np.maximum(real.sum(axis=1, keepdims=True), 1) * (channels // groups)
+            return np.where(real, values, 0).sum(axis=(1, 3), keepdims=True) / count
+
+        centered = rows - mean(rows)
+        normal = centered / np.sqrt(mean(centered * centered) + self.epsilon)
+        return normal.reshape(x.shape) * context.params["gamma"] + context.params["beta"]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if context.mask is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +57,9 @@ class Add(_Elementwise):
     Inputs of one shape, output of the same.
     """
 
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return functools.reduce(operator.add, xs)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         return _fold(np.add, xs, context), lambda dy: [dy] * len(xs)
 
@@ -67,6 +72,9 @@ class Subtract(_Elementwise):
 
     Inputs of one shape, output of the same.
     """
+
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return functools.reduce(operator.sub, xs)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         def backward(dy: Array) -> list[Array]:
@@ -84,6 +92,9 @@ class Multiply(_Elementwise):
 
     Inputs of one shape, output of the same.
     """
+
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return functools.reduce(operator.mul, xs)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         def backward(dy: Array) -> list[Array]:
@@ -104,6 +115,9 @@ class Average(_Elementwise):
     Inputs of one shape, output of the same.
     """
 
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return functools.reduce(operator.add, xs) / len(xs)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         def backward(dy: Array) -> list[Array]:
             return [np.divide(dy, len(xs), out=context.empty(dy.shape))] * len(xs)
@@ -116,6 +130,9 @@ class _Extreme(_Elementwise):
     """The largest or smallest input, value by value; the first of equal ones gets the gradient."""
 
     choose: np.ufunc
+
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return functools.reduce(self.choose, xs)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         y = _fold(self.choose, xs, context)
@@ -185,6 +202,9 @@ class Concat(Join):
                 raise ShapeError(shape, f"inputs of one shape except along axis {self.axis}")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return np.concatenate(xs, self.axis + 1 if self.axis >= 0 else self.axis)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         return self._joined(xs, context, self.axis + 1 if self.axis >= 0 else self.axis)
 
@@ -217,6 +237,9 @@ class Dot(Join):
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         return _pair(shapes, builder)
 
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        return (xs[0] * xs[1]).sum(axis=-1, keepdims=True)
+
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         first, second = xs
         products = np.multiply(first, second, out=context.empty(first.shape))
@@ -248,6 +271,10 @@ class Distance(Join):
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         return _pair(shapes, builder)
+
+    def infer(self, xs: Sequence[Any], context: Context) -> Any:
+        difference = xs[0] - xs[1]
+        return np.sqrt((difference * difference).sum(axis=-1, keepdims=True) + self.epsilon)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         first, second = xs

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.activations.functions import logistic
 from nnreg.builtin.initializers import GlorotUniform
 from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
 from nnreg.interfaces.component import Count
@@ -84,6 +86,14 @@ class Lstm(Recurrent):
         if self.projection is not None:
             shape = (self.units, self.projection)
             builder.param("projection_weight", shape, self.initializer, regularized=True)
+
+    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+        params, n = context.params, self.units
+        z = x @ params["weight"] + h @ params["recurrent"] + params["bias"]
+        i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
+        cell = logistic(f) * cell + logistic(i) * np.tanh(g)
+        h = logistic(o) * np.tanh(cell)
+        return (h if self.projection is None else h @ params["projection_weight"]), cell
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.state_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge
@@ -62,6 +62,11 @@ class Maxout(Layer):
             builder.param("bias", (columns,), self.bias_initializer)
         builder.activation_count = math.prod(shape[:-1]) * columns
         return (*shape[:-1], units)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        z = x @ context.params["weight"]
+        z = z + context.params["bias"] if self.bias else z
+        return z.reshape(*x.shape[:-1], self.pieces, z.shape[-1] // self.pieces).max(axis=-2)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         weight = context.params["weight"]

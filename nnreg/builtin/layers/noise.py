@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class _Noise(Layer):
     def _draw(self, x: Array, context: Context) -> tuple[Array, Array | None]:
         """Return the output, and what its gradient is multiplied by; None for 1."""
         raise NotImplementedError
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return x
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or not self._amount:

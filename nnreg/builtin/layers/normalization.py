@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,11 @@ class BatchNorm(Layer):
         if math.prod(shape[:-1]) == 1:
             builder.min_training_rows = 2  # a single value has no variance
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:
+        scale = 1 / np.sqrt(context.state["running_variance"] + self.epsilon)
+        centered = x - context.state["running_mean"]
+        return centered * (context.params["gamma"] * scale) + context.params["beta"]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         mask = context.mask if context.training else None
@@ -181,6 +187,12 @@ class LayerNorm(Layer):
         builder.param("beta", shape[-1:], Zeros())
         builder.constant = shape[-1] == 1  # a single feature minus its mean is 0
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:
+        centered = x - x.mean(axis=-1, keepdims=True)
+        variance = (centered * centered).mean(axis=-1, keepdims=True)
+        normal = centered / np.sqrt(variance + self.epsilon)
+        return normal * context.params["gamma"] + context.params["beta"]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         gamma, beta = context.params["gamma"], context.params["beta"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Relu
 from nnreg.builtin.initializers import GlorotUniform, Normal, Zeros
+from nnreg.builtin.layers.dense import infer_activation
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count, Positive
@@ -98,6 +100,20 @@ class PeriodicEmbedding(Layer):
         numbers = list(range(width) if features is None else features.numbers)
         known = set() if self.keep_numbers else set(numbers)
         return numbers, [place for place in range(width) if place not in known]
+
+    def infer(self, x: Any, context: Context) -> Any:
+        numbers, kept = self._places(context.features, x.shape[-1])
+        if not numbers:
+            return x
+        params = context.params
+        angles = np.take(x, numbers, axis=-1)[..., None] * (2 * math.pi * params["frequencies"])
+        waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=-1)
+        weight = params["weight"]
+        z = waves @ weight if self.shared else (waves[..., None, :] @ weight)[..., 0, :]
+        vectors = infer_activation(self.activation, z + params["bias"], context)
+        width = len(numbers) * self.units
+        flat = vectors.reshape(*x.shape[:-1], width)
+        return np.concatenate([np.take(x, kept, axis=-1), flat], axis=-1) if kept else flat
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         width = x.shape[-1]

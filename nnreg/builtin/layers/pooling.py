@@ -26,6 +26,7 @@ from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.kernels.windows import Windows
+from nnreg.operations.functions import pool
 
 
 class Pooling(Layer):
@@ -62,6 +63,10 @@ class Pooling(Layer):
 
 class MaxPooling(Pooling):
     """The largest value of each window."""
+
+    def infer(self, x: Any, context: Context) -> Any:
+        windows, frame, _ = self._places(x.shape[1:-1])
+        return pool("max", frame.around(x, -math.inf), windows.size, windows.stride)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         windows, frame, _ = self._places(x.shape[1:-1])
@@ -122,6 +127,13 @@ def _max_of_volumes(
 
 class AveragePooling(Pooling):
     """The mean of each window, over the values that are not padding."""
+
+    def infer(self, x: Any, context: Context) -> Any:
+        windows, frame, _ = self._places(x.shape[1:-1])
+        size = windows.size, windows.stride
+        y = pool("mean", frame.around(x), *size)
+        ones = np.ones((1, *frame.space, 1), x.dtype)
+        return y / pool("mean", frame.around(ones), *size) if frame.outside != frame.space else y
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         windows, frame, out = self._places(x.shape[1:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,9 @@ class AddPosition(Layer):
             builder.buffer("position", shape, _Sinusoids())
         return shape
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return x + (context.params if self.learned else context.state)["position"]
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         position = (context.params if self.learned else context.state)["position"]
 
@@ -106,6 +110,9 @@ class RotaryPositions(Layer):
             raise ShapeError(shape, "(batch, time, features) with an even number of features")
         return shape
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return infer_turned(x, self.base)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         def turned(values: Array, *, back: bool) -> Array:
             y = context.copy(values)
@@ -132,6 +139,14 @@ def turn(x: Array, base: float, context: Context, *, back: bool = False) -> None
     np.multiply(swapped, sin, out=swapped)
     np.multiply(x, cos, out=x)
     np.add(x, swapped, out=x)
+
+
+def infer_turned(x: Any, base: float) -> Any:
+    """Return `turn` of features by NumPy's functions, for `Layer.infer`."""
+    half = x.shape[-1] // 2
+    cos, sin = (part.astype(x.dtype) for part in _cos_and_sin(x.shape[-2], half, base))
+    first, second = x[..., :half], x[..., half:]
+    return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.operations.functions import scan
 
 StepsBackward: TypeAlias = Callable[[Array, Array | None], Array]
 """Takes the gradient of the last h, and those of the h of each step or None; see `steps`."""
@@ -63,6 +64,29 @@ class Recurrent(Layer):
         x · weight + bias, `(gates · units, time, batch)`.
         """
         raise NotImplementedError
+
+    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+        """Return the next h and cell `(batch, …)` for the input of a step, for `Layer.infer`.
+
+        Only an LSTM has a cell.
+        """
+        raise NotImplementedError
+
+    def infer(self, x: Any, context: Context) -> Any:
+        mask = context.mask
+        initial = [np.zeros((1, n), x.dtype) for n in (self.state_size, self.units)]
+
+        def step(carried: Sequence[Any], given: Sequence[Any]) -> Any:
+            found = self.infer_step(carried[0], given[0], carried[1], context)
+            if mask is not None:  # steps after the end of a sequence change nothing
+                real = given[1][:, None]
+                pairs = zip(found, carried, strict=True)
+                found = tuple(np.where(real, new, old) for new, old in pairs)
+            return found, [found[0]]
+
+        given = [x] if mask is None else [x, mask]
+        (last, _), (each,) = scan(step, initial, given, backwards=self.backwards)
+        return each if self.sequences else last
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[0] == 0:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.activations.functions import logistic
 from nnreg.builtin.activations import Tanh
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
@@ -59,6 +61,11 @@ class SimpleRnn(Recurrent):
 
     def declare(self, builder: LayerBuilder) -> None:
         builder.param("bias", (self.units,), Zeros())
+
+    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+        params = context.params
+        z = x @ params["weight"] + h @ params["recurrent"] + params["bias"]
+        return self.activation.infer(z), cell
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.units
@@ -133,6 +140,18 @@ class Gru(Recurrent):
         builder.param("bias", (3 * self.units,), Zeros())
         if self.reset_after:
             builder.param("recurrent_bias", (self.units,), Zeros())
+
+    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+        params, n = context.params, self.units
+        below, recurrent = x @ params["weight"] + params["bias"], params["recurrent"]
+        gates = logistic(below[:, : 2 * n] + h @ recurrent[:, : 2 * n])
+        r, z = gates[:, :n], gates[:, n:]
+        if self.reset_after:
+            inner = r * (h @ recurrent[:, 2 * n :] + params["recurrent_bias"])
+        else:
+            inner = (r * h) @ recurrent[:, 2 * n :]
+        new = np.tanh(below[:, 2 * n :] + inner)
+        return (1 - z) * new + z * h, cell
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.units

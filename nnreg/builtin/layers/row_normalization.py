@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class RmsNorm(_RowNormalization):
         builder.param("gamma", shape[-1:], Ones())
         return output
 
+    def infer(self, x: Any, context: Context) -> Any:
+        mean_square = (x * x).mean(axis=-1, keepdims=True)
+        return x / np.sqrt(mean_square + self.epsilon) * context.params["gamma"]
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         gamma, kernels, scratch = context.params["gamma"], context.kernels, context.workspace
         rows = x.reshape(-1, x.shape[-1])
@@ -85,6 +89,11 @@ class UnitNorm(_RowNormalization):
     """
 
     output_range = (-1, 1)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        largest = np.abs(x).max(axis=-1, keepdims=True)
+        scaled = x / np.where(largest <= SMALLEST, math.inf, largest)
+        return scaled / np.maximum(np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True)), 1)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         column = (*x.shape[:-1], 1)

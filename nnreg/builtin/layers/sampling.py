@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,12 @@ class GaussianSample(Layer):
             raise ShapeError(shape, "(..., 2 · features), means and logarithms of variances")
         require_features(shape, builder)
         return {"z": (*shape[:-1], shape[-1] // 2), "kl": (*shape[:-1], 1)}
+
+    def infer(self, x: Any, context: Context) -> Any:
+        features = x.shape[-1] // 2
+        mean, logs = x[..., :features], np.clip(x[..., features:], *LOG_VARIANCE)
+        terms = mean * mean + np.exp(logs) - logs - 1
+        return {"z": mean, "kl": terms.sum(axis=-1, keepdims=True) * 0.5}
 
     def forward(self, x: Array, context: Context) -> tuple[Outputs, Callable[[Outputs], Array]]:
         features = x.shape[-1] // 2

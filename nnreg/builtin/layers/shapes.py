@@ -59,6 +59,10 @@ class Reshape(Rearranged):
             raise ShapeError(shape, f"a number of values that fill the shape {self.shape}")
         return tuple(values // known if n == -1 else n for n in self.shape)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        known, values = math.prod(n for n in self.shape if n > 0), math.prod(x.shape[1:])
+        return x.reshape(x.shape[0], *(values // known if n == -1 else n for n in self.shape))
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         known, values = math.prod(n for n in self.shape if n > 0), math.prod(x.shape[1:])
         shape = (values // known if n == -1 else n for n in self.shape)
@@ -95,6 +99,9 @@ class Permute(Rearranged):
             raise ShapeError(shape, f"a batch of examples with {len(self.axes)} axes")
         return tuple(shape[axis - 1] for axis in self.axes)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return np.transpose(x, (0, *self.axes))
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         inverse = [0, *(self.axes.index(axis + 1) + 1 for axis in range(len(self.axes)))]
         return (
@@ -122,6 +129,9 @@ class RepeatVector(Rearranged):
             raise ShapeError(shape, "(batch, features)")
         return (self.times, *shape)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return np.repeat(x[:, None], self.times, axis=1)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         y = context.empty((x.shape[0], self.times, x.shape[1]), x.dtype)
         y[...] = np.expand_dims(x, 1)
@@ -138,6 +148,11 @@ class UpSampling(Rearranged):
         space, channels = space_of(shape, self.dims)
         factors = each_axis(self.size, self.dims)
         return (*(n * factor for n, factor in zip(space, factors, strict=True)), channels)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        for axis, factor in enumerate(each_axis(self.size, self.dims), 1):
+            x = np.repeat(x, factor, axis=axis)
+        return x
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         batch, *space, channels = x.shape
@@ -224,6 +239,9 @@ class ZeroPadding(Bordered):
         space, channels = space_of(shape, self.dims)
         return (*Frame(space, self._amounts(self.padding)).outside, channels)
 
+    def infer(self, x: Any, context: Context) -> Any:
+        return np.pad(x, ((0, 0), *self._amounts(self.padding), (0, 0)))
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         frame = Frame(x.shape[1:-1], self._amounts(self.padding))
         y = frame.pad(x, context, dtype=x.dtype)
@@ -246,6 +264,9 @@ class Cropping(Bordered):
         if min(rest) < 1:
             raise ShapeError(shape, f"axes longer than what is cropped, {self.crop}")
         return (*rest, channels)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        return x[self._within(x.shape[1:-1]).inside]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         frame = self._within(x.shape[1:-1])

@@ -74,6 +74,12 @@ class SpectralNorm(Layer):
         builder.buffer("v", (math.prod(weight.shape[:-1]),), Normal(std=1))
         return output
 
+    def infer(self, x: Any, context: Context) -> Any:
+        inner = context.children[HELD]
+        weight = inner.params["weight"]
+        sigma = self._singular(weight.reshape(-1, weight.shape[-1]), context)[2]
+        return self.layer.infer(x, replace(inner, params={**inner.params, "weight": weight / sigma}))
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         inner = context.children[HELD]
         weight = inner.params["weight"]

@@ -75,6 +75,23 @@ class Transformer(Layer):
 
         return y, backward
 
+    def _infer_around(self, x: Any, run: Callable[[Any], Any], norm: Context) -> Any:
+        """Return norm(x + run(x)), or x + run(norm(x)), for `infer`."""
+        normalization = LayerNorm(self.epsilon)
+        if self.norm_first:
+            return x + run(normalization.infer(x, norm))
+        return normalization.infer(x + run(x), norm)
+
+    def _infer_dense(self, x: Any, context: Context) -> Any:
+        """Return x with what the two dense layers compute, for `infer`."""
+        layers, own = self._dense(x.shape[-1]), context.children
+
+        def run(inner: Any) -> Any:
+            hidden = layers["hidden"].infer(inner, own["hidden"])
+            return layers["output"].infer(hidden, own["output"])
+
+        return self._infer_around(x, run, own["output_norm"])
+
     def _around(
         self, x: Array, run: Callable[[Array], Any], norm: Context, context: Context
     ) -> tuple[Array, Callable[[Array], Array]]:
@@ -143,6 +160,14 @@ class TransformerEncoder(Transformer):
         self._build_dense(builder, shape)
         return shape
 
+    def infer(self, x: Any, context: Context) -> Any:
+        attention = self._attention(causal=self.causal, rotary=self.rotary)
+        own = context.children
+        h = self._infer_around(
+            x, lambda inner: attention.infer(inner, own["attention"]), own["attention_norm"]
+        )
+        return self._infer_dense(h, context)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         own = context.children
         attention = self._attention(causal=self.causal, rotary=self.rotary)
@@ -207,6 +232,22 @@ class TransformerDecoder(Transformer, Join):
             builder.layer("cross_attention_norm", LayerNorm(self.epsilon), shape)
         self._build_dense(builder, shape)
         return shape
+
+    def infer(self, xs: Any, context: Context) -> Any:
+        own = context.children
+        x, *memory = xs if isinstance(xs, list | tuple) else [xs]
+        attention = self._attention(causal=True, rotary=self.rotary)
+        y = self._infer_around(
+            x, lambda inner: attention.infer(inner, own["attention"]), own["attention_norm"]
+        )
+        if memory:
+            cross = self._attention(causal=False, rotary=None)
+            y = self._infer_around(
+                y,
+                lambda inner: cross.infer([inner, *memory], own["cross_attention"]),
+                own["cross_attention_norm"],
+            )
+        return self._infer_dense(y, context)
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
         own = context.children

@@ -31,6 +31,7 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
 from nnreg.kernels.windows import Windows
+from nnreg.operations.functions import convolve
 
 
 class TransposedConvolution(WeightedLayer):
@@ -97,6 +98,21 @@ class TransposedConvolution(WeightedLayer):
         canvas = tuple(max(n, end) for n, (_, end) in zip(full, cut, strict=True))
         return windows, canvas, cut
 
+    def infer(self, x: Any, context: Context) -> Any:
+        weight, space = context.params["weight"], x.shape[1 : self.dims + 1]
+        windows, canvas, cut = self._places(space)
+        values = x if x.ndim == self.dims + 2 else x[..., None]
+        for axis, stride in enumerate(windows.stride, 1):
+            values = _with_zeros_between(values, axis, stride)
+        around = [(span - 1, span - 1) for span in windows.span]
+        turned = np.flip(weight, tuple(range(self.dims)))
+        whole = convolve(
+            np.pad(values, [(0, 0), *around, (0, 0)]), turned, (1,) * self.dims, windows.dilation
+        )
+        more = [(0, n - found) for n, found in zip(canvas, whole.shape[1:-1], strict=True)]
+        z = np.pad(whole, [(0, 0), *more, (0, 0)])
+        return self._activated(z[:, *(slice(*pair) for pair in cut)], context)
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         """Compute as the gradient of the images of a convolution, whose weights are turned."""
         weight, kernels, workspace = context.params["weight"], context.kernels, context.workspace
@@ -150,6 +166,19 @@ def _cut(whole: Array, canvas: Shape, cut: tuple[tuple[int, int], ...], context:
     large[...] = 0
     large[:, *map(slice, whole.shape[1:-1])] = whole
     return context.copy(large[:, *(slice(*pair) for pair in cut)])
+
+
+def _with_zeros_between(x: Any, axis: int, stride: int) -> Any:
+    """Return values along an axis with `stride` - 1 zeros between two of them."""
+    if stride == 1:
+        return x
+    length, shape = x.shape[axis], list(x.shape)
+    each = np.expand_dims(x, axis + 1)
+    zeros = np.zeros((1, *x.shape[1 : axis + 1], stride - 1, *x.shape[axis + 1 :]), x.dtype)
+    zeros = np.broadcast_to(zeros, (len(x), *zeros.shape[1:])) if isinstance(x, np.ndarray) else zeros
+    shape[axis] = length * stride
+    spread = np.concatenate([each, zeros], axis=axis + 1).reshape(shape)
+    return spread[(slice(None),) * axis + (slice((length - 1) * stride + 1),)]
 
 
 @dataclass(frozen=True)

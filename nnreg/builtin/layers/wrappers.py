@@ -17,6 +17,7 @@ from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.operations.functions import scan
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,15 @@ class Bidirectional(Layer):
         layer = cast(Any, self.layer)
         copy: Layer = replace(layer, backwards=not layer.backwards)
         return copy
+
+    def infer(self, x: Any, context: Context) -> Any:
+        pairs = zip((self.layer, self._copy()), context.children.values(), strict=True)
+        first, second = (layer.infer(x, own) for layer, own in pairs)
+        if self.merge == "concat":
+            return np.concatenate([first, second], axis=-1)
+        if self.merge == "multiply":
+            return first * second
+        return (first + second) * (0.5 if self.merge == "average" else 1)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         outputs, backward_fns = [], []
@@ -171,6 +181,11 @@ class TimeDistributed(Layer):
         for _, plan in inner:
             plan.products = [time * multiplications for multiplications in plan.weight_products]
         return (time, *output)
+
+    def infer(self, x: Any, context: Context) -> Any:
+        own = context.children["layer"]
+        _, (y,) = scan(lambda _, steps: ([], [self.layer.infer(steps[0], own)]), [], [x])
+        return y
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         own = context.children["layer"]
