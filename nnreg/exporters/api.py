@@ -53,7 +53,9 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
     exporter = _exporter(model, target, to)
     program = program_of(model)
     _require_supported(program, exporter)
-    columns = random_rows(model.preprocessing, ROWS)
+    plan, network = model.network.plan, model.network
+    integers = [""] if network.integer_input else plan.integers
+    columns = random_rows(model.preprocessing, ROWS, integers)
     answers = _answers(model, columns)
     with tempfile.TemporaryDirectory(prefix="nnreg-export-", dir=target.parent) as directory:
         written = Path(directory) / target.name

@@ -33,6 +33,7 @@ class RecordedColumn:
 
     name: str
     values: Recorded
+    missing: Any
     requirements: list[Requirement] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -85,16 +86,17 @@ class _Recorder:
     def _encoded(self, column: InputColumn) -> Any:
         """Record the encoded values of a column, with its indicator."""
         encoder = column.encoder
-        own = RecordedColumn(column.name, self._input(column.name, encoder), self.requirements)
-        values = own.values
+        values = self._input(column.name, encoder)
         missing = lookup(values, [None]) == 0 if encoder.takes == "text" else np.isnan(values)
         if values.ndim > 1:
             missing = np.any(missing, axis=tuple(range(1, values.ndim)))
+        own = RecordedColumn(column.name, values, missing, self.requirements)
         if not (column.indicator and encoder.takes_missing):
             if column.fill is None:
                 own.require(~missing, "a value, found none")
             else:
-                own.values = self._filled(values, missing, column.fill)
+                own.values = np.where(missing, np.array(column.fill, values.dtype), values)
+                own.missing = missing & False
         with located(f"column {column.name!r} ({type(encoder).__name__})"):
             encoded = encoder.infer(own)
         if encoded.ndim == 1:
@@ -102,9 +104,6 @@ class _Recorder:
         if column.indicator:
             encoded = np.concatenate([encoded, missing[:, None].astype(encoded.dtype)], axis=1)
         return encoded
-
-    def _filled(self, values: Recorded, missing: Any, fill: float | str) -> Any:
-        return np.where(missing, np.array(fill, values.dtype), values)
 
     def _input(self, name: str, encoder: Encoder) -> Recorded:
         """Return the input for a column, the same for all encoders that read it."""

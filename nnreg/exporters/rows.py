@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,23 @@ UNKNOWN = 0.1
 
 
 def random_rows(
-    preprocessing: Preprocessing, count: int, seed: int = 0
+    preprocessing: Preprocessing, count: int, integers: Collection[str], seed: int = 0
 ) -> dict[str, Sequence[Any]]:
-    """Return that many values for each input column, NaN or None where they are missing."""
-    rng = np.random.default_rng(seed)
-    return {one.name: _values(one, count, rng) for one in preprocessing.inputs}
+    """Return that many values for each input column, NaN or None where they are missing.
+
+    `integers` are the names of the inputs of the network that are integers, "" for the only one.
+    """
+    rng, parts = np.random.default_rng(seed), preprocessing.parts or {"": preprocessing}
+    return {
+        one.name: _values(one, count, rng, integer=name in integers)
+        for name, part in parts.items()
+        for one in part.inputs
+    }
 
 
-def _values(column: InputColumn, count: int, rng: np.random.Generator) -> Sequence[Any]:
+def _values(
+    column: InputColumn, count: int, rng: np.random.Generator, *, integer: bool
+) -> Sequence[Any]:
     encoder, optional = column.encoder, column.fill is not None or column.indicator
     missing = rng.random(count) < (MISSING if optional else 0)
     if encoder.takes == "text":
@@ -38,8 +47,10 @@ def _values(column: InputColumn, count: int, rng: np.random.Generator) -> Sequen
             ]
         return [None if gone else text for text, gone in zip(texts, missing, strict=True)]
     if encoder.takes == "arrays":
-        return rng.normal(size=(count, *encoder.shape)).tolist()
+        shape = (count, *encoder.shape)
+        return (rng.integers(0, 2, shape) if encoder.integer else rng.normal(size=shape)).tolist()
     numbers = _numbers(column, count, rng)
+    numbers = np.floor(numbers) if integer else numbers
     return np.where(missing, np.nan, numbers).tolist()
 
 

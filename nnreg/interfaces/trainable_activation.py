@@ -34,6 +34,10 @@ class TrainableActivation(Activation, Layer):
         """Raise NotImplementedError: an activation with parameters defines `forward`."""
         raise NotImplementedError
 
+    def infer(self, x: Any, context: Context) -> Any:  # type: ignore[override]
+        """Return what `forward` returns in inference mode, computed with NumPy's functions."""
+        raise NotImplementedError
+
     def forward(  # type: ignore[override]
         self, x: Array, context: Context
     ) -> tuple[Array, Backward]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.operations.functions import gather
 from nnreg.operations.recorded import (
     Recorded,
     as_type,
@@ -80,6 +81,25 @@ def _astype(x: Recorded, dtype: Any, *, copy: bool = True) -> Recorded:
 @records(np.zeros_like, np.ones_like)
 def _refused_like(x: Recorded, **_: Any) -> Any:
     refuse("np.zeros_like and np.ones_like", "write 0 * x, or a number that is broadcast")
+
+
+@records(np.interp)
+def _interp(x: Recorded, xs: Any, ys: Any) -> Any:
+    """Record an interpolation between points in ascending order, constant beyond them."""
+    xs, ys = np.asarray(xs, x.dtype), np.asarray(ys, x.dtype)
+    place = np.sum(x[..., None] >= xs[1:-1], axis=-1)
+    low, high = gather(xs[:-1], place), gather(xs[1:], place)
+    part = np.clip((x - low) / np.where(high > low, high - low, 1), 0, 1)
+    start, end = gather(ys[:-1], place), gather(ys[1:], place)
+    return np.where(x == high, end, start + part * (end - start))
+
+
+@records(np.polyval)
+def _polyval(coefficients: Any, x: Recorded) -> Any:
+    y: Any = 0.0
+    for one in coefficients:
+        y = y * x + one
+    return y
 
 
 # shapes

@@ -213,6 +213,7 @@ def is_recorded(value: Any) -> bool:
 
 def elementwise(name: str, function: Any, *operands: Any) -> Recorded:
     """Return a function of each value of recorded arrays and constants."""
+    operands = tuple(np.array(one) if isinstance(one, tuple | list) else one for one in operands)
     with np.errstate(all="ignore"):
         value = function(*map(value_of, operands))
     dtype = np.dtype(bool) if name in ("and", "or", "not") else common_dtype(operands)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from nnreg.kernels.numpy.activations import (
     LARGEST_OF_MISH,
     normal_cdf,
 )
+from nnreg.operations.functions import erf
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Gelu(KernelActivation):
 
     def _kernel(self) -> tuple[str, float]:
         return ("exact_gelu" if self.exact else "gelu"), 0.0
+
+    def infer(self, x: Any) -> Any:
+        if self.exact:
+            return x * (0.5 + 0.5 * erf(x * (1 / math.sqrt(2))))
+        return super().infer(x)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:

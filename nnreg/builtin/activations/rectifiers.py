@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -124,6 +125,9 @@ class PRelu(TrainableActivation):
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         builder.param("slope", shape[-1:], self.initializer)
         return shape
+
+    def infer(self, x: Any, context: Context) -> Any:  # type: ignore[override]
+        return np.maximum(x, 0) + context.params["slope"] * np.minimum(x, 0)
 
     def forward(  # type: ignore[override]
         self, x: Array, context: Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from annotated_types import Ge
 
@@ -99,6 +99,10 @@ class Values(Encoder):
             return column.values
         require_in_domain(column, self.scaling)
         return self.scale.apply(column.values)
+
+    def infer(self, column: Any) -> Any:
+        """Return the scaled arrays."""
+        return column.values if self.integer else self.scale.apply(column.values)
 
 
 def _complete(column: RawColumn) -> Array:

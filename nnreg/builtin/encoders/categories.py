@@ -102,9 +102,9 @@ class Category(Encoder):
         """Return the one-hot encoded categories."""
         known = column.positions(self.categories)
         if self.other:
-            known = np.where(known < 0, len(self.categories), known)
+            known = np.where((known < 0) & ~column.missing, len(self.categories), known)
         elif not self.ignore_unseen:
-            column.require(known >= 0, f"one of {', '.join(self.categories)}")
+            column.require((known >= 0) | column.missing, f"one of {', '.join(self.categories)}")
         return np.equal(known[:, None], np.arange(*self.shape)[None]).astype(np.float64)
 
     def text_of(self, encoded: Array) -> str:
@@ -163,6 +163,12 @@ class Index(Encoder):
         """Return the positions."""
         missing = len(self.categories) + 1
         return positions_of_rows(column.categories, self.categories, missing).astype(np.float64)
+
+    def infer(self, column: Any) -> Any:
+        """Return the positions."""
+        known, others = column.positions(self.categories), len(self.categories)
+        found = np.where(known < 0, others, known)
+        return np.where(column.missing, others + 1, found).astype(np.float64)
 
     def text_of(self, encoded: Array) -> str:
         """Return the category."""

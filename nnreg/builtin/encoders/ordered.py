@@ -106,6 +106,16 @@ class Ordered(Encoder):
             return ((found - self.offset) / self.scale)[:, None]
         return np.clip(found[:, None] - np.arange(*self.shape), 0, 1)
 
+    def infer(self, column: Any) -> Any:
+        """Return the positions, or their thermometer code."""
+        known = column.positions(self.categories)
+        if not self.ignore_unseen:
+            column.require((known >= 0) | column.missing, f"one of {', '.join(self.categories)}")
+        found = np.where(known < 0, self.mean, known.astype(np.float64))[:, None]
+        if self.code == "position":
+            return (found - self.offset) / self.scale
+        return np.clip(found - np.arange(*self.shape), 0, 1)
+
     def text_of(self, encoded: Array) -> str:
         """Return the category."""
         by_position = self.code == "position"

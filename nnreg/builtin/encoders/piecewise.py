@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from annotated_types import Interval
@@ -78,6 +78,16 @@ class PiecewiseLinear(Encoder):
             halves = values[:, None] / 2 - low / 2  # a difference of large numbers may overflow
             np.clip(halves / (high / 2 - low / 2), 0, 1, out=encoded[:, 1:])
         return encoded
+
+    def infer(self, column: Any) -> Any:
+        """Return the standardized number and its part of each bin."""
+        values = column.values[:, None]
+        number = standardize(values, self.mean, self.std)
+        if not self.edges:
+            return number
+        low, high = np.array(self.edges[:-1]), np.array(self.edges[1:])
+        parts = np.clip((values / 2 - low / 2) / (high / 2 - low / 2), 0, 1)
+        return np.concatenate([number, parts], axis=1)
 
     def text_of(self, encoded: Array) -> str:
         """Return the number."""

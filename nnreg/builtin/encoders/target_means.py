@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Ge
@@ -14,6 +14,7 @@ from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
 from nnreg.builtin.encoders.categories import category_counts, positions_of_rows, require_distinct
 from nnreg.interfaces.component import NonNegative, Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.operations.functions import gather
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ class TargetMean(Encoder):
         means = np.reshape(self.means, (len(self.categories), len(self.overall)))
         table = standardize(np.vstack([means, self.overall]), self.center, self.scale)
         return table[_codes(column, self.categories)]
+
+    def infer(self, column: Any) -> Any:
+        """Return the means of the categories."""
+        means = np.reshape(self.means, (len(self.categories), len(self.overall)))
+        table = standardize(np.vstack([means, self.overall]), self.center, self.scale)
+        known = column.positions(self.categories)
+        return gather(table, np.where(known < 0, len(self.categories), known))
 
     def encode_training(self, column: RawColumn) -> Array:
         """Return for each row the mean of its category over the rows of the other folds."""

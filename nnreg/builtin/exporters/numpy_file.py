@@ -222,7 +222,7 @@ class _Writer:
     def _operand(self, operand: Operand) -> str:
         if isinstance(operand, Operation):
             return self.names[operand]
-        if operand.ndim == 0 and (operand.dtype == object or np.isfinite(operand)):
+        if operand.ndim == 0:
             return _scalar(operand)
         name = f"C{len(self.constants)}"
         return self.constants.setdefault(id(operand), (name, operand))[0]
@@ -236,6 +236,9 @@ class _Writer:
         if one.name == "scan":
             return self._scan(one, name)
         values = [self._operand(x) for x in one.inputs]
+        if one.name == "concatenate":  # constants have no rows
+            pairs = zip(values, one.inputs, strict=True)
+            values = [x if isinstance(read, Operation) else f"{x}[None]" for x, read in pairs]
         if one.name in INFIX:
             return f"{name} = {values[0]} {INFIX[one.name]} {values[1]}"
         if one.name in CALLS:
@@ -281,4 +284,6 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 def _scalar(value: Array) -> str:
     """Return a number as text, which does not change the type of what it is computed with."""
-    return repr(value.item())
+    if value.dtype == object or np.isfinite(value):
+        return repr(value.item())
+    return f'np.{value.dtype}("{value}")'

@@ -60,9 +60,9 @@ class Quantile(TermLoss):
         return _names(targets, [f"{q:g}" for q in self.quantiles])
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
-        for block in blocks(y, len(self.quantiles)):
-            unstandardize(block, mean, std)
-        return y
+        each = blocks(y, len(self.quantiles))
+        found: Array = np.concatenate([unstandardize(one, mean, std) for one in each], axis=-1)
+        return found
 
     def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         pairs = [
@@ -110,9 +110,9 @@ class GaussianNll(TermLoss):
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         m, z = blocks(y, 2)
-        unstandardize(m, mean, std)
-        z[...] = self._variance(z) * np.square(std)
-        return y
+        variance = self._variance(z) * np.square(std)
+        found: Array = np.concatenate([unstandardize(m, mean, std), variance], axis=-1)
+        return found
 
     def average(self, y: Array) -> Array:
         m, z = blocks(y, 2)
