@@ -310,5 +310,6 @@ AUGMENTATIONS: Mapping[str, str] = {
 }
 
 EXPORTERS: Mapping[str, str] = {
+    "c": "nnreg.builtin.exporters.c_source:CSource",
     "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
 }

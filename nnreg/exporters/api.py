@@ -62,7 +62,7 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
         if not exporter.suffix:
             written.mkdir()
         exporter.write(program, written)
-        difference = _difference(exporter.run(written, columns), answers)
+        difference = _difference(exporter.run(program, written, columns), answers)
         size = sum(one.stat().st_size for one in [written, *written.rglob("*")] if one.is_file())
         if target.is_dir():
             shutil.rmtree(target)

@@ -36,7 +36,9 @@ class Exporter(Component):
         """Write a program to a file, or to an empty directory if there is no suffix."""
         raise NotImplementedError
 
-    def run(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Array] | None:
+    def run(
+        self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
+    ) -> Mapping[str, Array] | None:
         """Return the outputs by name that what was written computes for rows, to check it.
 
         Numbers are NaN where missing, texts None. None if it cannot be run here.

@@ -43,7 +43,9 @@ class NumpyFile(Exporter):
     def write(self, program: Program, path: Path) -> None:
         path.write_text(_Writer(program).text(), encoding="utf-8")
 
-    def run(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Array]:
+    def run(
+        self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
+    ) -> Mapping[str, Array]:
         location = importlib.util.spec_from_file_location("exported", path)
         assert location is not None
         assert location.loader is not None
@@ -86,9 +88,17 @@ EXPRESSIONS: Mapping[str, Callable[..., str]] = {
     "convolve": lambda one, x, w: f"_convolve({x}, {w}, {_settings(one)})",
     "max_pool": lambda one, x: f"_windows({x}, {_settings(one)}).max({_last(one)})",
     "mean_pool": lambda one, x: f"_windows({x}, {_settings(one)}).mean({_last(one)})",
+    "einsum": lambda one, *x: f"np.einsum({_subscripts(one)!r}, {', '.join(x)})",
     "part": lambda one, x: f"{x}[{one.attributes['index']}]",
 }
 """The expression of an operation, for those that it reads, by its name."""
+
+
+def _subscripts(one: Operation) -> str:
+    reads, _, result = one.attributes["subscripts"].partition("->")
+    pairs = zip(reads.split(","), one.inputs, strict=True)
+    letters = [f"...{own}" if isinstance(x, Operation) else own for own, x in pairs]
+    return f"{','.join(letters)}->...{result}"
 
 
 def _list(numbers: Sequence[int]) -> str:

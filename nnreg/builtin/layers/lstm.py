@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,13 +88,18 @@ class Lstm(Recurrent):
             shape = (self.units, self.projection)
             builder.param("projection_weight", shape, self.initializer, regularized=True)
 
-    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+    @property
+    def carried_sizes(self) -> tuple[int, ...]:
+        return (self.state_size, self.units)
+
+    def infer_step(self, carried: Sequence[Any], x: Any, context: Context) -> Sequence[Any]:
+        h, cell = carried
         params, n = context.params, self.units
         z = x @ params["weight"] + h @ params["recurrent"] + params["bias"]
         i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
         cell = logistic(f) * cell + logistic(i) * np.tanh(g)
         h = logistic(o) * np.tanh(cell)
-        return (h if self.projection is None else h @ params["projection_weight"]), cell
+        return [h if self.projection is None else h @ params["projection_weight"], cell]
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.state_size

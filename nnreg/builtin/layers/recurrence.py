@@ -65,28 +65,30 @@ class Recurrent(Layer):
         """
         raise NotImplementedError
 
-    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
-        """Return the next h and cell `(batch, …)` for the input of a step, for `Layer.infer`.
+    @property
+    def carried_sizes(self) -> tuple[int, ...]:
+        """The lengths of what a step passes to the next: of h, and of other states."""
+        return (self.state_size,)
 
-        Only an LSTM has a cell.
-        """
+    def infer_step(self, carried: Sequence[Any], x: Any, context: Context) -> Sequence[Any]:
+        """Return h and other states `(batch, …)` after a step with this input, for `infer`."""
         raise NotImplementedError
 
     def infer(self, x: Any, context: Context) -> Any:
         mask = context.mask
-        initial = [np.zeros((1, n), x.dtype) for n in (self.state_size, self.units)]
+        initial = [np.zeros((1, size), x.dtype) for size in self.carried_sizes]
 
         def step(carried: Sequence[Any], given: Sequence[Any]) -> Any:
-            found = self.infer_step(carried[0], given[0], carried[1], context)
+            found = self.infer_step(carried, given[0], context)
             if mask is not None:  # steps after the end of a sequence change nothing
                 real = given[1][:, None]
                 pairs = zip(found, carried, strict=True)
-                found = tuple(np.where(real, new, old) for new, old in pairs)
+                found = [np.where(real, new, old) for new, old in pairs]
             return found, [found[0]]
 
         given = [x] if mask is None else [x, mask]
-        (last, _), (each,) = scan(step, initial, given, backwards=self.backwards)
-        return each if self.sequences else last
+        last, (each,) = scan(step, initial, given, backwards=self.backwards)
+        return each if self.sequences else last[0]
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[0] == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +63,11 @@ class SimpleRnn(Recurrent):
     def declare(self, builder: LayerBuilder) -> None:
         builder.param("bias", (self.units,), Zeros())
 
-    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+    def infer_step(self, carried: Sequence[Any], x: Any, context: Context) -> Sequence[Any]:
+        (h,) = carried
         params = context.params
         z = x @ params["weight"] + h @ params["recurrent"] + params["bias"]
-        return self.activation.infer(z), cell
+        return [self.activation.infer(z)]
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.units
@@ -141,7 +143,8 @@ class Gru(Recurrent):
         if self.reset_after:
             builder.param("recurrent_bias", (self.units,), Zeros())
 
-    def infer_step(self, h: Any, x: Any, cell: Any, context: Context) -> tuple[Any, Any]:
+    def infer_step(self, carried: Sequence[Any], x: Any, context: Context) -> Sequence[Any]:
+        (h,) = carried
         params, n = context.params, self.units
         below, recurrent = x @ params["weight"] + params["bias"], params["recurrent"]
         gates = logistic(below[:, : 2 * n] + h @ recurrent[:, : 2 * n])
@@ -151,7 +154,7 @@ class Gru(Recurrent):
         else:
             inner = (r * h) @ recurrent[:, 2 * n :]
         new = np.tanh(below[:, 2 * n :] + inner)
-        return (1 - z) * new + z * h, cell
+        return [(1 - z) * new + z * h]
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.units

@@ -1,0 +1,102 @@
+"""Models as C99, without allocation and with the mathematical functions of libm alone."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.builtin.exporters.c_writer import OPERATIONS, Names, source_and_header
+from nnreg.errors import ExportError
+from nnreg.interfaces.exporter import Exporter
+from nnreg.operations.operation import Operation
+from nnreg.operations.program import Program, ProgramInput
+
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+
+
+@dataclass(frozen=True)
+class CSource(Exporter):
+    """A directory with model.c and model.h, in C99, without allocation.
+
+    A function takes a struct with the columns of a row, numbers NAN and texts NULL where missing,
+    and writes the predictions. It returns 0, or the number of a requirement that the row does not
+    meet, such as a known category.
+
+    Options:
+        precision: of the network's values, "float" as in training or "double"
+    """
+
+    precision: Literal["float", "double"] = "float"
+
+    def unsupported(self, operation: Operation) -> str:
+        if operation.name in OPERATIONS:
+            return ""
+        return f"C has no operation {operation.name!r}"
+
+    def write(self, program: Program, path: Path) -> None:
+        source, header = source_and_header(program, self.precision)
+        (path / "model.c").write_text(source, encoding="utf-8")
+        (path / "model.h").write_text(header, encoding="utf-8")
+
+    def run(
+        self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
+    ) -> Mapping[str, Array] | None:
+        compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+        if compiler is None:
+            return None
+        with tempfile.TemporaryDirectory() as directory:
+            library = Path(directory) / "model.so"
+            command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(library)]
+            made = subprocess.run(
+                [*command, str(path / "model.c"), "-lm"], capture_output=True, text=True, check=False
+            )
+            if made.returncode:
+                raise ExportError(f"the C compiler refuses the exported model: {made.stderr}")
+            return _call(ctypes.CDLL(str(library)), program, columns, self.precision)
+
+
+def _call(
+    library: Any, program: Program, columns: Mapping[str, Sequence[Any]], kind: str
+) -> dict[str, Array]:
+    """Return the outputs of the compiled function for each row."""
+    names = Names(program)
+    fields = [(names.fields[one.name], _field(one)) for one in program.inputs]
+    row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
+    function = getattr(library, f"{names.model}_predict")
+    shapes = [one.operand.shape for one in program.outputs]
+    single = np.float32 if kind == "float" else np.float64
+    types = [one.operand.dtype for one in program.outputs]
+    dtypes = [single if one == np.float32 else one for one in types]
+    rows = len(next(iter(columns.values())))
+    found = [np.full((rows, *shape), np.nan) for shape in shapes]
+    for index in range(rows):
+        row = row_type()
+        for one in program.inputs:
+            value = columns[one.name][index]
+            if one.takes == "text":
+                value = None if value is None else value.encode()
+            elif one.operation.shape:
+                value = _field(one)(*np.ravel(value).astype(float).tolist())
+            setattr(row, names.fields[one.name], value)
+        results = [np.zeros(*both) for both in zip(shapes, dtypes, strict=True)]
+        pointers = [ctypes.c_void_p(result.ctypes.data) for result in results]
+        if function(ctypes.byref(row), *pointers) == 0:
+            for own, result in zip(found, results, strict=True):
+                own[index] = result
+    return {one.name or "prediction": own for one, own in zip(program.outputs, found, strict=True)}
+
+
+def _field(one: ProgramInput) -> Any:
+    if one.takes == "text":
+        return ctypes.c_char_p
+    return ctypes.c_double * one.operation.size if one.operation.shape else ctypes.c_double
