@@ -311,5 +311,6 @@ AUGMENTATIONS: Mapping[str, str] = {
 
 EXPORTERS: Mapping[str, str] = {
     "c": "nnreg.builtin.exporters.c_source:CSource",
+    "onnx": "nnreg.builtin.exporters.onnx_file:OnnxFile",
     "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
 }
