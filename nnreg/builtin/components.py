@@ -312,5 +312,6 @@ AUGMENTATIONS: Mapping[str, str] = {
 EXPORTERS: Mapping[str, str] = {
     "c": "nnreg.builtin.exporters.c_source:CSource",
     "onnx": "nnreg.builtin.exporters.onnx_file:OnnxFile",
+    "js": "nnreg.builtin.exporters.js_file:JsFile",
     "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
 }

@@ -1,0 +1,238 @@
+"""Models as an ES module of JavaScript without dependencies."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._version import __version__
+from nnreg.builtin.exporters.loop_writer import OPERATIONS, LoopWriter
+from nnreg.errors import ExportError
+from nnreg.interfaces.exporter import Exporter
+from nnreg.operations.operation import Operand, Operation
+from nnreg.operations.program import Program
+
+MAX_SHOWN = 16
+"""The most values of a constant that is written as numbers; longer ones are in base 64."""
+
+RUN = """
+import { readFileSync } from "node:fs";
+const { predict } = await import(process.argv[1]);
+const answers = JSON.parse(readFileSync(0, "utf8")).map((row) => {
+  try {
+    return Object.fromEntries(Object.entries(predict(row)).map(([k, v]) => [k, Array.from(v)]));
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+});
+console.log(JSON.stringify(answers));
+"""
+"""What node runs to check a module: from rows to answers, null for a row without one."""
+
+EXPRESSIONS = {
+    "negative": "-{0}", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
+    "exp": "Math.exp({0})", "expm1": "Math.expm1({0})", "log": "Math.log({0})",
+    "log1p": "Math.log1p({0})", "sqrt": "Math.sqrt({0})", "sin": "Math.sin({0})",
+    "cos": "Math.cos({0})", "tanh": "Math.tanh({0})", "erf": "erf({0})",
+    "floor": "Math.floor({0})", "ceil": "Math.ceil({0})", "round": "round({0})",
+    "sign": "Math.sign({0})", "add": "({0} + {1})", "subtract": "({0} - {1})",
+    "multiply": "({0} * {1})", "divide": "({0} / {1})", "power": "({0}) ** ({1})",
+    "less": "({0} < {1})", "less_equal": "({0} <= {1})", "greater": "({0} > {1})",
+    "greater_equal": "({0} >= {1})", "equal": "({0} == {1})", "not_equal": "({0} != {1})",
+    "and": "({0} && {1})", "or": "({0} || {1})", "maximum": "Math.max({0}, {1})",
+    "minimum": "Math.min({0}, {1})", "where": "({0} ? {1} : {2})",
+}  # fmt: skip
+
+CONVERSIONS = {
+    "float32": "Math.fround({0})",
+    "float64": "Number({0})",
+    "int64": "Math.trunc({0})",
+    "bool": "Boolean({0})",
+}
+
+ARRAYS = {
+    "float32": "Float32Array", "float64": "Float64Array", "int64": "Float64Array",
+    "bool": "Uint8Array",
+}  # fmt: skip
+"""The typed arrays; integers are float64, which has those up to 2^53 exactly."""
+
+FUNCTIONS = {
+    "decoded": """
+function decoded(type, text) {
+  return new type(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
+}
+""",
+    "round": """
+function round(x) { // half to even
+  const near = Math.round(x);
+  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near;
+}
+""",
+    "erf": """
+function erf(x) { // a series near 0, and a continued fraction
+  const square = x * x;
+  if (square < 9) {
+    let term = x, sum = x;
+    for (let n = 1; n < 60; n++) {
+      term *= -square / n;
+      sum += term / (2 * n + 1);
+    }
+    return (2 / Math.sqrt(Math.PI)) * sum;
+  }
+  let fraction = 0;
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (Math.abs(x) + fraction);
+  const rest = Math.exp(-square) / Math.sqrt(Math.PI) / (Math.abs(x) + fraction);
+  return Math.sign(x) * (1 - rest);
+}
+""",
+}
+"""The functions that a module has if it calls them."""
+
+
+@dataclass(frozen=True)
+class JsFile(Exporter):
+    """An ES module of JavaScript without dependencies, for browsers and Node.
+
+    `predict(row)` in it takes an object with the columns, null where missing, and returns the
+    values by the name of the output, those of classes in the order of `classes`. It throws a
+    RangeError for a row with a value that the model does not know, such as another category.
+    """
+
+    suffix = ".mjs"
+
+    def unsupported(self, operation: Operation) -> str:
+        if operation.name in OPERATIONS:
+            return ""
+        return f"JavaScript has no operation {operation.name!r}"
+
+    def write(self, program: Program, path: Path) -> None:
+        path.write_text(_Writer(program).text(), encoding="utf-8")
+
+    def run(
+        self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
+    ) -> Mapping[str, Array] | None:
+        node = shutil.which("node")
+        if node is None:
+            return None
+        rows = [
+            {name: _plain(value) for name, value in zip(columns, values, strict=True)}
+            for values in zip(*columns.values(), strict=True)
+        ]
+        command = [node, "--input-type=module", "-e", RUN, path.resolve().as_uri()]
+        done = subprocess.run(
+            command, input=json.dumps(rows), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ExportError(f"node cannot run the exported model: {done.stderr}")
+        answers = json.loads(done.stdout)
+        found = {}
+        for one in program.outputs:
+            name, shape = one.name or "prediction", one.operand.shape
+            none = np.full(one.operand.size, np.nan)
+            each = [none if answer is None else np.array(answer[name], float) for answer in answers]
+            found[name] = np.stack(each).reshape(-1, *shape)
+        return found
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+class _Writer(LoopWriter):
+    """The text of a module."""
+
+    indent, infinity, no_text = "  ", "Infinity", "null"
+
+    def text(self) -> str:
+        """Return the text."""
+        program, names = self.program, [one.name for one in self.program.inputs]
+        for one in program.operations:
+            self._operation(one)
+        for requirement in program.requirements:
+            message = json.dumps(requirement.message)
+            self._line(f"if (!{self._at(requirement.operand, '0')}) throw new RangeError({message});")
+        self._line("return {")
+        for output in program.outputs:
+            value = self._name(output.operand)
+            listed = f"[{value}]" if output.operand.size == 1 else value
+            self._line(f"  {json.dumps(output.name or 'prediction')}: {listed},")
+        self._line("};")
+        classes = {one.name or "prediction": one.classes for one in program.outputs if one.classes}
+        body = "\n".join(self.lines)
+        tables = "\n".join(self._table(*pair) for pair in self.constants.values())
+        texts = "\n".join(
+            f"const T{number} = {json.dumps(known)};" for number, known in enumerate(self.texts)
+        )
+        code = f"export function predict(row) {{\n{body}\n}}"
+        used = "\n\n".join(
+            text.strip() for name, text in FUNCTIONS.items() if f"{name}(" in code + tables
+        )
+        head = (
+            f"// Predictions of {program.name}, exported from nnreg {__version__}.\n\n"
+            f"export const inputs = {json.dumps(names)};\n"
+            f"export const classes = {json.dumps(classes)};"
+        )
+        return "\n\n".join(filter(None, [head, used, texts, tables, code])) + "\n"
+
+    def input(self, one: Operation) -> str:
+        name = f"x{len(self.variables)}"
+        value = f"row[{json.dumps(one.attributes['name'])}]"
+        missing = "null" if one.dtype == object else "NaN"
+        if one.shape:
+            missing = f"Array({one.size}).fill(NaN)"
+            value = f"[{value}].flat(Infinity)"
+        self._line(f"const {name} = {value} ?? {missing};")
+        return name
+
+    def declaration(self, name: str, operand: Operand, size: int) -> str:
+        if size == 1:
+            return f"let {name};"
+        return f"const {name} = new {ARRAYS[str(operand.dtype)]}({size});"
+
+    def definition(self, name: str, operand: Operand, value: str) -> str:
+        return f"const {name} = {value};"
+
+    def loop(self, name: str, count: int) -> str:
+        return f"for (let {name} = 0; {name} < {count}; {name}++) {{"
+
+    def expression(self, one: Operation, operands: Sequence[str]) -> str:
+        if one.name == "as_type":
+            return CONVERSIONS[str(one.dtype)].format(*operands)
+        return EXPRESSIONS[one.name].format(*operands)
+
+    def larger(self, one: Operation, a: str, b: str) -> str:
+        return f"Math.max({a}, {b})"
+
+    def smaller(self, one: Operation, a: str, b: str) -> str:
+        return f"Math.min({a}, {b})"
+
+    def same_text(self, a: str, b: str) -> str:
+        return f"{a} === {b}"
+
+    def literal(self, value: object, operand: Operand) -> str:
+        if value is None or isinstance(value, str):
+            return json.dumps(value)
+        number = float(value)  # type: ignore[arg-type]
+        if math.isfinite(number):
+            return repr(int(number)) if number == int(number) else f"{value}"
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+    def _table(self, name: str, array: Array) -> str:
+        kind = ARRAYS[str(array.dtype)]
+        if array.size <= MAX_SHOWN:
+            values = ", ".join(self.literal(value, array) for value in array.reshape(-1))
+            return f"const {name} = {kind}.of({values});"
+        stored = array.astype(np.float64) if array.dtype == np.int64 else array
+        text = base64.b64encode(np.ascontiguousarray(stored).tobytes()).decode()
+        return f'const {name} = decoded({kind}, "{text}");'
