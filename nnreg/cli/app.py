@@ -23,6 +23,7 @@ from nnreg.cli import (
     completion,
     components,
     doctor,
+    export,
     inference,
     init,
     lr_find,
@@ -84,7 +85,7 @@ cli.params.append(debug_option())
 
 COMMANDS = (
     *(init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
-    *(inference.predict, inference.forecast, inference.evaluate),
+    *(inference.predict, inference.forecast, inference.evaluate, export.export),
     *(runs.runs, report.report, report.plot, report.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),

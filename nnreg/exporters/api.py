@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,7 +76,8 @@ def _exporter(model: Model, path: Path, to: str | None) -> Exporter:
     known = {one.name: one for one in registry if one.kind == "exporter"}
     choose = f"choose one of {', '.join(sorted(known))}"
     if to is None:
-        fitting = [one for one in known.values() if path.suffix == one.cls.suffix != ""]
+        classes = {name: cast(type[Exporter], one.cls) for name, one in known.items()}
+        fitting = [known[name] for name, cls in classes.items() if path.suffix == cls.suffix != ""]
         if len(fitting) != 1:
             raise UsageError(f"{path}: its name says no format; {choose}")
         entry = fitting[0]
@@ -84,11 +85,10 @@ def _exporter(model: Model, path: Path, to: str | None) -> Exporter:
         raise UsageError(f"unknown format {to!r}; {choose}")
     else:
         entry = found
-    cls: Any = entry.cls
+    cls = cast(type[Exporter], entry.cls)
     if missing := cls.missing():
         raise UsageError(f"the format {entry.name!r} needs {missing}")
-    exporter: Exporter = cls()
-    return exporter
+    return cls()
 
 
 def _require_supported(program: Program, exporter: Exporter) -> None:
@@ -107,9 +107,7 @@ def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Ar
     return found if isinstance(found, dict) else {"": np.asarray(found)}
 
 
-def _difference(
-    found: Mapping[str, Array] | None, answers: Mapping[str, Array]
-) -> float | None:
+def _difference(found: Mapping[str, Array] | None, answers: Mapping[str, Array]) -> float | None:
     """Return the largest relative difference. Raises `ExportError` if it is too large."""
     if found is None:
         return None

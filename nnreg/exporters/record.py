@@ -15,7 +15,6 @@ from nnreg.errors import ExportError
 from nnreg.interfaces.encoder import Encoder
 from nnreg.model.model import Model
 from nnreg.model.outputs import Output
-from nnreg.network.ensemble import Ensemble
 from nnreg.network.network import Network
 from nnreg.network.recorded_pass import infer_network
 from nnreg.operations.functions import lookup
@@ -32,7 +31,7 @@ class RecordedColumn:
     """A column as `Encoder.infer` gets it: what the encoder reads is recorded."""
 
     name: str
-    values: Recorded
+    values: Any
     missing: Any
     requirements: list[Requirement] = field(default_factory=list)
 
@@ -58,7 +57,7 @@ def program_of(model: Model) -> Program:
     recorder = _Recorder(model.inference_network)
     parts = preprocessing.parts or {"": preprocessing}
     encoded = {name: recorder.encode(part, name) for name, part in parts.items()}
-    x = encoded[""] if "" in encoded else encoded
+    x = encoded.get("", encoded)
     y = recorder.infer(x, model.outputs)
     outputs = [
         _output(one, y[one.name] if isinstance(y, dict) else y) for one in model.outputs.values()
@@ -86,8 +85,8 @@ class _Recorder:
     def _encoded(self, column: InputColumn) -> Any:
         """Record the encoded values of a column, with its indicator."""
         encoder = column.encoder
-        values = self._input(column.name, encoder)
-        missing = lookup(values, [None]) == 0 if encoder.takes == "text" else np.isnan(values)
+        values: Any = self._input(column.name, encoder)
+        missing = lookup(values, (None,)) == 0 if encoder.takes == "text" else np.isnan(values)
         if values.ndim > 1:
             missing = np.any(missing, axis=tuple(range(1, values.ndim)))
         own = RecordedColumn(column.name, values, missing, self.requirements)

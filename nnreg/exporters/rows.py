@@ -48,10 +48,11 @@ def _values(
         return [None if gone else text for text, gone in zip(texts, missing, strict=True)]
     if encoder.takes == "arrays":
         shape = (count, *encoder.shape)
-        return (rng.integers(0, 2, shape) if encoder.integer else rng.normal(size=shape)).tolist()
+        arrays = rng.integers(0, 2, shape) if encoder.integer else rng.normal(size=shape)
+        return list(arrays)
     numbers = _numbers(column, count, rng)
     numbers = np.floor(numbers) if integer else numbers
-    return np.where(missing, np.nan, numbers).tolist()
+    return list(np.where(missing, np.nan, numbers))
 
 
 def _numbers(column: InputColumn, count: int, rng: np.random.Generator) -> Any:

@@ -33,7 +33,7 @@ def gather(table: Array, indices: Any) -> Any:
     return table[indices]
 
 
-def lookup(texts: Any, known: Sequence[str]) -> Any:
+def lookup(texts: Any, known: Sequence[str | None]) -> Any:
     """Return the position of each text `(rows,)` among known ones, -1 for another or a missing one.
 
     A missing text is None.
@@ -65,7 +65,8 @@ def convolve(
     parts = []
     for group in range(groups):
         own = slice(group * channels, (group + 1) * channels)
-        columns = windows[(..., own, *(slice(None),) * axes)]
+        place: Any = (..., own, *(slice(None),) * axes)
+        columns = windows[place]
         kernel = weight[..., group * (filters // groups) : (group + 1) * (filters // groups)]
         kernel = np.moveaxis(kernel, -2, 0)  # (channels, *size, filters)
         inner = range(-axes - 1, 0)
@@ -73,9 +74,7 @@ def convolve(
     return np.concatenate(parts, -1).astype(x.dtype)
 
 
-def pool(
-    name: Literal["max", "mean"], x: Any, size: Sequence[int], strides: Sequence[int]
-) -> Any:
+def pool(name: Literal["max", "mean"], x: Any, size: Sequence[int], strides: Sequence[int]) -> Any:
     """Return the largest or the mean value of each window of `(rows, *space, channels)`."""
     if isinstance(x, Recorded):
         value = pool(name, x.value, size, strides)
@@ -120,7 +119,9 @@ def scan(
     )
     operation = Operation(
         "scan",
-        tuple(one.operation if isinstance(one, Recorded) else one[0] for one in [*carried, *sequences]),
+        tuple(
+            one.operation if isinstance(one, Recorded) else one[0] for one in [*carried, *sequences]
+        ),
         (),
         np.dtype(np.float64),
         {"body": body, "carried": len(before), "backwards": backwards},

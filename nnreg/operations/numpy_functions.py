@@ -14,7 +14,6 @@ from nnreg.operations.recorded import (
     Recorded,
     as_type,
     common_dtype,
-    elementwise,
     is_recorded,
     operand_of_row,
     recorded,
@@ -106,7 +105,7 @@ def _polyval(coefficients: Any, x: Recorded) -> Any:
 
 
 @records(np.reshape)
-def _reshape(x: Recorded, shape: Any) -> Recorded:
+def _reshape(x: Recorded, shape: Any) -> Any:
     given = (shape,) if isinstance(shape, int) else tuple(shape)
     value = np.reshape(x.value, given)
     if len(value) != len(x.value) or (x.ndim > 1 and given[0] == -1 and value.size == 0):
@@ -120,7 +119,7 @@ def _ravel(x: Recorded) -> Any:
 
 
 @records(np.transpose)
-def _transpose(x: Recorded, axes: Sequence[int] | None = None) -> Recorded:
+def _transpose(x: Recorded, axes: Sequence[int] | None = None) -> Any:
     order = [axis % x.ndim for axis in axes or range(x.ndim - 1, -1, -1)]
     if order[0] != 0:
         refuse("a transposed array whose first axis are not the rows", "use np.swapaxes")
@@ -131,26 +130,26 @@ def _transpose(x: Recorded, axes: Sequence[int] | None = None) -> Recorded:
 
 
 @records(np.swapaxes)
-def _swapaxes(x: Recorded, first: int, second: int) -> Recorded:
+def _swapaxes(x: Recorded, first: int, second: int) -> Any:
     order = list(range(x.ndim))
     order[first], order[second] = order[second], order[first]
     return _transpose(x, order)
 
 
 @records(np.moveaxis)
-def _moveaxis(x: Recorded, source: int, destination: int) -> Recorded:
+def _moveaxis(x: Recorded, source: int, destination: int) -> Any:
     order = list(range(x.ndim))
     order.insert(destination % x.ndim, order.pop(source))
     return _transpose(x, order)
 
 
 @records(np.expand_dims)
-def _expand_dims(x: Recorded, axis: int | tuple[int, ...]) -> Recorded:
+def _expand_dims(x: Recorded, axis: int | tuple[int, ...]) -> Any:
     return _reshape(x, np.expand_dims(x.value, axis).shape)
 
 
 @records(np.squeeze)
-def _squeeze(x: Recorded, axis: int | tuple[int, ...] | None = None) -> Recorded:
+def _squeeze(x: Recorded, axis: int | tuple[int, ...] | None = None) -> Any:
     return _reshape(x, np.squeeze(x.value, axis).shape)
 
 
@@ -178,12 +177,12 @@ def _of_rows(value: Array, rows: int) -> Array:
 
 
 @records(np.stack)
-def _stack(arrays: Sequence[Any], axis: int = 0) -> Recorded:
+def _stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return _concatenate([np.expand_dims(one, axis) for one in arrays], axis)
 
 
 @records(np.hstack)
-def _hstack(arrays: Sequence[Any]) -> Recorded:
+def _hstack(arrays: Sequence[Any]) -> Any:
     return _concatenate(arrays, 1)
 
 
@@ -199,17 +198,17 @@ def _split(x: Recorded, parts: Any, axis: int = 0) -> list[Any]:
 
 
 @records(np.repeat)
-def _repeat(x: Recorded, repeats: int, axis: int) -> Recorded:
+def _repeat(x: Recorded, repeats: int, axis: int) -> Any:
     return _take(x, np.repeat(np.arange(x.shape[axis]), repeats), axis)
 
 
 @records(np.flip)
-def _flip(x: Recorded, axis: int) -> Recorded:
+def _flip(x: Recorded, axis: int) -> Any:
     return _take(x, np.arange(x.shape[axis])[::-1], axis)
 
 
 @records(np.tile)
-def _tile(x: Recorded, repetitions: Sequence[int]) -> Recorded:
+def _tile(x: Recorded, repetitions: Sequence[int]) -> Any:
     for axis, count in enumerate(repetitions):
         if count != 1:
             x = _take(x, np.tile(np.arange(x.shape[axis]), count), axis)
@@ -217,7 +216,7 @@ def _tile(x: Recorded, repetitions: Sequence[int]) -> Recorded:
 
 
 @records(np.take)
-def _take(x: Recorded, indices: Any, axis: int | None = None) -> Recorded:
+def _take(x: Recorded, indices: Any, axis: int | None = None) -> Any:
     """Record values at constant positions along an axis."""
     where, at = row_axis(0 if axis is None else axis, x.ndim), np.asarray(indices)
     if at.ndim != 1:
@@ -227,7 +226,7 @@ def _take(x: Recorded, indices: Any, axis: int | None = None) -> Recorded:
 
 
 @records(Recorded.__getitem__)
-def _getitem(x: Recorded, key: Any) -> Recorded:
+def _getitem(x: Recorded, key: Any) -> Any:
     keys = list(key) if isinstance(key, tuple) else [key]
     if is_recorded(keys):
         refuse("an index that was computed", "use nnreg.operations.gather")
@@ -365,7 +364,7 @@ def _sort(x: Recorded, axis: int = -1) -> Recorded:
 
 @records(np.matmul, np.dot)
 def _matmul(a: Any, b: Any) -> Recorded:
-    """Record a product of `(rows, ..., m, k)` or `(rows, k)` and `(k, n)` or `(rows, ..., k, n)`."""
+    """Record a product of `(rows, …, m, k)` or `(rows, k)` and `(k, n)` or `(rows, …, k, n)`."""
     value = np.matmul(value_of(a), value_of(b))
     dtype = common_dtype((a, b))
     if isinstance(a, Recorded) and not isinstance(b, Recorded):

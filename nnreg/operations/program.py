@@ -53,7 +53,8 @@ class Program:
     @property
     def operations(self) -> list[Operation]:
         """All operations, each after those that it reads."""
-        return in_order(one.operand for one in (*self.outputs, *self.requirements))
+        results = [one.operand for one in self.outputs]
+        return in_order([*results, *(one.operand for one in self.requirements)])
 
     def run(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
         """Return the outputs by name, computed with NumPy; NaN for rows without an answer."""

@@ -19,7 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from nnreg._types import Array, Shape
 from nnreg.errors import ExportError
-from nnreg.operations.operation import Operand, Operation
+from nnreg.operations.operation import Operation
 
 Handler: TypeAlias = Callable[..., Any]
 
@@ -188,14 +188,10 @@ def refuse(what: str, hint: str = "write it with other functions of NumPy") -> N
     raise ExportError(f"{where}cannot record {what}; {hint}")
 
 
-def recorded(
-    name: str, inputs: Sequence[Any], value: Array, **attributes: Any
-) -> Recorded:
+def recorded(name: str, inputs: Sequence[Any], value: Array, **attributes: Any) -> Recorded:
     """Return the result of an operation, of which `value` has a few rows."""
     operands = tuple(one.operation if isinstance(one, Recorded) else one for one in inputs)
-    operation = Operation(
-        name, operands, value.shape[1:], value.dtype, attributes, _location.get()
-    )
+    operation = Operation(name, operands, value.shape[1:], value.dtype, attributes, _location.get())
     return Recorded(operation, value)
 
 
@@ -240,7 +236,8 @@ def operand_of_row(operand: Any, result: Array, dtype: np.dtype[Any]) -> Recorde
         return constant
     if constant.ndim > result.ndim or constant.shape[0] != 1:
         refuse(f"an operation with a constant of shape {constant.shape}, of several rows")
-    return constant[0]
+    found: Array = constant[0]
+    return found
 
 
 def as_type(x: Recorded, dtype: Any) -> Recorded:
@@ -254,4 +251,3 @@ def row_axis(axis: int, ndim: int) -> int:
     if not 0 < found < ndim:
         refuse(f"an operation along axis {axis}, which has the rows")
     return found - 1
-

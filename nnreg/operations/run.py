@@ -13,7 +13,7 @@ from nnreg.operations import functions
 from nnreg.operations.operation import Operand, Operation, in_order
 from nnreg.operations.recorded import ELEMENTWISE
 
-FUNCTIONS = {name: function for function, name in reversed(ELEMENTWISE.items())}
+FUNCTIONS = {name: function for function, name in reversed(list(ELEMENTWISE.items()))}
 
 
 def run(results: Sequence[Operand], inputs: Mapping[Operation, Array]) -> list[Array]:
@@ -73,7 +73,9 @@ def _reduced(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _concatenate(one: Operation, *parts: Array) -> Array:
-    rows = max(len(x) for x, read in zip(parts, one.inputs, strict=True) if isinstance(read, Operation))
+    rows = max(
+        len(x) for x, read in zip(parts, one.inputs, strict=True) if isinstance(read, Operation)
+    )
     whole = [
         x if isinstance(read, Operation) else np.broadcast_to(x, (rows, *x.shape))
         for x, read in zip(parts, one.inputs, strict=True)

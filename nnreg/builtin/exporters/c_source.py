@@ -59,7 +59,10 @@ class CSource(Exporter):
             library = Path(directory) / "model.so"
             command = [compiler, *FLAGS, "-shared", "-fPIC", "-o", str(library)]
             made = subprocess.run(
-                [*command, str(path / "model.c"), "-lm"], capture_output=True, text=True, check=False
+                [*command, str(path / "model.c"), "-lm"],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if made.returncode:
                 raise ExportError(f"the C compiler refuses the exported model: {made.stderr}")

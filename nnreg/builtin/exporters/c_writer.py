@@ -13,9 +13,42 @@ from nnreg.operations.operation import Operand, Operation
 from nnreg.operations.program import Program, ProgramInput
 
 KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if "
-    "inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while".split()
+    [
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+    ]
 )
 
 EXPRESSIONS = {
@@ -32,6 +65,7 @@ EXPRESSIONS = {
     "or": "({0} || {1})", "maximum": "max_{s}({0}, {1})", "minimum": "min_{s}({0}, {1})",
     "where": "({0} ? {1} : {2})",
 }  # fmt: skip
+
 
 def _extreme(name: str, kind: str) -> str:
     """Return a function of two numbers; not a number if one of them is not."""

@@ -161,7 +161,9 @@ class _Writer(LoopWriter):
             self._operation(one)
         for requirement in program.requirements:
             message = json.dumps(requirement.message)
-            self._line(f"if (!{self._at(requirement.operand, '0')}) throw new RangeError({message});")
+            self._line(
+                f"if (!{self._at(requirement.operand, '0')}) throw new RangeError({message});"
+            )
         self._line("return {")
         for output in program.outputs:
             value = self._name(output.operand)

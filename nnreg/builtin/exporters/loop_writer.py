@@ -16,9 +16,42 @@ REPEATING = frozenset(("is_nan", "sign"))
 """Those whose expression has an operand twice, so that it is computed before."""
 
 ELEMENTWISE = frozenset(
-    "negative not is_nan abs exp expm1 log log1p sqrt sin cos tanh erf floor ceil round sign "
-    "as_type add subtract multiply divide power less less_equal greater greater_equal equal "
-    "not_equal and or maximum minimum where".split()
+    [
+        "negative",
+        "not",
+        "is_nan",
+        "abs",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "sin",
+        "cos",
+        "tanh",
+        "erf",
+        "floor",
+        "ceil",
+        "round",
+        "sign",
+        "as_type",
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "power",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "equal",
+        "not_equal",
+        "and",
+        "or",
+        "maximum",
+        "minimum",
+        "where",
+    ]
 )
 
 
@@ -212,9 +245,10 @@ def _uses(program: Program) -> dict[Operation, list[Operation | None]]:
                         found.setdefault(read, []).append(None)
 
     visit(program.operations)
-    for one in (*program.outputs, *program.requirements):
-        if isinstance(one.operand, Operation):
-            found.setdefault(one.operand, []).append(None)
+    results = [one.operand for one in program.outputs]
+    for result in (*results, *(one.operand for one in program.requirements)):
+        if isinstance(result, Operation):
+            found.setdefault(result, []).append(None)
     return found
 
 
@@ -376,9 +410,7 @@ def _along(writer: LoopWriter, one: Operation) -> None:
                 writer._line(writer.definition("value", one, writer._at(x, place(k))))
                 writer._line(f"j = {k};")
                 writer._line(f"for (; j > 0 && {name}[{place('(j - 1)')}] > value; j--) {{")
-                writer._line(
-                    f"{writer.indent}{name}[{place('j')}] = {name}[{place('(j - 1)')}];"
-                )
+                writer._line(f"{writer.indent}{name}[{place('j')}] = {name}[{place('(j - 1)')}];")
                 writer._line("}")
                 writer._line(f"{name}[{place('j')}] = value;")
 
@@ -389,6 +421,7 @@ def _matmul(writer: LoopWriter, one: Operation) -> None:
     outer = one.shape[:-2] if len(a.shape) > 1 else one.shape[:-1]
     name = writer._declare(one)
     with writer._loops(outer, "g") as groups:
+
         def start(shape: Shape, size: int) -> str:
             own = shape[:-2] if len(shape) > 1 else ()
             given = groups[len(groups) - len(own) :]
@@ -400,6 +433,7 @@ def _matmul(writer: LoopWriter, one: Operation) -> None:
         first = _flat(groups, outer)
         at_y = "" if first == "0" else f"({first}) * {rows * columns} + "
         with writer._loops((rows,)) as (i,):
+
             def target(j: str) -> str:
                 return name if one.size == 1 else f"{name}[{at_y}{i} * {columns} + {j}]"
 

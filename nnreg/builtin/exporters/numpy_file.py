@@ -16,7 +16,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._version import __version__
 from nnreg.interfaces.exporter import Exporter
-from nnreg.operations.operation import Body, Operand, Operation, in_order
+from nnreg.operations.operation import Body, Operand, Operation
 from nnreg.operations.program import Program
 
 MAX_SHOWN = 16
@@ -38,7 +38,9 @@ class NumpyFile(Exporter):
     suffix = ".py"
 
     def unsupported(self, operation: Operation) -> str:
-        return "" if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, "input", "scan"} else "unknown"
+        return (
+            "" if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, "input", "scan"} else "unknown"
+        )
 
     def write(self, program: Program, path: Path) -> None:
         path.write_text(_Writer(program).text(), encoding="utf-8")
@@ -187,7 +189,7 @@ HELPERS = {
         return [*carried, *(np.stack(one, 1) for one in zip(*ordered))]
     """,
 }
-"""The functions that a file needs if its expressions call them; later ones may call those before."""
+"""The functions that a file has if it calls them; later ones may call those before."""
 
 
 class _Writer:
@@ -202,7 +204,9 @@ class _Writer:
         """Return the text."""
         program = self.program
         body = [self._statement(one) for one in program.operations]
-        body += [f"met = {' & '.join(map(self._operand, self._required))}"] if self._required else []
+        body += (
+            [f"met = {' & '.join(map(self._operand, self._required))}"] if self._required else []
+        )
         found = [
             f"    {one.name or 'prediction'!r}: {self._operand(one.operand)},"
             for one in program.outputs
@@ -214,7 +218,9 @@ class _Writer:
         used = [name for name in HELPERS if f"{name}(" in code]
         if "_convolve" in used:
             used.insert(0, "_windows")
-        helpers = "\n\n".join(textwrap.dedent(HELPERS[name]).strip() for name in dict.fromkeys(used))
+        helpers = "\n\n".join(
+            textwrap.dedent(HELPERS[name]).strip() for name in dict.fromkeys(used)
+        )
         return "\n\n\n".join(filter(None, [self._head(), tables, helpers, code])) + "\n"
 
     @property

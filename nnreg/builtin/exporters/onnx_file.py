@@ -139,7 +139,7 @@ class _Writer:
     def new(self) -> str:
         """Return a new name."""
         self.count += 1
-        return f"x{self.count}"
+        return f"/{self.count}"  # columns may have any other name
 
     def value(self, operand: Operand) -> str:
         """Return the name of an operand."""
@@ -152,7 +152,7 @@ class _Writer:
         text = values.dtype == object
         key = values.shape, str(values.dtype), values.tobytes() if not text else str(values)
         if key not in self.tensors:
-            name = f"c{len(self.tensors)}"
+            name = f"/c{len(self.tensors)}"
             missing = np.array(["" if v is None else v for v in values.reshape(-1)], object)
             found = missing.reshape(values.shape) if text else np.ascontiguousarray(values)
             self.tensors[key] = self.numpy_helper.from_array(found.reshape(values.shape), name)
@@ -187,16 +187,15 @@ class _Writer:
                 keys_int64s=list(range(len(one.classes))), values_strings=list(one.classes),
                 default_string="",
             )  # fmt: skip
-            shape = ["rows", *one.operand.shape[:-1]]
+            labels: list[Any] = ["rows", *one.operand.shape[:-1]]
             kind = self.helper.np_dtype_to_tensor_dtype(np.dtype(object))
-            found.append(self.helper.make_tensor_value_info(f"{name}_label", kind, shape))
+            found.append(self.helper.make_tensor_value_info(f"{name}_label", kind, labels))
         return found
 
-    def images(self, x: Operand, back: bool = False) -> str:
-        """Return a value with its channels before the space, or moved back."""
+    def images(self, x: Operand) -> str:
+        """Return a value with its channels before the space."""
         dims = len(x.shape) - 1
-        order = [0, *range(2, dims + 2), 1] if back else [0, dims + 1, *range(1, dims + 1)]
-        return self.node("Transpose", self.value(x), perm=order)
+        return self.node("Transpose", self.value(x), perm=[0, dims + 1, *range(1, dims + 1)])
 
 
 Write = Callable[[_Writer, Operation], str]
@@ -228,11 +227,13 @@ def _not_equal(writer: _Writer, one: Operation) -> str:
 
 def _expm1(writer: _Writer, one: Operation) -> str:
     """exp(x) - 1 is 2 t / (1 - t) for t = tanh(x / 2), which is exact near 0."""
-    x, number = writer.value(one.inputs[0]), lambda value: writer.tensor(value, one.dtype)
+    x = writer.value(one.inputs[0])
+
+    def number(value: float) -> str:
+        return writer.tensor(value, one.dtype)
+
     t = writer.node("Tanh", writer.node("Mul", x, number(0.5)))
-    near = writer.node(
-        "Div", writer.node("Mul", t, number(2)), writer.node("Sub", number(1), t)
-    )
+    near = writer.node("Div", writer.node("Mul", t, number(2)), writer.node("Sub", number(1), t))
     far = writer.node("Sub", writer.node("Exp", x), number(1))
     small = writer.node("Less", writer.node("Abs", x), number(1))
     return writer.node("Where", small, near, far)
@@ -344,7 +345,8 @@ def _scan(writer: _Writer, one: Operation) -> str:
     writer.nodes = outside
     items, made = len(body.arguments) - count, len(body.results) - count
     direction = int(one.attributes["backwards"])
-    names = writer.parts[one] = [writer.new() for _ in results]
+    names = [writer.new() for _ in results]
+    writer.parts[one] = names
     return writer.node(
         "Scan", *map(writer.of_rows, one.inputs), outputs=names, body=graph,
         num_scan_inputs=items, scan_input_axes=[1] * items, scan_output_axes=[1] * made,
@@ -359,7 +361,8 @@ def _info(writer: _Writer, name: str, x: Operand) -> Any:
 def _part(writer: _Writer, one: Operation) -> str:
     (scan,) = one.inputs
     assert isinstance(scan, Operation)
-    return writer.parts[scan][one.attributes["index"]]
+    found: str = writer.parts[scan][one.attributes["index"]]
+    return found
 
 
 WRITERS: Mapping[str, Write] = {

@@ -301,9 +301,7 @@ def _infer_product(x: Any, prefix: str, context: Context) -> Any:
     return y if bias is None else y + bias
 
 
-def _infer_projections(
-    x: Any, prefix: str, parts: Sequence[Part], context: Context
-) -> list[Any]:
+def _infer_projections(x: Any, prefix: str, parts: Sequence[Part], context: Context) -> list[Any]:
     """Return what `_project` does, for `Layer.infer`."""
     mixed, found, start = _infer_product(x, prefix, context), [], 0
     for heads, size in parts:

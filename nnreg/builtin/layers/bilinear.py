@@ -76,7 +76,9 @@ class Bilinear(WeightedLayer, Join):
         weight = context.params["weight"]
         features, other, units = weight.shape
         first, second = xs
-        maps = (first @ weight.reshape(features, other * units)).reshape(*first.shape[:-1], other, units)
+        maps = (first @ weight.reshape(features, other * units)).reshape(
+            *first.shape[:-1], other, units
+        )
         return self._activated((second[..., None] * maps).sum(axis=-2), context)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:

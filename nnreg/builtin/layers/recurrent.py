@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations.functions import logistic
 from nnreg.builtin.activations import Tanh
+from nnreg.builtin.activations.functions import logistic
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
 from nnreg.interfaces.activation import Activation

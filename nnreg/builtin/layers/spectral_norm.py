@@ -78,7 +78,9 @@ class SpectralNorm(Layer):
         inner = context.children[HELD]
         weight = inner.params["weight"]
         sigma = self._singular(weight.reshape(-1, weight.shape[-1]), context)[2]
-        return self.layer.infer(x, replace(inner, params={**inner.params, "weight": weight / sigma}))
+        return self.layer.infer(
+            x, replace(inner, params={**inner.params, "weight": weight / sigma})
+        )
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         inner = context.children[HELD]

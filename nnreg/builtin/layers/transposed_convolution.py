@@ -175,7 +175,9 @@ def _with_zeros_between(x: Any, axis: int, stride: int) -> Any:
     length, shape = x.shape[axis], list(x.shape)
     each = np.expand_dims(x, axis + 1)
     zeros = np.zeros((1, *x.shape[1 : axis + 1], stride - 1, *x.shape[axis + 1 :]), x.dtype)
-    zeros = np.broadcast_to(zeros, (len(x), *zeros.shape[1:])) if isinstance(x, np.ndarray) else zeros
+    zeros = (
+        np.broadcast_to(zeros, (len(x), *zeros.shape[1:])) if isinstance(x, np.ndarray) else zeros
+    )
     shape[axis] = length * stride
     spread = np.concatenate([each, zeros], axis=axis + 1).reshape(shape)
     return spread[(slice(None),) * axis + (slice((length - 1) * stride + 1),)]

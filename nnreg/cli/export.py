@@ -1,0 +1,62 @@
+"""The command that writes a model in another format: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nnreg._utils.formatting import byte_size
+from nnreg.cli._help import command
+from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
+from nnreg.cli._output import print_json, print_lines
+from nnreg.cli._registry import registry_with
+
+
+@command()
+@checkpoint_argument
+@click.option("--to", "form", metavar="FORMAT", help="The format, if the name of OUT does not say.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True,
+    help="The file to write, or the directory for C.",
+)  # fmt: skip
+@plugin_option
+@allow_changed_option
+@json_option
+def export(
+    checkpoint: Path,
+    form: str | None,
+    out: Path,
+    files: tuple[Path, ...],
+    allow_changed: bool,
+    as_json: bool,
+) -> None:
+    """Write a model as ONNX, C, JavaScript or Python, to predict without nnreg.
+
+    What is written takes the columns of the data as they are, with missing values, and is checked:
+    its answers for random rows must be those of nnreg. `nnreg show` lists the formats.
+
+    \b
+    nnreg export runs/penguins-001 --out penguins.onnx
+    nnreg export runs/penguins-001 --to c --out penguins
+    """
+    from nnreg.checkpoint.save_load import load
+    from nnreg.exporters.api import export as export_model
+
+    model = load(checkpoint, registry=registry_with(files), allow_changed=allow_changed)
+    found = export_model(model, out, form)
+    if as_json:
+        print_json(
+            {
+                "path": str(found.path), "bytes": found.bytes, "rows": found.rows,
+                "difference": found.difference,
+            }
+        )  # fmt: skip
+        return
+    checked = (
+        "it cannot be run here, so that its answers were not checked"
+        if found.difference is None
+        else f"its answers for {found.rows} rows are those of nnreg, at most "
+        f"{found.difference:.0e} off"
+    )
+    print_lines(f"written: {found.path} ({byte_size(found.bytes)}); {checked}")
