@@ -78,7 +78,7 @@ class _Recorder:
     def encode(self, preprocessing: Preprocessing, name: str) -> Recorded:
         """Record the input of the network of this name for raw columns."""
         parts = [self._encoded(column) for column in preprocessing.inputs]
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        joined: Any = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         found: Recorded = joined.astype(self.network.input_dtype(name or None))
         return found
 

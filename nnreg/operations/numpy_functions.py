@@ -271,7 +271,7 @@ def _pad(x: Recorded, width: Sequence[Sequence[int]], mode: str = "constant", **
     return x
 
 
-def _padded(x: Recorded, axis: int, before: int, after: int, value: float) -> Recorded:
+def _padded(x: Recorded, axis: int, before: int, after: int, value: float) -> Any:
     def constant(count: int) -> Array:
         shape = [1, *x.shape[1:]]
         shape[axis] = count
