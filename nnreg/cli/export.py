@@ -31,10 +31,10 @@ def export(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Write a model as ONNX, C, JavaScript or Python, to predict without nnreg.
+    """Write a model as ONNX, C, JavaScript or Python.
 
-    What is written takes the columns of the data as they are, with missing values, and is checked:
-    its answers for random rows must be those of nnreg. `nnreg show` lists the formats.
+    It then predicts without nnreg. What is written takes the columns of the data as they are,
+    with missing values, and is checked: its answers for random rows must be those of nnreg.
 
     \b
     nnreg export runs/penguins-001 --out penguins.onnx

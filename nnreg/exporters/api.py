@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.atomic_files import replace_file
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.errors import ExportError, UsageError
 from nnreg.exporters.record import program_of
 from nnreg.exporters.rows import random_rows
@@ -57,17 +58,33 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
     integers = [""] if network.integer_input else plan.integers
     columns = random_rows(model.preprocessing, ROWS, integers)
     answers = _answers(model, columns)
-    with tempfile.TemporaryDirectory(prefix="nnreg-export-", dir=target.parent) as directory:
-        written = Path(directory) / target.name
+    contents = exporter.contents(program)
+    difference = _difference(_run(exporter, program, contents, columns), answers)
+    with os_errors_as(ExportError, target):
         if not exporter.suffix:
-            written.mkdir()
-        exporter.write(program, written)
-        difference = _difference(exporter.run(program, written, columns), answers)
-        size = sum(one.stat().st_size for one in [written, *written.rglob("*")] if one.is_file())
-        if target.is_dir():
-            shutil.rmtree(target)
-        written.replace(target)
-    return Export(target, size, ROWS, difference)
+            target.mkdir(exist_ok=True)
+        _write(target, contents)
+    return Export(target, sum(map(len, contents.values())), ROWS, difference)
+
+
+def _write(target: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        replace_file(target / name if name else target, [(0, content)])
+
+
+def _run(
+    exporter: Exporter,
+    program: Program,
+    contents: Mapping[str, bytes],
+    columns: Mapping[str, Sequence[Any]],
+) -> Mapping[str, Array] | None:
+    """Return the answers of what an exporter writes, written into a temporary directory."""
+    with tempfile.TemporaryDirectory(prefix="nnreg-export-") as directory:
+        path = Path(directory) / f"model{exporter.suffix}"
+        if not exporter.suffix:
+            path.mkdir()
+        _write(path, contents)
+        return exporter.run(program, path, columns)
 
 
 def _exporter(model: Model, path: Path, to: str | None) -> Exporter:

@@ -32,15 +32,20 @@ class Exporter(Component):
         """Return why the format cannot express an operation; empty if it can."""
         return ""
 
-    def write(self, program: Program, path: Path) -> None:
-        """Write a program to a file, or to an empty directory if there is no suffix."""
+    def contents(self, program: Program) -> Mapping[str, bytes]:
+        """Return the content of the file by the empty name, or of the files of a directory.
+
+        The same program must give the same bytes.
+        """
         raise NotImplementedError
 
     def run(
         self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
     ) -> Mapping[str, Array] | None:
-        """Return the outputs by name that what was written computes for rows, to check it.
+        """Return the outputs that what was written at `path` computes for rows, to check it.
 
-        Numbers are NaN where missing, texts None. None if it cannot be run here.
+        They are by their names, "prediction" for one without. Numbers of the columns are NaN where
+        missing, texts None. A row that does not meet a requirement has NaN. None if it cannot be
+        run here.
         """
         return None

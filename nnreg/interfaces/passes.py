@@ -9,6 +9,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.context import Context, Read
+from nnreg.operations.recorded import located
 
 Backward: TypeAlias = Callable[[Array], Any]
 
@@ -65,12 +66,10 @@ def infer(
 ) -> Any:
     """Run the layers of a list by their `infer`; with `outputs`, return a dictionary of these."""
     values = [x]
-    for layer, context in steps:
-        node = context.node
-        if node is None:
-            values.append(layer.infer(values[-1], context))
-        else:
-            values.append(node.layer.infer(node.read(values), context))
+    for index, (layer, context) in enumerate(steps):
+        used = layer if context.node is None else context.node.layer
+        with located(f"layer {index} ({type(used).__name__})"):
+            values.append(used.infer(read_input(context, values), context))
     if outputs is None:
         return values[-1]
     return {name: part_of(values, read) for name, read in outputs.items()}

@@ -23,6 +23,7 @@ from nnreg.testing import (
     augmentations,
     constraints,
     encoders,
+    exporters,
     initializers,
     kernels,
     layers,
@@ -54,6 +55,7 @@ KINDS: dict[str, Any] = {
     "metric": metrics,
     "source": sources,
     "encoder": encoders,
+    "exporter": exporters,
     "kernels": kernels,
 }
 """For each kind, the module with its checks."""

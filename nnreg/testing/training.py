@@ -18,6 +18,7 @@ from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
@@ -40,13 +41,13 @@ ROWS = 12
 
 
 def training_check(cls: type[Component], registry: Registry) -> Check | None:
-    """Return the check that a network with a component trains; None for one that needs a file.
+    """Return the check that a network with a component trains; None if it is not trained.
 
     It is not among those of `checks`, since it takes a registry that has the component. It runs on
     the first example of the class, or else on one with every default.
     """
     example = next(iter(cls.examples()), None)
-    if issubclass(cls, Source):
+    if issubclass(cls, Source | Exporter):
         return None
     if example is None:
         try:

@@ -44,10 +44,9 @@ class CSource(Exporter):
             return ""
         return f"C has no operation {operation.name!r}"
 
-    def write(self, program: Program, path: Path) -> None:
+    def contents(self, program: Program) -> Mapping[str, bytes]:
         source, header = source_and_header(program, self.precision)
-        (path / "model.c").write_text(source, encoding="utf-8")
-        (path / "model.h").write_text(header, encoding="utf-8")
+        return {"model.c": source.encode(), "model.h": header.encode()}
 
     def run(
         self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
 from nnreg.builtin.exporters.loop_writer import OPERATIONS, LoopWriter
 from nnreg.errors import ExportError
@@ -116,8 +117,8 @@ class JsFile(Exporter):
             return ""
         return f"JavaScript has no operation {operation.name!r}"
 
-    def write(self, program: Program, path: Path) -> None:
-        path.write_text(_Writer(program).text(), encoding="utf-8")
+    def contents(self, program: Program) -> Mapping[str, bytes]:
+        return {"": _Writer(program).text().encode()}
 
     def run(
         self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
@@ -131,7 +132,7 @@ class JsFile(Exporter):
         ]
         command = [node, "--input-type=module", "-e", RUN, path.resolve().as_uri()]
         done = subprocess.run(
-            command, input=json.dumps(rows), capture_output=True, text=True, check=False
+            command, input=dumps(rows), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise ExportError(f"node cannot run the exported model: {done.stderr}")
@@ -160,7 +161,7 @@ class _Writer(LoopWriter):
         for one in program.operations:
             self._operation(one)
         for requirement in program.requirements:
-            message = json.dumps(requirement.message)
+            message = dumps(requirement.message)
             self._line(
                 f"if (!{self._at(requirement.operand, '0')}) throw new RangeError({message});"
             )
@@ -168,13 +169,13 @@ class _Writer(LoopWriter):
         for output in program.outputs:
             value = self._name(output.operand)
             listed = f"[{value}]" if output.operand.size == 1 else value
-            self._line(f"  {json.dumps(output.name or 'prediction')}: {listed},")
+            self._line(f"  {dumps(output.name or 'prediction')}: {listed},")
         self._line("};")
         classes = {one.name or "prediction": one.classes for one in program.outputs if one.classes}
         body = "\n".join(self.lines)
         tables = "\n".join(self._table(*pair) for pair in self.constants.values())
         texts = "\n".join(
-            f"const T{number} = {json.dumps(known)};" for number, known in enumerate(self.texts)
+            f"const T{number} = {dumps(known)};" for number, known in enumerate(self.texts)
         )
         code = f"export function predict(row) {{\n{body}\n}}"
         used = "\n\n".join(
@@ -182,14 +183,14 @@ class _Writer(LoopWriter):
         )
         head = (
             f"// Predictions of {program.name}, exported from nnreg {__version__}.\n\n"
-            f"export const inputs = {json.dumps(names)};\n"
-            f"export const classes = {json.dumps(classes)};"
+            f"export const inputs = {dumps(names)};\n"
+            f"export const classes = {dumps(classes)};"
         )
         return "\n\n".join(filter(None, [head, used, texts, tables, code])) + "\n"
 
     def input(self, one: Operation) -> str:
         name = f"x{len(self.variables)}"
-        value = f"row[{json.dumps(one.attributes['name'])}]"
+        value = f"row[{dumps(one.attributes['name'])}]"
         missing = "null" if one.dtype == object else "NaN"
         if one.shape:
             missing = f"Array({one.size}).fill(NaN)"
@@ -224,7 +225,7 @@ class _Writer(LoopWriter):
 
     def literal(self, value: object, operand: Operand) -> str:
         if value is None or isinstance(value, str):
-            return json.dumps(value)
+            return dumps(value)
         number = float(value)  # type: ignore[arg-type]
         if math.isfinite(number):
             return repr(int(number)) if number == int(number) else f"{value}"

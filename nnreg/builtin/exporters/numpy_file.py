@@ -42,8 +42,8 @@ class NumpyFile(Exporter):
             "" if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, "input", "scan"} else "unknown"
         )
 
-    def write(self, program: Program, path: Path) -> None:
-        path.write_text(_Writer(program).text(), encoding="utf-8")
+    def contents(self, program: Program) -> Mapping[str, bytes]:
+        return {"": _Writer(program).text().encode()}
 
     def run(
         self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]

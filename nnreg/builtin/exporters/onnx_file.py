@@ -50,12 +50,12 @@ class OnnxFile(Exporter):
             return ""
         return f"ONNX has no operation {operation.name!r}"
 
-    def write(self, program: Program, path: Path) -> None:
+    def contents(self, program: Program) -> Mapping[str, bytes]:
         import onnx
 
         model = _Writer(program).model()
         onnx.checker.check_model(model, full_check=True)
-        path.write_bytes(model.SerializeToString())
+        return {"": model.SerializeToString(deterministic=True)}
 
     def run(
         self, program: Program, path: Path, columns: Mapping[str, Sequence[Any]]
