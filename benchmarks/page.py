@@ -75,6 +75,7 @@ def _mode(mode: str, run: Mapping[str, Any]) -> Iterator[str]:
     for name, table in measured.items():
         yield f"**{table.title[0].upper()}{table.title[1:]}**"
         yield _table(table, rows[name], [one for one in results if one.target.table == name])
+    yield "**Targets**"
     yield _targets(results)
 
 
