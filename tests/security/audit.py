@@ -9,6 +9,7 @@ list `[RECORD, ARGUMENT…]` from each line of standard input. It runs that comm
 output goes to RECORD.txt, and prints its exit code. A record has what the imports did, too.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -97,11 +98,8 @@ def run(target: str, arguments: list[str]) -> None:
 
 def serve() -> None:
     """Run each command of standard input in a fork."""
-    import h5py  # noqa: F401
-    import numpy.random  # noqa: F401
-
-    import nnreg.cli.app
-    import nnreg.runs.api
+    for name in ("h5py", "numpy.random", "nnreg.cli.app", "nnreg.runs.api"):
+        importlib.import_module(name)
     from nnreg.registry.registry import installed
 
     list(installed())
