@@ -42,7 +42,7 @@ def spec(tmp_path, monkeypatch):
 
 def write_spec(directory):
     head, rows = CSV.split("\n", 1)
-    (directory / "data.csv").write_text(f"{head}\n{rows * 20}")
+    (directory / "data.csv").write_text(f"{head}\n{rows * 5}")
     tree = classifier(data=csv_data(split=SPLIT, unseen="ignore"), train={"epochs": 400})
     (directory / "spec.json").write_text(json.dumps(tree))
     return "spec.json"
@@ -261,7 +261,7 @@ class TestNext:
         _, out, _ = nnreg("run", "--no-report", "a b/spec.json", "--out", "c d")
         code, predictions, _ = nnreg(*self.suggested(out))
         assert code == 0
-        assert len(predictions.splitlines()) == 1 + 8 * 20
+        assert len(predictions.splitlines()) == 1 + 8 * 5
 
     def test_with_the_plugin_file_that_the_spec_needs(self, spec, nnreg, tmp_path):
         (tmp_path / "mine.py").write_text(
