@@ -1,4 +1,4 @@
-"""Large matrix products in blocks of fixed size, with the same bits on any number of threads."""
+"""Large matrix products in blocks, with the same bits on any number of threads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, split_evenly
 
-BLOCK = 256
+BLOCK = 512
 """The most columns or rows of a block. One thread of the BLAS computes it, with a result that does
-not depend on other threads."""
+not depend on other threads. Each block rearranges the other factor anew: with 256 columns, products
+with a batch of 192 rows took 1.1 times as long on one thread as undivided, with 512 1.01 times."""
+
+TILE = 64
+"""Blocks begin at multiples of this many columns or rows, where no vector of a result is cut."""
 
 MIN_FLOPS = 2e8
 """The fewest floating-point operations of a product that is divided: handing a block to a thread
@@ -30,7 +34,7 @@ class BlockProducts:
         rows, columns = out.shape
         if 2.0 * rows * columns * a.shape[1] < MIN_FLOPS:
             return a.dot(b, out)
-        blocks = split_evenly(max(rows, columns), -(-max(rows, columns) // BLOCK))
+        blocks = blocks_of(max(rows, columns))
         if rows > columns:
             jobs = [(a[block], b, out[block]) for block in blocks]
         else:
@@ -38,6 +42,16 @@ class BlockProducts:
         groups = split_evenly(len(jobs), min(self._threads, len(jobs)))
         self._pool.run([functools.partial(_multiply, jobs[group]) for group in groups])
         return out
+
+
+def blocks_of(size: int) -> list[slice]:
+    """Divide columns or rows into blocks; their number is a power of two, as that of threads is.
+
+    The last one may end behind the last column.
+    """
+    count = 1 << ((size - 1) // BLOCK).bit_length()
+    tiles = split_evenly(-(-size // TILE), count)
+    return [slice(part.start * TILE, part.stop * TILE) for part in tiles]
 
 
 def _multiply(jobs: Sequence[tuple[Array, Array, Array]]) -> None:
