@@ -65,6 +65,12 @@ class NumbaKernels(Kernels):
 
         return compiled_outputs(chain, parameters) or super().chain_outputs(chain, parameters)
 
+    def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
+        if x.ndim != 2:
+            super().add_bias(x, bias, scratch)
+        else:
+            _loops("dense").add_bias(x, bias)
+
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
             super().relu(x, bias, scratch)
