@@ -23,9 +23,9 @@ MIN_FLOPS = 2e8
 """The fewest floating-point operations of a product that is divided: handing a block to a thread
 takes about as long as 10 million of them."""
 
-USES_BEFORE_TRIAL = 64
+USES_BEFORE_TRIAL = 32
 """After how many products of a shape it is tried whether blocks can be joined, which takes as long
-as a few of them."""
+as three of them."""
 
 
 class BlockProducts:
@@ -107,9 +107,9 @@ class _Trial:
         return self.same
 
     def _run(self) -> bool:
-        rng = np.random.default_rng(0)
+        numbers = np.random.default_rng(0).random(10_007, self.dtype) - self.dtype.type(0.5)
         a, b = (
-            rng.random(shape[::-1] if turned else shape, self.dtype) - self.dtype.type(0.5)
+            np.resize(numbers, shape[::-1] if turned else shape)
             for shape, turned in (self.a, self.b)
         )
         a, b = a.T if self.a[1] else a, b.T if self.b[1] else b
