@@ -33,7 +33,7 @@ class BlockProducts:
 
     Each block rearranges the other factor anew: with a batch of 192 rows, products of 1500 columns
     took 1.1 times as long in blocks as undivided. A thread therefore computes its blocks in one
-    product, once a trial has shown that this gives the bits of the single blocks.
+    product, once a trial has shown that this gives the same bits as block by block.
     """
 
     def __init__(self, pool: ThreadPool, threads: int) -> None:
