@@ -33,10 +33,10 @@ from nnreg.network.parameters import (
     declared,
     nested,
     slices,
-    total_size,
     trained,
     views,
     weight_products,
+    zeros_for,
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
 from nnreg.tables.lazy import iter_chunks
@@ -105,8 +105,8 @@ class Network:
             for name, (_, child) in plan.children.items()
             if any(param not in self.frozen for param, _ in _walk(child, _params, f"{name}/"))
         }
-        sizes = total_size(self.params), total_size(self.state_params)
-        self._set_values(*(np.zeros(size, self.dtype) for size in sizes))
+        arrays = self.params, self.state_params
+        self._set_values(*(zeros_for(params, self.dtype) for params in arrays))
 
     @property
     def integer_input(self) -> bool:

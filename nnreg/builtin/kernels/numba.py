@@ -65,6 +65,12 @@ class NumbaKernels(Kernels):
 
         return compiled_outputs(chain, parameters) or super().chain_outputs(chain, parameters)
 
+    def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
+        if x.ndim != 2:
+            super().add_bias(x, bias, scratch)
+        else:
+            _loops("dense").add_bias(x, bias)
+
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
             super().relu(x, bias, scratch)
@@ -190,7 +196,7 @@ class NumbaKernels(Kernels):
         epsilon: float,
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
-        _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
+        _loops("optimizers").adam(parameters, gradient, m, v, *map(float, factors))
 
     def rms_prop(
         self,
@@ -203,8 +209,8 @@ class NumbaKernels(Kernels):
         rho: float,
         epsilon: float,
     ) -> None:
-        factors = map(parameters.dtype.type, (rho, math.sqrt(1 - rho), epsilon, rate))
-        _loops("optimizers").rms_prop(parameters, gradient, square, *factors)
+        factors = (rho, math.sqrt(1 - rho), epsilon, rate)
+        _loops("optimizers").rms_prop(parameters, gradient, square, *map(float, factors))
 
     def momentum(
         self,
@@ -217,9 +223,9 @@ class NumbaKernels(Kernels):
         momentum: float,
         nesterov: bool,
     ) -> None:
-        loops, factors = _loops("optimizers"), map(parameters.dtype.type, (momentum, rate))
+        loops = _loops("optimizers")
         loop = loops.nesterov if nesterov else loops.momentum
-        loop(parameters, gradient, velocity, *factors)
+        loop(parameters, gradient, velocity, float(momentum), float(rate))
 
     def convolve(
         self,
