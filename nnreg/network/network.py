@@ -39,6 +39,7 @@ from nnreg.network.parameters import (
     weight_products,
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
+from nnreg.network.time_steps import calls_in_time_steps
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -233,11 +234,6 @@ class Network:
         """The number of activations of one example in all layers."""
         return sum(plan.activations for _, plan in nested(self.plan))
 
-    @property
-    def max_sequence_length(self) -> int:
-        """The maximum number of time steps of a layer."""
-        return max((plan.sequence_length for _, plan in nested(self.plan)), default=1)
-
     def initialize(self, seed: int) -> None:
         """Initialize every array, each from its own random stream."""
         for arrays, params in ((self.parameters, self.params), (self.state, self.state_params)):
@@ -375,14 +371,11 @@ class Network:
     def _threads(self) -> int:
         return self.threads or available_threads()
 
-    @property
-    def long_calls(self) -> bool:
-        """Whether NumPy's calls are long enough for threads to share them, with these kernels."""
-        return self.max_sequence_length == 1 or self.kernels.few_calls
-
     def _shares(self, rows: int) -> bool:
         """Return whether threads speed up passes of this number of rows."""
-        return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
+        if calls_in_time_steps(self.plan, self.kernels, self.dtype):
+            return False
+        return rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
     def reused_context(self) -> Context:
         """Return a context of passes in inference mode, with arrays that are used again."""

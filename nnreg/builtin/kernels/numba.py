@@ -32,6 +32,10 @@ MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
+COMPILED_STEPS = frozenset({"lstm_steps"})
+"""Methods that compute all time steps of a recurrent layer in one call, in float32."""
+
+
 @cache
 def _loops(subject: str) -> ModuleType:
     return importlib.import_module(f"nnreg.kernels.numba.{subject}")
@@ -51,6 +55,11 @@ class NumbaKernels(Kernels):
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    @classmethod
+    def computes_steps_at_once(cls, method: str, dtype: npt.DTypeLike) -> bool:
+        compiled = method in COMPILED_STEPS and dtype == np.float32
+        return compiled or super().computes_steps_at_once(method, dtype)
 
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
