@@ -45,7 +45,7 @@ def kernels(changed=""):
 CALLED = {
     "rmsprop": ["rms_prop"],
     "momentum": ["momentum"],
-    "lstm": ["lstm_steps", "lstm_steps_backward"],
+    "lstm": ["lstm_steps", "lstm_steps_backward", "steps_gradient"],
     "tokens": ["layer_norm", "layer_norm_backward", "softmax", "softmax_backward", "sum_by_index"],
     "images": METHODS,
 }

@@ -338,6 +338,14 @@ class NumbaKernels(Kernels):
             )
         return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
+    def steps_gradient(
+        self, below: Array, dsums: Array, gradient: Array, scratch: ScratchSpace
+    ) -> None:
+        if below.dtype != np.float32:
+            super().steps_gradient(below, dsums, gradient, scratch)
+        else:
+            _loops("recurrent_gradient").steps_gradient(below, dsums, gradient, scratch)
+
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
 
