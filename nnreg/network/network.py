@@ -22,7 +22,7 @@ from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import chain, run_graph
+from nnreg.interfaces.passes import chain, join, joined_layers, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
@@ -88,6 +88,8 @@ class Network:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
         """The top layers by name: `layers/0`, `layers/1`, …"""
+        self.joined = joined_layers(list(self.layers.values()))
+        """What computes a layer of a chain and the next one, by its number."""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
@@ -295,7 +297,8 @@ class Network:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
-        return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+        steps = list(zip(self.layers.values(), context.children.values(), strict=True))
+        return chain(join(steps, self.joined) if self.joined else steps, x)
 
     def unmask(self, x: Any, context: Context) -> Any:
         """Return the inputs of a pass as arrays, and set its masks."""

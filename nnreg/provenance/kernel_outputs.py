@@ -263,6 +263,18 @@ def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return (out,)
 
 
+def _mean_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y, index = np.zeros((2, 3), dtype), np.array([[2, 0], [1, 1]])
+    kernels.mean_by_index(_x(dtype, 3, 3), index, y, _scratch(kernels, dtype))
+    return (y,)
+
+
+def _mean_by_index_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dtable, index = np.zeros((3, 2), dtype), np.array([[2, 0], [2, 2]])
+    kernels.mean_by_index_backward(_x(dtype, 2, 2), index, dtable, _scratch(kernels, dtype))
+    return (dtable,)
+
+
 def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     """Return the losses of two steps and the parameters; nothing if the kernels have no steps."""
     from nnreg.builtin.activations import Identity, Relu
@@ -325,6 +337,8 @@ OUTPUTS: Mapping[str, Output] = {
     "lstm_steps_backward": _lstm_steps_backward,
     "steps_gradient": _steps_gradient,
     "sum_by_index": _sum_by_index,
+    "mean_by_index": _mean_by_index,
+    "mean_by_index_backward": _mean_by_index_backward,
     "chain_steps": _chain_steps,
     "chain_outputs": _chain_outputs,
 }

@@ -32,6 +32,9 @@ MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
+MAX_MEAN_ROWS = 1024
+"""Up to this many rows, a mean in float32 needs no sums in float64."""
+
 COMPILED_STEPS = frozenset({"lstm_steps"})
 """Methods that compute all time steps of a recurrent layer in one call, in float32."""
 
@@ -348,6 +351,21 @@ class NumbaKernels(Kernels):
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+    def mean_by_index(self, table: Array, index: Array, y: Array, scratch: ScratchSpace) -> None:
+        few = index.size > 0 and index.shape[1] <= MAX_MEAN_ROWS
+        if few and index.min() >= 0 and index.max() < len(table):
+            _loops("indexing").mean_by_index(table, index, y)
+        else:
+            super().mean_by_index(table, index, y, scratch)  # which refuses wrong indices
+
+    def mean_by_index_backward(
+        self, dy: Array, index: Array, dtable: Array, scratch: ScratchSpace
+    ) -> None:
+        if index.size:
+            _loops("indexing").mean_by_index_backward(dy, index, dtable)
+        else:
+            super().mean_by_index_backward(dy, index, dtable, scratch)
 
 
 def _loss_is_compiled(z: Array) -> bool:
