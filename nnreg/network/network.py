@@ -22,7 +22,7 @@ from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import chain, run_graph
+from nnreg.interfaces.passes import chain, join, joined_layers, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
@@ -39,6 +39,7 @@ from nnreg.network.parameters import (
     zeros_for,
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
+from nnreg.network.time_steps import calls_in_time_steps
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -87,6 +88,8 @@ class Network:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
         """The top layers by name: `layers/0`, `layers/1`, …"""
+        self.joined = joined_layers(list(self.layers.values()))
+        """What computes a layer of a chain and the next one, by its number."""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
@@ -233,11 +236,6 @@ class Network:
         """The number of activations of one example in all layers."""
         return sum(plan.activations for _, plan in nested(self.plan))
 
-    @property
-    def max_sequence_length(self) -> int:
-        """The maximum number of time steps of a layer."""
-        return max((plan.sequence_length for _, plan in nested(self.plan)), default=1)
-
     def initialize(self, seed: int) -> None:
         """Initialize every array, each from its own random stream."""
         for arrays, params in ((self.parameters, self.params), (self.state, self.state_params)):
@@ -299,7 +297,8 @@ class Network:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
-        return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+        steps = list(zip(self.layers.values(), context.children.values(), strict=True))
+        return chain(join(steps, self.joined) if self.joined else steps, x)
 
     def unmask(self, x: Any, context: Context) -> Any:
         """Return the inputs of a pass as arrays, and set its masks."""
@@ -375,14 +374,11 @@ class Network:
     def _threads(self) -> int:
         return self.threads or available_threads()
 
-    @property
-    def long_calls(self) -> bool:
-        """Whether NumPy's calls are long enough for threads to share them, with these kernels."""
-        return self.max_sequence_length == 1 or self.kernels.few_calls
-
     def _shares(self, rows: int) -> bool:
         """Return whether threads speed up passes of this number of rows."""
-        return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
+        if calls_in_time_steps(self.plan, self.kernels, self.dtype):
+            return False
+        return rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
     def reused_context(self) -> Context:
         """Return a context of passes in inference mode, with arrays that are used again."""

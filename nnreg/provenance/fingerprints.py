@@ -78,6 +78,8 @@ def fingerprint(
     found, seen, kernels = {}, set(), RecordingKernels()
     if dense_chain(network) is not None:
         kernels.called.update(("chain_steps", "chain_outputs"))  # instead of the layers
+    if network.joined:
+        kernels.called.update(("mean_by_index", "mean_by_index_backward"))
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):

@@ -112,6 +112,26 @@ def masked_layers(kernels: Kernels) -> None:
             )
 
 
+def means(kernels: Kernels) -> None:
+    """The means of rows of a table, and their gradient, agree with NumPy's."""
+    for (batch, count, features), (dtype, tolerance) in itertools.product(
+        ((3, 1, 1), (4, 7, 33)), TOLERANCES
+    ):
+        index = np.arange(batch * count).reshape(batch, count) * 3 % 8
+        found = []
+        for k in (Kernels(), kernels):
+            scratch = Workspace(dtype, reuse=False, kernels=k)
+            table, dy = (points((rows, features)).astype(dtype) for rows in (8, batch))
+            y, dtable = np.empty_like(dy), np.empty_like(table)
+            k.mean_by_index(table, index, y, scratch)
+            k.mean_by_index_backward(dy, index, dtable, scratch)
+            found.append((y, dtable))
+        (y, dtable), (y_found, dtable_found) = found
+        what = f"of {count} rows of {features} features, in {np.dtype(dtype)}"
+        close(kernels, f"the mean {what}", y_found, y, tolerance)
+        close(kernels, f"the gradient of the mean {what}", dtable_found, dtable, tolerance)
+
+
 def losses(kernels: Kernels) -> None:
     """The cross-entropy of logits agrees with NumPy's, with few and with many classes."""
     for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
@@ -154,7 +174,7 @@ def chains(kernels: Kernels) -> None:
         compare_outputs(kernels, dtype, tolerance)
 
 
-CHECKS = (layers, masked_layers, losses, optimizers, chains, threads)
+CHECKS = (layers, masked_layers, means, losses, optimizers, chains, threads)
 
 
 def checks_of(cls: type[Kernels]) -> Sequence[Any]:

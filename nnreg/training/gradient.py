@@ -24,6 +24,7 @@ from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
+from nnreg.network.time_steps import has_time_steps
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.windows import Windows
@@ -44,7 +45,7 @@ def microbatch_size(network: Network, shards: int = 1) -> int | None:
     unless the kernels make few calls.
     """
     rows = max(CACHED_VALUES // max(network.activations_per_example, 1), MIN_SHARD_ROWS)
-    if not network.independent or network.max_sequence_length > 1:
+    if not network.independent or has_time_steps(network.plan):
         return None
     if shards > 1 and not network.kernels.few_calls:
         return None

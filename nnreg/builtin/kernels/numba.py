@@ -32,6 +32,13 @@ MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
+MAX_MEAN_ROWS = 1024
+"""Up to this many rows, a mean in float32 needs no sums in float64."""
+
+COMPILED_STEPS = frozenset({"lstm_steps"})
+"""Methods that compute all time steps of a recurrent layer in one call, in float32."""
+
+
 @cache
 def _loops(subject: str) -> ModuleType:
     return importlib.import_module(f"nnreg.kernels.numba.{subject}")
@@ -51,6 +58,11 @@ class NumbaKernels(Kernels):
     @classmethod
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
+
+    @classmethod
+    def computes_steps_at_once(cls, method: str, dtype: npt.DTypeLike) -> bool:
+        compiled = method in COMPILED_STEPS and dtype == np.float32
+        return compiled or super().computes_steps_at_once(method, dtype)
 
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
@@ -335,8 +347,31 @@ class NumbaKernels(Kernels):
             )
         return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
+    def steps_gradient(
+        self, below: Array, dsums: Array, gradient: Array, scratch: ScratchSpace
+    ) -> None:
+        if below.dtype != np.float32:
+            super().steps_gradient(below, dsums, gradient, scratch)
+        else:
+            _loops("recurrent_gradient").steps_gradient(below, dsums, gradient, scratch)
+
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+    def mean_by_index(self, table: Array, index: Array, y: Array, scratch: ScratchSpace) -> None:
+        few = index.size > 0 and index.shape[1] <= MAX_MEAN_ROWS
+        if few and index.min() >= 0 and index.max() < len(table):
+            _loops("indexing").mean_by_index(table, index, y)
+        else:
+            super().mean_by_index(table, index, y, scratch)  # which refuses wrong indices
+
+    def mean_by_index_backward(
+        self, dy: Array, index: Array, dtable: Array, scratch: ScratchSpace
+    ) -> None:
+        if index.size:
+            _loops("indexing").mean_by_index_backward(dy, index, dtable)
+        else:
+            super().mean_by_index_backward(dy, index, dtable, scratch)
 
 
 def _loss_is_compiled(z: Array) -> bool:
