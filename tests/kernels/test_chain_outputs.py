@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg.builtin.activations import Softmax
 from nnreg.errors import DataError
 from nnreg.network import few_rows
 from nnreg.network.few_rows import FewRows
@@ -165,3 +166,13 @@ def test_inputs_that_are_not_finite_are_seen_where_no_output_shows_them():
     assert FewRows(model.network).in_one_call(x) is None
     with pytest.raises(DataError, match="the data, row 0"):
         model.predict(x)
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_large_scores_have_the_softmax_of_their_differences(dtype):
+    model = built([dense(3)], 3, RNG.normal(size=(12, 3)), dtype=dtype)
+    model.network.output_activation = Softmax()
+    model.network.vector[:] = np.append(np.eye(3), np.zeros(3))
+    x = np.array([[1e4, 1e4 - 1, -1e4], [-1e30, 0, 1], [3e4, 0, 3e4]], dtype)
+    expected = Softmax().forward(x)[0]
+    np.testing.assert_allclose(FewRows(model.network).in_one_call(x), expected, CLOSE[dtype])
