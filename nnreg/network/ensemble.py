@@ -152,10 +152,15 @@ class Ensemble(Network):
             start = stop
         return found
 
+    def at_once(self, context: Context) -> bool:
+        """Return whether a pass computes a layer of all members before the next layer."""
+        assert isinstance(context, EnsembleContext)
+        return context.stacked is not None and context.workspace.dot is np.ndarray.dot
+
     def forward(self, x: Any, context: Context) -> tuple[Array, LayerBackward]:
         """Return the scores of each member, `(batch, members, *output_shape)`."""
         assert isinstance(context, EnsembleContext)
-        if context.stacked is not None and context.workspace.dot is np.ndarray.dot:
+        if context.stacked is not None and self.at_once(context):
             y, backward_fn = context.stacked.forward(x)
         else:
             y, backward_fn = self._one_by_one(x, context)
