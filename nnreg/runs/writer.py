@@ -35,6 +35,9 @@ from nnreg.runs.read_files import read_lines, read_object
 from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.training.state import Record, TrainingState
 
+SMALL_SAVE_BYTES = 1 << 23
+"""The bytes up to which the time of a save depends little on their number."""
+
 RETRY_NOTE = "; training continues, and the next save tries again"
 
 NUMBERED_CHECKPOINT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
@@ -92,6 +95,7 @@ class RunWriter:
         self._environment = environment
         self._description = self._describe({**environment, **metadata})
         self._saved_step = self._saved_best = -1
+        self._written_bytes = 0
         self._document_checked = False
         self._records_complete = False
         self._gradients = self._read_gradients()
@@ -99,9 +103,10 @@ class RunWriter:
 
     def begin(self) -> None:
         """Write the initial files. Raises OSError or `CheckpointError`."""
-        self._save()
-        self._document_checked = True  # then only its numbers change: the progress and history
-        self._write_description()
+        with self._counted():
+            self._save()
+            self._document_checked = True  # then only its numbers change: the progress and history
+            self._write_description()
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
         """Write the record of an epoch and the norms of its last gradients; save if it is time."""
@@ -120,8 +125,9 @@ class RunWriter:
     def save(self) -> None:
         """Write the last checkpoint, the best one if it is new, and a numbered one if asked for."""
         try:
-            self._save()
-            self._save_numbered()
+            with self._counted():
+                self._save()
+                self._save_numbered()
         except (CheckpointError, OSError) as error:
             self.directory.warn(f"{error}{RETRY_NOTE}")
 
@@ -150,7 +156,6 @@ class RunWriter:
 
     def _save(self) -> None:
         """Write everything that is not up to date. Raises OSError or `CheckpointError`."""
-        began = time.perf_counter()
         try:
             self._restore_directory()
             try:
@@ -164,8 +169,23 @@ class RunWriter:
         except BaseException:
             self._forget_saved()
             raise
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Report the time within the context to the schedule."""
+        began, self._written_bytes = time.perf_counter(), 0
+        try:
+            yield
         finally:
-            self.schedule.saved(time.perf_counter() - began)
+            cost = time.perf_counter() - began
+            growth = self._largest_save() / max(self._written_bytes, SMALL_SAVE_BYTES)
+            self.schedule.saved(cost, cost * max(growth, 1.0))
+
+    def _largest_save(self) -> int:
+        """Return the most bytes of weights in a save: before the first step, they are fewer."""
+        network, state = self._model.network, self._model.training_state
+        vectors = len(state.optimizer_state) + (state.ema is not None)
+        return (3 + vectors) * (network.vector.nbytes + network.state_vector.nbytes)
 
     def _restore_directory(self) -> None:
         """Create the directory again if someone removed it."""
@@ -232,6 +252,7 @@ class RunWriter:
         check = not self._document_checked
         check_content(self._model, content, self.directory.path, document=check)
         write_checkpoint(file, content, replace_regular, check=check)
+        self._written_bytes += sum(array.nbytes for array in content.arrays.values())
 
     def _write_description(self) -> None:
         """Write the spec and the environment."""
