@@ -36,7 +36,6 @@ MEGABYTES = (1, 10, 25, 100)
 SECONDS = (1.0, 3.0, 10.0)
 
 BATCH = 32
-ROWS = 8 * BATCH
 
 PLACES: tuple[tuple[Any, str], ...] = (
     (runs, "check_saveable"), (RunWriter, "begin"), (RunWriter, "epoch"),
@@ -119,7 +118,8 @@ def _spec(megabytes: int, epochs: int) -> tuple[dict[str, Any], tuple[Any, Any]]
         "optimizer": "adam",
         "train": {"epochs": epochs, "batch_size": BATCH, "threads": 1, "kernels": "numpy"},
     }
-    x = np.random.default_rng(0).standard_normal((ROWS, width), dtype=np.float32)
+    rows = BATCH * round(64 / megabytes**0.5)  # an epoch takes some tenths of a second
+    x = np.random.default_rng(0).standard_normal((rows, width), dtype=np.float32)
     return spec, (x, x)
 
 

@@ -278,6 +278,8 @@ class Run:
     def _report_epoch(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
         if self._writer:
             self._writer.epoch(record, self._trainer.gradient_norms())
+            if listeners.read_epochs:
+                self._writer.write_records()
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)
