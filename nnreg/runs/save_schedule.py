@@ -8,8 +8,11 @@ import time
 from nnreg.spec.sections import Checkpoint
 from nnreg.training.state import TrainingState
 
-MAX_TIME_FRACTION = 0.03
-"""The fraction of a run's time that saving may take, with its first and its last checkpoint."""
+MAX_TIME_FRACTION = 0.025
+"""The fraction of a run's time that checkpoints may take, with the first and the last one.
+
+Another 0.5 % is for what is written or measured after each epoch.
+"""
 
 SHORT_SAVE_SECONDS = 1.0
 """The least seconds between two saves, however short they are."""

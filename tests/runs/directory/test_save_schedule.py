@@ -25,14 +25,14 @@ class TestSaveSchedule:
         clock = Clock()
         monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
         schedule = SaveSchedule(Checkpoint(), TrainingState())
-        schedule.saved(0.03, 0.03)  # with the next save and the last one 0.09 s, 3 % of 3 s
+        schedule.saved(0.03, 0.03)  # with the next save and the last one 0.09 s, 2.5 % of 3.6 s
         for moment, within, after in [
-            (102.9, False, False), (103.1, False, True), (109.9, False, True), (110.1, True, True)
+            (103.5, False, False), (103.7, False, True), (109.9, False, True), (110.1, True, True)
         ]:  # fmt: skip
             clock.now = moment
             assert (schedule.within_epoch(), schedule.after_epoch()) == (within, after)
-        schedule.saved(0.6, 1.0)  # with two more 2.63 s, 3 % of 87.7 s
-        for moment, due in [(187.5, False), (187.8, True)]:
+        schedule.saved(0.6, 1.0)  # with two more 2.63 s, 2.5 % of 105.2 s
+        for moment, due in [(205.1, False), (205.3, True)]:
             clock.now = moment
             assert (schedule.within_epoch(), schedule.after_epoch()) == (due, due)
 
@@ -71,7 +71,7 @@ class TestSaveSchedule:
             monkeypatch.setattr(writer, name, slowly(getattr(writer, name)))
         nnreg.run(spec | {"train": {"epochs": epochs}}, out="out", on_epoch=slow_epoch)
         share = 0.1 * len(saves) / (clock.now - 100)
-        assert 0.02 < share < 0.032  # a save without a new best epoch is shorter than the last
+        assert 0.018 < share < 0.027  # a save without a new best epoch is shorter than the last
 
     def test_the_first_save_of_large_weights_waits_for_the_size_of_later_ones(
         self, tmp_path, monkeypatch
