@@ -38,7 +38,7 @@ from nnreg.training.state import Record, TrainingState
 SMALL_SAVE_BYTES = 1 << 23
 """The bytes up to which the time of a save depends little on their number."""
 
-RECORD_SECONDS = 0.1
+RECORD_SECONDS = 0.25
 """The least seconds between two writes of records: each takes as long as a small epoch's steps."""
 
 RETRY_NOTE = "; training continues, and the next save tries again"

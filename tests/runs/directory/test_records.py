@@ -40,7 +40,7 @@ def test_a_record_is_written_when_the_last_write_was_a_while_ago(spec, appended)
 
     def later(record):
         seen.append(epochs())
-        writer.time.now += 0.06
+        writer.time.now += 0.15
 
     nnreg.run(spec, out="out", on_epoch=later)
     assert seen == [[1], [1], [1, 2, 3], [1, 2, 3], [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]
