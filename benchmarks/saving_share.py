@@ -86,7 +86,7 @@ class Spent:
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each size and length; the runs are interleaved."""
     with TemporaryDirectory(prefix="nnreg-saving-") as directory:
-        _shares(1, 1, Path(directory) / "first")
+        _shares(MEGABYTES[0], 1, Path(directory) / "first")
         paces = {megabytes: _pace(megabytes) for megabytes in MEGABYTES}
         samples: dict[tuple[int, float], dict[str, list[float]]] = {}
         written: dict[tuple[int, float], int] = {}
