@@ -25,6 +25,7 @@ from nnreg.interfaces.graph import (
     labels,
 )
 from nnreg.interfaces.masks import output_mask, refuse_mask
+from nnreg.interfaces.passes import HasForward
 from nnreg.interfaces.returned import Caller
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
@@ -139,6 +140,13 @@ class Layer(Component):
         member after the other.
         """
         raise NotImplementedError
+
+    def joined(self, following: Layer) -> HasForward | None:
+        """Return a layer that does what this one and the next of a chain do, if that is faster.
+
+        It runs in the context of this one, in passes without backward functions.
+        """
+        return None
 
 
 @dataclass(frozen=True)

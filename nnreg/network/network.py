@@ -26,13 +26,14 @@ from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
+from nnreg.network.joined_layers import joined_layers
 from nnreg.network.parameters import (
     _params,
     _walk,
     belongs_to,
     declared,
+    merged_slices,
     nested,
-    slices,
     total_size,
     trained,
     views,
@@ -87,6 +88,8 @@ class Network:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
         """The top layers by name: `layers/0`, `layers/1`, …"""
+        self.joined_layers = joined_layers(plan)
+        """Those of passes without backward functions, where one may include the next."""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
@@ -168,12 +171,7 @@ class Network:
     @property
     def trainable_slices(self) -> list[slice]:
         """The slices of the vector that are not frozen, in order, with adjacent ones merged."""
-        spans: list[slice] = []
-        for name, span in slices(self.params).items():
-            if name not in self.frozen:
-                adjacent = spans and spans[-1].stop == span.start
-                spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
-        return spans
+        return merged_slices(self.params, self.frozen)
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:
         """Return the same network with other values, which are not copied."""
@@ -299,7 +297,8 @@ class Network:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
-        return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+        layers = self.joined_layers if context.only_forward else self.layers
+        return chain([(one, context.children[name]) for name, one in layers.items()], x)
 
     def unmask(self, x: Any, context: Context) -> Any:
         """Return the inputs of a pass as arrays, and set its masks."""

@@ -78,6 +78,8 @@ def fingerprint(
     found, seen, kernels = {}, set(), RecordingKernels()
     if dense_chain(network) is not None:
         kernels.called.update(("chain_steps", "chain_outputs"))  # instead of the layers
+    if len(network.joined_layers) < len(network.layers):
+        kernels.called.add("convolve_max_pool")
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):

@@ -69,12 +69,18 @@ def _multiply(
     batch = len(images)
     if not batch:
         return
-    panels = scratch.empty((weight.size,), z.dtype)
+    panels, bias = panels_of(weight, bias, scratch)
+    convolve_sums(images.reshape(batch, -1), *sums, panels, bias, z.reshape(batch, -1), relu)
+
+
+def panels_of(weight: Array, bias: Array | None, scratch: ScratchSpace) -> tuple[Array, Array]:
+    """Return the weight `(inner, filters)` in the order of the tiles, and the bias or zeros."""
+    panels = scratch.empty((weight.size,), weight.dtype)
     _copy_panels(weight, panels)
     if bias is None:
-        bias = scratch.empty((weight.shape[1],), z.dtype)
+        bias = scratch.empty((weight.shape[1],), weight.dtype)
         bias[...] = 0
-    _convolve(images.reshape(batch, -1), *sums, panels, bias, z.reshape(batch, -1), relu)
+    return panels, bias
 
 
 def weight_gradient(
@@ -154,7 +160,7 @@ def _copy_panels(weight: Array, panels: Array) -> None:
 
 
 @compiled
-def _convolve(
+def convolve_sums(
     images: Array,
     pixels: Array,
     starts: Array,
