@@ -176,7 +176,7 @@ def pooled_convolutions(kernels: Kernels) -> None:
             y = np.zeros((3, *out, filters), dtype)
             scratch = Workspace(dtype, reuse=False, kernels=one)
             one.convolve_max_pool(
-                images, weight, bias, y, windows, padding, (2, 2), (2, 2), scratch, relu=True
+                images, weight, bias, y, windows, padding, (2, 2), (2, 2), scratch
             )
             found.append(y)
         what = f"a pooled convolution of {shape} in {np.dtype(dtype)}"
