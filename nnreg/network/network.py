@@ -26,7 +26,7 @@ from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
-from nnreg.network.joined_layers import joined_layers
+from nnreg.network.joined_layers import joined_layers, stored_activations
 from nnreg.network.parameters import (
     _params,
     _walk,
@@ -348,7 +348,7 @@ class Network:
         one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
-        rows = chunk_rows(self.activations_per_example, len(x))
+        rows = chunk_rows(stored_activations(self), len(x))
         if isinstance(x, np.ndarray) and len(x) <= rows:
             return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:
