@@ -18,6 +18,7 @@ PAIR, NONE = (2, 2), ((0, 0), (0, 0))
 THREE = Windows((3, 3), (1, 1), (1, 1))
 DIRECT = {
     "one output": ((1, 4, 4, 1), 1, THREE, NONE, PAIR, PAIR),
+    "a whole tile": ((2, 8, 4, 3), 32, THREE, NONE, PAIR, PAIR),
     "unused outputs": ((3, 9, 8, 2), 33, THREE, NONE, PAIR, PAIR),
     "unused outputs in the padding": ((2, 6, 7, 3), 5, THREE, ((1, 2), (2, 2)), PAIR, PAIR),
     "windows that overlap": ((2, 9, 9, 2), 4, THREE, ((1, 1), (1, 1)), (3, 3), PAIR),
@@ -81,7 +82,7 @@ def test_results_are_those_of_numpy(case, relu, dtype):
 @pytest.mark.parametrize("case", TRANSFORMED)
 def test_transformed_results_are_those_of_numpy(monkeypatch, case, relu, bias, dtype):
     shape, filters, padding = TRANSFORMED[case]
-    monkeypatch.setattr(pooled_convolution, "convolve_sums", None)
+    monkeypatch.setattr(pooled_convolution, "panels_of", None)  # what all others call
     images, weight, shift = arrays(shape, filters, (3, 3), dtype)
     options = THREE, padding, PAIR, PAIR
     found, expected = compared(images, weight, shift if bias else None, *options, relu=relu)
@@ -89,12 +90,12 @@ def test_transformed_results_are_those_of_numpy(monkeypatch, case, relu, bias, d
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_images_are_pooled_in_groups_with_the_bits_of_all_kernels(monkeypatch, count):
+def test_images_are_pooled_in_groups(monkeypatch, count):
     monkeypatch.setattr(pooled_convolution, "CACHED_VALUES", 500)
     images, weight, bias = arrays((count, 7, 6, 3), 9, (3, 3), np.float32)
-    options, numba = (THREE, NONE), NumbaKernels()
-    scratch, z = Workspace(np.float32, reuse=False), np.empty((count, 5, 4, 9), np.float32)
-    y = np.empty((count, 2, 2, 9), np.float32)
+    options, numba = (THREE, ((1, 1), (1, 1))), NumbaKernels()
+    scratch, z = Workspace(np.float32, reuse=False), np.empty((count, 7, 6, 9), np.float32)
+    y = np.empty((count, 3, 3, 9), np.float32)
     numba.convolve(images, weight, bias, z, *options, scratch, relu=True)
     numba.max_pool(z, y, PAIR, PAIR)
     found = pooled(numba, images, weight, bias, *options, PAIR, PAIR, relu=True)

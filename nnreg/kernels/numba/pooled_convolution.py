@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nnreg._types import Array, Shape
 from nnreg.kernels.numba import winograd
 from nnreg.kernels.numba.compile import compiled
 from nnreg.kernels.numba.direct_convolution import CACHED_VALUES, convolve_sums, panels_of
 from nnreg.kernels.numba.places import Sums, sums_of
+from nnreg.kernels.numba.pooled_tiles import TILE_WINDOWS, convolve_tiles
 from nnreg.kernels.numba.pooling import max_pool
 from nnreg.kernels.scratch import ScratchSpace
 from nnreg.kernels.windows import Amounts, Pair, Windows
@@ -41,9 +44,26 @@ def convolve_max_pool(
     used = tuple((n - 1) * s + k for n, k, s in zip(y.shape[1:3], size, stride, strict=True))
     sums = _sums_of(images.shape, windows, padding, used)
     panels, bias = panels_of(weight.reshape(-1, filters), bias, scratch)
+    if size == stride == (2, 2) and len(sums.lengths) == 1:
+        _in_tiles(images, sums, used, panels, bias, y, relu)
+        return
     group = max(min(CACHED_VALUES // (used[0] * used[1] * filters), len(images)), 1)
     z, flat = scratch.empty((group, *used, filters)), images.reshape(len(images), -1)
     _convolve_max_pool(flat, sums, panels, bias, z, y, size, stride, relu)
+
+
+def _in_tiles(
+    images: Array, sums: Sums, used: Shape, panels: Array, bias: Array, y: Array, relu: bool
+) -> None:
+    """Write the largest of each 2x2 outputs, if the sums of all are over the same positions."""
+    height, width = used
+    starts = sums.starts.reshape(height // 2, 2, width // 2, 2).swapaxes(1, 2).reshape(-1, 4)
+    of_tiles = np.arange(-(-len(starts) // TILE_WINDOWS) * TILE_WINDOWS)
+    windows = np.minimum(of_tiles, len(starts) - 1)
+    convolve_tiles(
+        images.reshape(len(images), -1), y.reshape(len(y), -1), starts[windows].reshape(-1),
+        windows * y.shape[-1], sums.values, sums.weights, sums.lengths[0], panels, bias, relu,
+    )  # fmt: skip
 
 
 def _padded(images: Array, padding: Amounts, scratch: ScratchSpace) -> Array:
