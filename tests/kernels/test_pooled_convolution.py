@@ -24,7 +24,7 @@ DIRECT = {
     "windows that overlap": ((2, 9, 9, 2), 4, THREE, ((1, 1), (1, 1)), (3, 3), PAIR),
     "windows apart": ((2, 9, 9, 2), 4, THREE, NONE, PAIR, (4, 3)),
     "stride and dilation": (
-        (2, 19, 17, 2), 3, Windows((2, 3), (2, 1), (1, 2)), ((1, 0), (0, 2)), (3, 2), (2, 2),
+        (2, 21, 17, 2), 3, Windows((2, 3), (2, 1), (1, 2)), ((1, 0), (0, 2)), (3, 2), (3, 2),
     ),
     "many filters": ((2, 12, 12, 5), 300, THREE, NONE, PAIR, PAIR),
 }  # fmt: skip
