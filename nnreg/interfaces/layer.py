@@ -62,6 +62,9 @@ class Layer(Component):
     """Whether the products with its weights are those of `context.workspace.dot`, which training
     divides into blocks if they are large. Then results do not depend on the number of threads."""
 
+    joined_kernel: ClassVar[str] = ""
+    """The method of kernels that computes what `joined` returns."""
+
     @property
     def keeps_mask(self) -> bool | None:
         """Whether the output has the steps of the input, for sequences of different lengths.
@@ -83,7 +86,8 @@ class Layer(Component):
     def joined(self, following: Layer) -> PairForward | None:
         """Return a function that computes this layer and the next one of a network, if faster.
 
-        It takes x and the contexts of both, and returns what `forward` of the next one would.
+        It takes x and the contexts of both, and returns what `forward` of the next one would. In
+        a context that is `only_forward`, its backward function is not called.
         """
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -59,43 +58,6 @@ def chain(steps: Iterable[tuple[HasForward, Context]], x: Any) -> tuple[Any, Cal
         return gradient
 
     return x, backward
-
-
-class Pair:
-    """Two layers, of which one function computes both; it takes the place of the first."""
-
-    def __init__(self, forward: Callable[[Any, Context, Context], Any], following: Context) -> None:
-        self._forward, self._following = forward, following
-
-    def forward(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
-        """Return the output of the second, and the backward function of both."""
-        y, backward_fn = self._forward(x, context, self._following)
-        needed = self._following.needs_input_gradient
-        return y, backward_fn if needed else lambda dy: None
-
-
-def joined_layers(layers: Sequence[Any]) -> dict[int, Callable[[Any, Context, Context], Any]]:
-    """Return the functions that compute a layer and the next one, by the number of the layer."""
-    pairs = enumerate(itertools.pairwise(layers))
-    found = {number: layer.joined(following) for number, (layer, following) in pairs}
-    return {
-        number: forward
-        for number, forward in found.items()
-        if forward is not None and found.get(number - 1) is None
-    }
-
-
-def join(
-    steps: Sequence[tuple[HasForward, Context]],
-    joined: Mapping[int, Callable[[Any, Context, Context], Any]],
-) -> list[tuple[HasForward, Context]]:
-    """Return the steps of a chain in which these functions compute two at a time."""
-    found = list(steps)
-    for number in sorted(joined, reverse=True):
-        (_, own), (_, following) = found[number : number + 2]
-        if own.node is None:
-            found[number : number + 2] = [(Pair(joined[number], following), own)]
-    return found
 
 
 def arrays_of(value: Any) -> Iterable[Array]:

@@ -22,17 +22,18 @@ from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-from nnreg.interfaces.passes import chain, join, joined_layers, run_graph
+from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
+from nnreg.network.joined_layers import joined_layers, steps_of, stored_activations
 from nnreg.network.parameters import (
     _params,
     _walk,
     belongs_to,
     declared,
+    merged_slices,
     nested,
-    slices,
     trained,
     views,
     weight_products,
@@ -88,8 +89,8 @@ class Network:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
         """The top layers by name: `layers/0`, `layers/1`, …"""
-        self.joined = joined_layers(list(self.layers.values()))
-        """What computes a layer of a chain and the next one, by its number."""
+        self.joined = joined_layers(plan)
+        """The functions that compute a layer and the next one, by its name."""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
@@ -171,12 +172,7 @@ class Network:
     @property
     def trainable_slices(self) -> list[slice]:
         """The slices of the vector that are not frozen, in order, with adjacent ones merged."""
-        spans: list[slice] = []
-        for name, span in slices(self.params).items():
-            if name not in self.frozen:
-                adjacent = spans and spans[-1].stop == span.start
-                spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
-        return spans
+        return merged_slices(self.params, self.frozen)
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:
         """Return the same network with other values, which are not copied."""
@@ -297,8 +293,7 @@ class Network:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
-        steps = list(zip(self.layers.values(), context.children.values(), strict=True))
-        return chain(join(steps, self.joined) if self.joined else steps, x)
+        return chain(steps_of(self, context.children), x)
 
     def unmask(self, x: Any, context: Context) -> Any:
         """Return the inputs of a pass as arrays, and set its masks."""
@@ -348,7 +343,7 @@ class Network:
         one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
-        rows = chunk_rows(self.activations_per_example, len(x))
+        rows = chunk_rows(stored_activations(self), len(x))
         if isinstance(x, np.ndarray) and len(x) <= rows:
             return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:

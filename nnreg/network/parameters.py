@@ -73,6 +73,16 @@ def slices(params: Mapping[str, Param]) -> dict[str, slice]:
     return result
 
 
+def merged_slices(params: Mapping[str, Param], without: Collection[str]) -> list[slice]:
+    """Return the slices of all arrays but some, in order, with adjacent ones merged."""
+    spans: list[slice] = []
+    for name, span in slices(params).items():
+        if name not in without:
+            adjacent = spans and spans[-1].stop == span.start
+            spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
+    return spans
+
+
 def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     """Split a vector into the values of each layer, including nested ones: `layers/0`, …"""
     bounds: dict[str, tuple[int, int]] = {}

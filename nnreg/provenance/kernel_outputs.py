@@ -158,6 +158,13 @@ def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return z, clipped
 
 
+def _convolve_max_pool(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y, scratch = np.zeros((1, 2, 1, 2), dtype), _scratch(kernels, dtype)
+    images, weight, bias = _x(dtype, 1, 3, 1, 1), _x(dtype, 2, 2, 1, 2), _x(dtype, 2)
+    kernels.convolve_max_pool(images, weight, bias, y, *_WINDOWS, (2, 1), (1, 1), scratch)
+    return (y,)
+
+
 def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     dweight, scratch = np.zeros((2, 2, 1, 2), dtype), _scratch(kernels, dtype)
     images, dz = _x(dtype, 1, 3, 2, 1), _x(dtype, 1, 3, 2, 2)
@@ -323,6 +330,7 @@ OUTPUTS: Mapping[str, Output] = {
     "im2col": _im2col,
     "col2im": _col2im,
     "convolve": _convolve,
+    "convolve_max_pool": _convolve_max_pool,
     "convolve_weight_gradient": _convolve_weight_gradient,
     "convolve_input_gradient": _convolve_input_gradient,
     "max_pool": _max_pool,

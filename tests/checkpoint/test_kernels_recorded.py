@@ -72,6 +72,7 @@ LAYERS = {
     "lstm": [{"type": "lstm", "units": 2}],
     "images": [
         {"type": "conv2d", "filters": 4, "kernel": 2, "activation": "relu"},
+        {"type": "max_pool2d", "size": 1},
         {"type": "conv2d", "filters": 2, "kernel": 2},
         {"type": "batch_norm"},
         {"type": "activation", "activation": "silu"},

@@ -15,6 +15,7 @@ TESTS = (
     "test_chain.py",
     "test_chain_outputs.py",
     "test_direct_convolution.py",
+    "test_pooled_convolution.py",
     "test_recurrent.py",
 )
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2"}

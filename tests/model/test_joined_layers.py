@@ -1,75 +1,112 @@
-"""An embedding and the mean of its vectors are computed together, with the same results."""
+"""Predictions by a convolution and its pooling as one: those of the layers one after the other."""
 
-from types import SimpleNamespace
+import copy
 
 import numpy as np
 import pytest
 
 import nnreg
-from nnreg.builtin.kernels.numba import NumbaKernels
-from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.passes import joined_layers
+from nnreg.builtin.layers.convolution import PooledConvolution
 
-EMBEDDING = {"type": "embedding", "vocabulary": 9, "units": 5}
-CLASSES = {"type": "dense", "units": "classes", "activation": "softmax"}
-POOL = {"type": "global_average_pool"}
-TOKENS = np.random.default_rng(0).integers(0, 9, (24, 7))
-GRIDS = TOKENS[:, :6].reshape(24, 2, 3)
-LISTS = [row[: 1 + n % 7] for n, row in enumerate(TOKENS)]
+CONV = {"type": "conv2d", "filters": 4, "activation": "relu"}
+POOL, FLAT = {"type": "max_pool2d"}, {"type": "flatten"}
+OUTPUT = {"type": "dense", "units": "classes", "activation": "softmax"}
+IMAGES = np.random.default_rng(0).normal(size=(5, 9, 8)).astype("f4")
 
 
-def built(layers, x, **train):
+def model(*layers, kernels="numpy", **settings):
     spec = {
-        "model": {"layers": [*layers, CLASSES]},
+        "model": {"layers": [*layers, FLAT, OUTPUT], **settings},
         "loss": "cross_entropy",
         "optimizer": "adam",
-        "train": {"epochs": 2, "batch_size": 5, "kernels": "numpy", **train},
+        "train": {"kernels": kernels, "epochs": 1},
     }
-    return nnreg.build(spec, data=(x, np.arange(len(x)) % 3))
+    return nnreg.build(spec, data=(IMAGES, np.arange(5) % 3))
 
 
-@pytest.mark.parametrize("kernels", [Kernels(), NumbaKernels()], ids=["numpy", "numba"])
-@pytest.mark.parametrize("x", [TOKENS, GRIDS, LISTS], ids=["tokens", "grids", "lists"])
-@pytest.mark.parametrize("freeze", [[], ["layers/0"]])
-def test_a_mean_of_vectors_is_the_same_as_layer_by_layer(x, kernels, freeze):
-    if kernels.missing():
-        pytest.skip(kernels.missing())
-    found = []
-    for joined in (True, False):
-        model = built([EMBEDDING, POOL], x, freeze=freeze)
-        model.network.kernels = kernels
-        assert model.network.joined
-        if not joined:
-            model.network.joined = {}
-        for _ in model.trainer(model.examples(x, np.arange(len(x)) % 3)).epochs():
-            pass
-        found.append((model.network.vector.copy(), model.predict(x)))
-    tolerance = 0 if type(kernels) is Kernels else 1e-5
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+def joined(network):
+    found = [getattr(one, "__self__", None) for one in network.joined.values()]
+    return [type(one) is PooledConvolution for one in found].count(True)
 
 
-@pytest.mark.parametrize("kernels", [Kernels(), NumbaKernels()], ids=["numpy", "numba"])
-def test_an_index_outside_of_the_table_is_refused_before_it_is_read(kernels):
-    if kernels.missing():
-        pytest.skip(kernels.missing())
-    network = built([EMBEDDING, POOL], TOKENS).network
-    network.kernels = kernels
-    with pytest.raises(IndexError):
-        network.forward(np.full((2, 7), 9), network.reused_context())
+def one_by_one(network, x):
+    """Return the scores of a pass whose backward functions may be called."""
+    gradient = np.zeros_like(network.vector)
+    return network.forward(x, network.context(network.workspace(reuse=False), gradient))[0]
 
 
-def test_layers_of_a_graph_run_one_by_one():
-    add = {"type": "add", "inputs": ["mean", "mean"]}
-    graph = built([EMBEDDING, {**POOL, "name": "mean"}, add], TOKENS)
-    assert graph.network.joined
-    assert graph.predict(TOKENS).shape == (24, 3)
+LISTS = {
+    "relu": ([CONV, POOL], 1),
+    "no activation": ([{**CONV, "activation": "identity"}, POOL], 1),
+    "no bias": ([{**CONV, "bias": False}, POOL], 1),
+    "two": ([CONV, {"type": "max_pool2d", "size": 2, "stride": 1}, CONV, POOL], 2),
+    "padding": ([{**CONV, "padding": "same", "stride": 2}, POOL], 1),
+    "only the last of two": ([CONV, CONV, POOL], 1),
+    "two poolings": ([CONV, POOL, POOL], 1),
+    "another activation": ([{**CONV, "activation": "tanh"}, POOL], 0),
+    "a trained activation": ([{**CONV, "activation": "prelu"}, POOL], 0),
+    "groups": ([CONV, {**CONV, "groups": 2}, POOL], 0),
+    "padded with the edge": ([{**CONV, "padding": 1, "padding_mode": "edge"}, POOL], 0),
+    "padded pooling": ([CONV, {**POOL, "padding": 1}], 0),
+    "mean": ([CONV, {"type": "average_pool2d"}], 0),
+    "a graph": (
+        [
+            {**CONV, "name": "a"},
+            {**POOL, "size": 1, "name": "b"},
+            {"type": "add", "inputs": ["a", "b"]},
+        ],
+        0,
+    ),
+}
 
 
-def test_of_three_layers_two_are_joined():
-    def layer(joined):
-        return SimpleNamespace(joined=lambda following: "both" if joined else None)
+@pytest.mark.parametrize("name", LISTS)
+def test_predictions_have_the_same_bits_with_numpy(name):
+    layers, count = LISTS[name]
+    network = model(*layers).network
+    assert joined(network) == count
+    x = IMAGES.reshape(5, *network.input_shape)
+    np.testing.assert_array_equal(network.logits(x), one_by_one(network, x))
 
-    assert joined_layers([layer(True), layer(True), layer(False)]) == {0: "both"}
-    assert joined_layers([layer(False), layer(True), layer(False)]) == {1: "both"}
-    assert joined_layers([layer(True)]) == {}
+
+def test_predictions_with_numba_are_those_of_its_layers():
+    pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
+    wide = {**CONV, "filters": 16, "padding": "same"}
+    network = model(wide, POOL, wide, POOL, kernels="numba").network
+    assert joined(network) == 2
+    expected = one_by_one(network, IMAGES.reshape(5, *network.input_shape))
+    np.testing.assert_allclose(network.logits(IMAGES), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_members_and_copies_predict_the_same_as_layers_one_by_one():
+    trained = model(CONV, POOL, members=2)
+    assert [joined(trained.network.member(n)) for n in range(2)] == [1, 1]
+    x = IMAGES.reshape(5, *trained.network.input_shape)
+    expected = one_by_one(trained.network, x)
+    np.testing.assert_array_equal(trained.network.logits(x), expected)
+    np.testing.assert_array_equal(copy.deepcopy(trained.network).logits(x), expected)
+
+
+def test_saved_models_predict_the_same_bits_on_any_number_of_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg.network.prediction.MAX_CHUNK_ROWS", 2)
+    monkeypatch.setattr("nnreg.network.prediction.MIN_CHUNK_ROWS", 2)
+    monkeypatch.setattr("nnreg.network.network.MIN_CHUNK_ACTIVATIONS", 1)
+    before = model(CONV, POOL)
+    before.fit(IMAGES, np.arange(5) % 3)
+    nnreg.save(before, tmp_path / "model.h5")
+    after = nnreg.load(tmp_path / "model.h5")
+    expected = before.predict(IMAGES)
+    for threads in (1, 2):
+        after.network.threads = threads
+        np.testing.assert_array_equal(after.predict(IMAGES), expected)
+
+
+def test_the_backward_function_of_a_prediction_cannot_be_called():
+    network = model(CONV, POOL).network
+    context = network.context(network.workspace(reuse=False))
+    own, following = context.children["layers/0"], context.children["layers/1"]
+    assert own.only_forward
+    x = IMAGES.reshape(5, *network.input_shape)
+    y, backward = network.joined["layers/0"](x, own, following)
+    with pytest.raises(NotImplementedError, match="no backward function"):
+        backward(y)

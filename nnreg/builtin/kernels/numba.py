@@ -257,6 +257,29 @@ class NumbaKernels(Kernels):
         direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
         return None
 
+    def convolve_max_pool(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        y: Array,
+        windows: Windows,
+        padding: Amounts,
+        size: Pair,
+        stride: Pair,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_max_pool(
+                images, weight, bias, y, windows, padding, size, stride, scratch, relu=relu
+            )
+            return
+        _loops("pooled_convolution").convolve_max_pool(
+            images, weight, bias, y, windows, padding, size, stride, scratch, relu
+        )
+
     def convolve_weight_gradient(
         self,
         images: Array,

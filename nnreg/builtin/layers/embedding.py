@@ -45,6 +45,7 @@ class Embedding(Layer):
     units: Count
     initializer: Initializer = Uniform()
     integer_input = True
+    joined_kernel = "mean_by_index"
     independent = True
     keeps_integers = False
     keeps_mask = True
