@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers, short_numbers
+from nnreg.tables.cells import parse_number
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 PADDING = b"\n" * MARGIN
@@ -56,6 +58,10 @@ class ByteCells:
         chosen = slice(first, last) if adjacent else columns
         starts, ends = self.starts[:, chosen].reshape(-1), self.ends[:, chosen].reshape(-1)
         values, unknown = short_numbers(self.data, starts, ends, point)
+        if numbers := [text for text in missing if is_number(text, point)]:
+            is_missing = equal_one(self.data, starts, ends, numbers)
+            values[is_missing] = np.nan
+            unknown = unknown[~is_missing[unknown]]
         if len(unknown):
             unknown = self._rest(values, starts, ends, unknown, point, missing)
         shape = (len(self.starts), len(columns))
@@ -179,18 +185,28 @@ def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 
 
 def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
-    """Return which cells are one of these texts, of those of up to eight bytes."""
+    """Return which cells are one of these texts."""
     found = np.zeros(len(starts), bool)
-    short = [raw for raw in map(encoded, texts) if len(raw) <= WORD.itemsize]
-    some = np.flatnonzero(ends - starts <= max(map(len, short), default=-1))
-    if len(some):
-        words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts[some]]
-        length = ends[some] - starts[some]
-        for raw in short:
-            mask = np.uint64(2 ** (8 * len(raw)) - 1)
-            same = (length == len(raw)) & (words & mask == int.from_bytes(raw, "little"))
-            found[some[same]] = True
+    words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))
+    by_length: dict[int, list[bytes]] = {}
+    for raw in map(encoded, texts):
+        by_length.setdefault(len(raw), []).append(raw)
+    for length, same_length in by_length.items():
+        some = np.flatnonzero(ends - starts == length)
+        for raw in same_length if len(some) else ():
+            left = some
+            for first in range(0, length, WORD.itemsize):
+                part = raw[first : first + WORD.itemsize]
+                mask = np.uint64(2 ** (8 * len(part)) - 1)
+                same = words[starts[left] + first] & mask == int.from_bytes(part, "little")
+                left = left[same]
+            found[left] = True
     return found
+
+
+def is_number(text: str, point: str) -> bool:
+    """Return True if a text that stands for a missing value could be read as a number."""
+    return not math.isnan(parse_number(text.replace(point, ".")))
 
 
 def encoded(text: str) -> bytes:

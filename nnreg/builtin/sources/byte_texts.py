@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_cells import SPACE, ByteCells, encoded, equal_one
+from nnreg.builtin.sources.byte_cells import SPACE, ByteCells, equal_one
 from nnreg.builtin.sources.byte_numbers import MARGIN, PAIR, TOPS, WORD
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.concat import MAX_CATEGORIES, TEXT
@@ -46,7 +46,7 @@ class TextColumn:
     ) -> None:
         self.clean = clean
         self.missing = missing
-        self.as_is = as_is and all(len(encoded(text)) <= WORD.itemsize for text in missing)
+        self.as_is = as_is
         """Whether `clean` changes only missing texts."""
         self.many = False
         """Whether most cells differ, or more than `MAX_CATEGORIES` do."""
