@@ -19,7 +19,7 @@ def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each kind of file."""
     others = {reader: "slower" for reader in loading.READERS if reader not in READERS}
     fewer = replace(effort, rounds=min(effort.rounds, ROUNDS), skipped=others)
-    for seconds, _ in loading.measure(fewer):
+    for seconds, _ in loading.measure(fewer, effort.processor):
         yield replace(seconds, left_out={})
 
 

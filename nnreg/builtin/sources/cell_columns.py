@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import ByteCells, is_number
-from nnreg.builtin.sources.byte_texts import TextColumn
+from nnreg.builtin.sources.text_column import TextColumn
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import parse_number
 
