@@ -29,7 +29,7 @@ MIN_BYTES = 2**26
 
 SLOTS, SHIFT = 2**17, 64 - 17
 MAX_TEXTS = SLOTS // 2
-"""The most distinct texts that are told apart."""
+"""The most distinct texts of a column that have a number."""
 
 
 def finder(path: Path) -> Callable[[str, str, int], ByteCells | None]:

@@ -43,7 +43,7 @@ def word_at(typing: Any, data: Array, place: int) -> Any:
 
 @intrinsic
 def bytes_equal(typing: Any, data: Array, place: int, byte: int) -> Any:
-    """Return the bits of which of the 64 bytes that begin at a place are a given one."""
+    """Return a word with a bit for each of the 64 bytes from a place: 1 if it is `byte`."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kind = ir.VectorType(BYTE, BLOCK)
