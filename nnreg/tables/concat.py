@@ -24,7 +24,7 @@ from nnreg.tables.table import Table
 MAX_CATEGORIES = 2**15 - 1
 """The most categories of a column that is stored as a `Categorical`: codes take two bytes."""
 
-MIN_FRACTION, SPARE = 1 / 64, 1 / 16
+MIN_FRACTION, SPARE = 1 / 64, 1 / 8
 """What is read of a file tells how many rows it has: not if it is less than this fraction of it,
 and then with spare memory of this fraction of the rows."""
 

@@ -24,8 +24,9 @@ from nnreg.builtin.sources.byte_cells import (
 from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers
 from nnreg.builtin.sources.byte_texts import FEW, MAX_BYTES, strings_of_words
 
-MIN_BYTES = 2**26
-"""The size of a file from which the loops save more time than it takes to load them."""
+MIN_BYTES = 2**27
+"""The size of a file from which the loops are loaded, which takes half a second; those that are
+loaded already are used for any file."""
 
 SLOTS, SHIFT = 2**17, 64 - 17
 MAX_TEXTS = SLOTS // 2
@@ -34,9 +35,8 @@ MAX_TEXTS = SLOTS // 2
 
 def finder(path: Path) -> Callable[[str, str, int], ByteCells | None]:
     """Return `byte_cells`, or what does the same by compiled loops where that is faster."""
-    if path.stat().st_size < MIN_BYTES or not importlib.util.find_spec("numba"):
-        return byte_cells
-    return CompiledFinder().cells
+    large = path.stat().st_size >= MIN_BYTES and importlib.util.find_spec("numba")
+    return CompiledFinder().cells if large or _loops.cache_info().currsize else byte_cells
 
 
 class CompiledFinder:

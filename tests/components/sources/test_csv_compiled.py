@@ -81,8 +81,12 @@ def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch, cou
     assert Csv().read(tmp_path / "t.csv").columns["a"].text().tolist() == names
 
 
-def test_loops_are_loaded_for_large_files(tmp_path, monkeypatch):
+def test_loops_are_loaded_for_large_files_and_then_used_for_all(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    compiled_cells._loops.cache_clear()
     assert finder(tmp_path / "t.csv") is byte_cells
     monkeypatch.setattr(compiled_cells, "MIN_BYTES", 8)
+    assert finder(tmp_path / "t.csv") is not byte_cells
+    monkeypatch.undo()
+    compiled_cells._loops()
     assert finder(tmp_path / "t.csv") is not byte_cells
