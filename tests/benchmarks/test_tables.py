@@ -38,6 +38,7 @@ def test_streaming_is_compared_with_memory(monkeypatch):
 
 def test_training_with_progress_output_is_compared_with_none(monkeypatch, capfd):
     monkeypatch.setattr(watching, "SECONDS", 0.01)
+    monkeypatch.setattr(watching, "STEPS", 2)
     for measured in watching.measure(Effort(1, 0.0, 1)):
         assert set(measured.figures) == set(watching.WAYS)
         assert all(seconds > 0 for seconds in measured.figures.values())
@@ -46,6 +47,7 @@ def test_training_with_progress_output_is_compared_with_none(monkeypatch, capfd)
 
 def test_each_option_of_training_is_timed(monkeypatch):
     monkeypatch.setattr(options, "SECONDS", 0.001)
+    monkeypatch.setattr(options, "STEPS", 2)
     monkeypatch.setattr(options, "NETWORKS", options.NETWORKS[:1])
     (measured,) = options.measure(Effort(1, 0.0, 1))
     assert set(measured.figures) == set(options.WAYS)
