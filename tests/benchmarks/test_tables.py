@@ -123,13 +123,13 @@ def test_a_job_runs_as_if_nothing_that_compiles_were_installed():
 def test_csv_is_compared_with_pandas_alone(monkeypatch):
     asked = []
 
-    def measure(effort):
+    def measure(effort, cpu):
         asked.append((effort.rounds, set(effort.skipped)))
         yield Row("a file", "s", {"nnreg": [2.0], "pandas": [1.0]}, {"loadtxt": "-"}), None
 
     monkeypatch.setattr(loading, "measure", measure)
     (row,) = csv_table.measure(replace(EFFORT, rounds=5))
-    assert asked == [(3, set(loading.READERS) - {"nnreg", "pandas"})]
+    assert asked == [(3, set(loading.READERS) - {"nnreg", "nnreg+numba", "pandas"})]
     assert (row.figures, row.left_out) == ({"nnreg": 2.0, "pandas": 1.0}, {})
 
 
