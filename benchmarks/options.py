@@ -33,6 +33,9 @@ WAYS: dict[str, dict[str, Any]] = {
 SECONDS = 0.5
 """The duration of each measurement."""
 
+STEPS = 64
+"""The steps of an epoch."""
+
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each network: the time of a batch with each option."""
@@ -53,16 +56,16 @@ def _trainer(workload: Workload, changes: dict[str, Any]) -> Callable[[], float]
         **changes,
         "train": {**train, **changes.get("train", {})},
     }
-    data = workload.examples()
+    data = workload.examples(STEPS * workload.batch)
     model = nnreg.build(spec, data=data)
 
     def epochs(count: int) -> float:
         began = time.process_time()
         model.fit(*data, epochs=count)
-        return (time.process_time() - began) / (count * workload.steps)
+        return (time.process_time() - began) / (count * STEPS)
 
     epochs(2)
-    count = max(int(SECONDS / (workload.steps * epochs(2))), 1)
+    count = max(int(SECONDS / (STEPS * epochs(2))), 1)
     return lambda: epochs(count)
 
 

@@ -23,10 +23,7 @@ from benchmarks.targets import TargetResult, check_targets
 KEPT = ROOT / "benchmarks" / "results.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 START, END = "<!-- python -m benchmarks --write -->", "<!-- end of the results -->"
-MODES = {
-    "processor": "Time of the processor, one thread",
-    "elapsed": "Elapsed time, two threads",
-}
+MODES = {"processor": "Time of the processor", "elapsed": "Elapsed time"}
 BETTER = {"PyTorch": TORCH, "JAX": JAX}
 """The columns of which the page shows the better one."""
 
@@ -65,18 +62,20 @@ def markdown(kept: Mapping[str, Any]) -> str:
 
 
 def _mode(mode: str, run: Mapping[str, Any]) -> Iterator[str]:
-    yield f"### {MODES[mode]}"
+    threads = run["threads"]
+    yield f"### {MODES[mode]}, {threads} {'thread' if threads == 1 else 'threads'}"
     measured = {table.name: table for table in TABLES if table.name in run["tables"]}
     dates = sorted({run["tables"][name]["date"] for name in measured})
     loads = [run["tables"][name]["load"] for name in measured]
     about = {**run["machine"], "load": max(loads)}
-    lines = describe(about, run["threads"]).splitlines()
+    lines = describe(about, threads).splitlines()
     yield f"Measured {' and '.join(dates)}: {'; '.join(lines)}."
     rows = {name: [_row(one) for one in run["tables"][name]["rows"]] for name in measured}
     results = check_targets(rows)
     for name, table in measured.items():
         yield f"**{table.title[0].upper()}{table.title[1:]}**"
         yield _table(table, rows[name], [one for one in results if one.target.table == name])
+    yield "**Targets**"
     yield _targets(results)
 
 
@@ -125,6 +124,8 @@ def _targets(results: Sequence[TargetResult]) -> str:
         text = result.word
         if result.misses:
             text = f"**missed in {len(result.misses)} of {len(result.values)}**"
+        if result.excused:
+            text += f"; bounded by the products in {len(result.excused)}"
         lines.append(_line([result.target.what, result.target.wanted, text]))
     return "\n".join(lines)
 

@@ -11,8 +11,11 @@ from benchmarks.harness import Row
 from benchmarks.peers import MKL, NUMBA, NUMPY, OTHERS, OWN, PREDICTORS, TORCH
 from benchmarks.report import in_unit
 
-BOUND = 0.9
-"""The fraction of a step's time from which matrix products alone are what bounds it."""
+BOUND = 0.9, 1.1
+"""The fractions of a step's time between which matrix products alone are what bounds it.
+
+Where they would take more than the whole step, it computes them faster, in loops of its own.
+"""
 
 TWO_SMALLEST = ("4-16-8-3", "10-24-2")
 OTHER_DENSE = ("300-", "twelve", "784-", "1024-", "900-")
@@ -62,13 +65,16 @@ class Target:
 
 
 TARGETS = (
-    Target("a step, NumPy, vs. PyTorch", "steps", (NUMPY,), TORCH, 1.0, rows=OF_NUMPY),
-    Target("a step, Numba, vs. the best", "steps", (NUMBA,), OTHERS, 1.5, rows=TWO_SMALLEST),
-    Target("the same, others", "steps", (NUMBA,), OTHERS, 1.1, rows=OTHER_ROWS),
-    Target("the same, batch norm", "steps", (NUMBA,), OTHERS, 0.9, rows=NORMALIZED),
-    Target("a step, MKL and Numba, vs. the best", "steps", (MKL,), OTHERS, 1.2,
+    Target("a step, NumPy vs. PyTorch", "steps", (NUMPY,), TORCH, 1.0, rows=OF_NUMPY),
+    Target("a step, Numba vs. the best: the two smallest", "steps", (NUMBA,), OTHERS, 1.5,
+           rows=TWO_SMALLEST),
+    Target("a step, Numba vs. the best: others", "steps", (NUMBA,), OTHERS, 1.1, rows=OTHER_ROWS),
+    Target("a step, Numba vs. the best: batch norm", "steps", (NUMBA,), OTHERS, 0.9,
+           rows=NORMALIZED),
+    Target("a step, MKL and Numba vs. the best", "steps", (MKL,), OTHERS, 1.2,
            rows=(*TWO_SMALLEST, *OTHER_ROWS)),
-    Target("the same, batch norm", "steps", (MKL,), OTHERS, 1.0, rows=NORMALIZED),
+    Target("a step, MKL and Numba vs. the best: batch norm", "steps", (MKL,), OTHERS, 1.0,
+           rows=NORMALIZED),
     Target("one row, NumPy", "predict", (NUMPY,), most=15e-6, unit="µs", rows=ONE_ROW),
     Target("one row, vs. the best", "predict", OWN, PREDICTORS, 1.0, rows=ONE_ROW),
     Target("10,000 rows, vs. the best", "predict", OWN, PREDICTORS, 1.1, rows=MANY_ROWS),
@@ -94,7 +100,7 @@ TARGETS = (
     Target("one save of 60 kB", "saving", (NUMPY,), most=0.005, rows=("one save of 60 kB",)),
     Target("one save of 100 MB, time of h5py over nnreg's", "saving", (NUMPY,), ("plain h5py",),
            1 / 3, rows=("one save of 100 MB",)),
-    Target("reading CSV, vs. pandas", "csv", (NUMPY,), ("pandas",), 1 / 1.2),
+    Target("reading CSV, vs. pandas", "csv", (NUMBA,), ("pandas",), 1 / 1.2),
     Target("nnreg --help", "plugins", ("with 30",), most=0.3, rows=("nnreg --help",)),
     Target("nnreg --help without plugins over with 30", "plugins", ("with 30",), ("without",), 0.95,
            rows=("nnreg --help",)),
@@ -119,11 +125,16 @@ class TargetResult:
     @property
     def misses(self) -> dict[str, float]:
         """The rows in which it was missed."""
-        return {
-            name: value
-            for name, value in self.values.items()
-            if not self.target.reached(value) and name not in self.bound
-        }
+        return {name: v for name, v in self._below.items() if name not in self.bound}
+
+    @property
+    def excused(self) -> dict[str, float]:
+        """The rows that count as met only because matrix products bound the step."""
+        return {name: v for name, v in self._below.items() if name in self.bound}
+
+    @property
+    def _below(self) -> dict[str, float]:
+        return {name: v for name, v in self.values.items() if not self.target.reached(v)}
 
     @property
     def word(self) -> str:
@@ -158,14 +169,9 @@ class TargetResult:
 
 
 def _bound(target: Target, row: Row) -> bool:
-    """Return True if the matrix products alone take the fraction `BOUND` of nnreg's step.
-
-    Those of the smallest networks bound nothing: they are mostly calls, which a loop avoids.
-    """
-    if row.name.startswith(TWO_SMALLEST):
-        return False
+    """Return True if the matrix products alone take about as long as nnreg's whole step."""
     share = row.ratio(target.own, ("MKL products" if MKL in target.own else "products",))
-    return share is not None and share >= BOUND
+    return share is not None and BOUND[0] <= share <= BOUND[1]
 
 
 def check_targets(

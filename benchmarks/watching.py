@@ -27,6 +27,9 @@ WAYS = ("unseen", "live", "lines", "json")
 SECONDS = 1.0
 """The duration of each measurement."""
 
+STEPS = 64
+"""The steps of an epoch: few, as output comes once per epoch."""
+
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each network: the time of an epoch with each kind of output."""
@@ -57,7 +60,7 @@ def _trainer(workload: Workload, way: str, epochs: int) -> Callable[[], float]:
     """Return a function that trains from the start and returns the seconds per epoch."""
 
     def train() -> float:
-        run = prepare_run(_spec(workload, epochs), data=workload.examples())
+        run = prepare_run(_spec(workload, epochs), data=workload.examples(STEPS * workload.batch))
         options = {"every": None, "quiet": way == "unseen", "as_json": way == "json"}
         with _null_device(), mock.patch.object(progress, "animated", return_value=way == "live"):
             began = time.perf_counter()

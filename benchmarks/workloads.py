@@ -177,34 +177,34 @@ POOL = {"type": "global_average_pool"}
 TOKENS = ({"type": "embedding", "vocabulary": 20_000, "units": 64}, POOL)
 LSTM = ({"type": "lstm", "units": 64},)
 
-TINY = Workload("4-16-8-3", (4,), (dense(16), dense(8)), 3, 150, 64)
-SMALL_DENSE = Workload("64-128-64-10", (64,), (dense(128), dense(64)), 10, 32)
-DIGITS = Workload("784-512-256-10", (784,), (dense(512), dense(256)), 10, 128)
-LONG = Workload("lstm 64 over 800x16", (800, 16), LSTM, 10, 32, 1)
-CNN = Workload("cnn 28x28", (28, 28, 1), IMAGE, 10, 64, 8)
+TINY = Workload("4-16-8-3", (4,), (dense(16), dense(8)), 3, 150, 512)
+SMALL_DENSE = Workload("64-128-64-10", (64,), (dense(128), dense(64)), 10, 32, 512)
+DIGITS = Workload("784-512-256-10", (784,), (dense(512), dense(256)), 10, 128, 128)
+LONG = Workload("lstm 64 over 800x16", (800, 16), LSTM, 10, 32, 4)
+CNN = Workload("cnn 28x28", (28, 28, 1), IMAGE, 10, 64, 16)
 
 WORKLOADS = (
     TINY,
-    Workload("10-24-2", (10,), (dense(24),), 2, 20, 128),
-    Workload("300-200-100-7", (300,), (dense(200), dense(100)), 7, 64, 32),
-    Workload("twelve layers of 64", (64,), (dense(64),) * 12, 10, 256),
+    Workload("10-24-2", (10,), (dense(24),), 2, 20, 512),
+    Workload("300-200-100-7", (300,), (dense(200), dense(100)), 7, 64, 512),
+    Workload("twelve layers of 64", (64,), (dense(64),) * 12, 10, 256, 256),
     DIGITS,
-    Workload("1024-2048-2048-1000", (1024,), (dense(2048), dense(2048)), 1000, 256, 4),
-    Workload("900-1500-700-50", (900,), (dense(1500), dense(700)), 50, 192, 8),
+    Workload("1024-2048-2048-1000", (1024,), (dense(2048), dense(2048)), 1000, 256, 8),
+    Workload("900-1500-700-50", (900,), (dense(1500), dense(700)), 50, 192, 32),
     Workload("cnn 32x32x3, batch norm", (32, 32, 3),
              (*normalized_block(32), *normalized_block(64), *normalized_block(128),
-              {"type": "flatten"}), 10, 128, 2),
+              {"type": "flatten"}), 10, 128, 4),
     CNN,
-    Workload("lstm 128 over 50x32", (50, 32), ({"type": "lstm", "units": 128},), 10, 64, 8),
+    Workload("lstm 128 over 50x32", (50, 32), ({"type": "lstm", "units": 128},), 10, 64, 16),
     LONG,
     Workload("transformer 256, two blocks", (128, 256),
              (*transformer_block(256, 8), *transformer_block(256, 8), POOL), 10, 16, 2),
-    Workload("embedding 20,000x64", (50,), TOKENS, 10, 256, vocabulary=20_000),
-    Workload("64-128-64-10, eight members", (64,), SMALL_DENSE.layers, 10, 32, members=8),
+    Workload("embedding 20,000x64", (50,), TOKENS, 10, 256, 128, vocabulary=20_000),
+    Workload("64-128-64-10, eight members", (64,), SMALL_DENSE.layers, 10, 32, 512, members=8),
 )  # fmt: skip
 """The networks whose training step is timed."""
 
-SHORTER = Workload("lstm 64 over 100x16", (100, 16), LSTM, 10, 32, 8)
+SHORTER = Workload("lstm 64 over 100x16", (100, 16), LSTM, 10, 32, 32)
 """An eighth of the length of the long one."""
 
 ZIPF = Workload(

@@ -33,7 +33,7 @@ def _import(code: str, effort: Effort) -> float:
 
 TABLE = Table(
     "imports",
-    "import: milliseconds",
+    "import: milliseconds (the ratio is to NumPy with h5py)",
     tuple(STATEMENTS),
     (Ratio("NumPy, h5py", ("nnreg",), ("NumPy, h5py",)),),
     measure,

@@ -65,6 +65,8 @@ def _digest() -> str:
     return found.hexdigest()
 
 
+compiled_exactly = _compiler(False)
+"""For numbers that must be rounded as in Python: a division is no product with the inverse."""
 compiled_in_order = _compiler(ORDERED)
 compiled = _compiler(ORDERED | {"reassoc"})
 compiled_without_nan = _compiler(True)

@@ -212,45 +212,25 @@ def product(
         count = 2 * vector if n + 2 * vector <= columns else min(columns - n, vector)
         if height == 1 and n + 8 * vector <= columns:
             count = 8 * vector
+        terms = (depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n, False, relu)
         for start in range(0, rows, height):
             m = min(start, rows - height)
-            to, of = (c0 + n + m * cm, cm), (a0 + m * am, am)
+            at = (c, (c0 + n + m * cm, cm), a, (a0 + m * am, am), None, *terms)
             if count <= vector:
                 if height == TILE_ROWS:
-                    narrow_tile(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    narrow_tile(*at)
                 elif height == 4:
-                    _narrow_4(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    _narrow_4(*at)
                 else:
-                    _row_1(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    _row_1(*at)
             elif height == TILE_ROWS:
-                whole_tile(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                whole_tile(*at)
             elif height == 4:
-                _whole_4(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _whole_4(*at)
             elif count == 2 * vector:
-                _row_2(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _row_2(*at)
             else:
-                _row_8(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _row_8(*at)
         n += count
 
 

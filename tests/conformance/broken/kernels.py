@@ -52,6 +52,14 @@ class WrongChain(Kernels):
 
 
 @dataclass(frozen=True)
+class WrongPooledConvolution(Kernels):
+    """NumPy's, but without the bias"""
+
+    def convolve_max_pool(self, images, weight, bias, *arguments, relu=False):
+        super().convolve_max_pool(images, weight, None, *arguments, relu=relu)
+
+
+@dataclass(frozen=True)
 class OfTheThread(Kernels):
     """NumPy's, but in other threads than the first, x grows by a ten-millionth"""
 
@@ -67,5 +75,6 @@ BROKEN = {
     "losses": [WrongCrossEntropy],
     "optimizers": [WrongAdam],
     "chains": [WrongChain],
+    "pooled convolutions": [WrongPooledConvolution],
     "threads": [OfTheThread],
 }
