@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnreg._types import Shape
 from nnreg.errors import Problem, SpecError
@@ -122,3 +123,14 @@ class Declarations:
             problem = "'units' is \"classes\", but the target is numeric; give a number of units"
             raise SpecError([Problem(self.path, problem)])
         return self.classes
+
+
+def array_shapes(plan: Any) -> dict[str, Shape]:
+    """Return the shapes of all arrays that a plan and its nested plans declare, by name."""
+    own = {name: param.shape for name, param in (plan.params | plan.state).items()}
+    nested = {
+        f"{key}/{name}": shape
+        for key, (_, child) in plan.children.items()
+        for name, shape in array_shapes(child).items()
+    }
+    return own | nested

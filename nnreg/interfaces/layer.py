@@ -11,7 +11,7 @@ from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecEr
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Read
-from nnreg.interfaces.declarations import Declarations, Param
+from nnreg.interfaces.declarations import Declarations, Param, array_shapes
 from nnreg.interfaces.features import Features, refuse_indices
 from nnreg.interfaces.formula import layer_forward
 from nnreg.interfaces.graph import (
@@ -357,7 +357,7 @@ class LayerBuilder(Declarations):
     def _require_same_arrays(self, plan: LayerBuilder, name: str) -> None:
         """Raise `SpecError` if the arrays of an earlier layer do not fit this use of it."""
         original = self.children[name][1]
-        before, now = _shapes(original), _shapes(plan)
+        before, now = array_shapes(original), array_shapes(plan)
         if plan.wire is not None and plan.wire.transposed:
             before = {"weight": before["weight"][::-1]}
         if before != now:
@@ -397,14 +397,3 @@ def _check_count(layer: Layer, shapes: Sequence[Shape], path: str) -> None:
     else:
         return
     raise SpecError([Problem(f"{path}.inputs", problem)])
-
-
-def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
-    """Return the shapes of all arrays that a plan and its nested plans declare, by name."""
-    own = {name: param.shape for name, param in (plan.params | plan.state).items()}
-    nested = {
-        f"{key}/{name}": shape
-        for key, (_, child) in plan.children.items()
-        for name, shape in _shapes(child).items()
-    }
-    return own | nested

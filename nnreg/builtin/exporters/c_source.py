@@ -15,7 +15,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.exporters.c_writer import Names, source_and_header
-from nnreg.builtin.exporters.loop_writer import OPERATIONS
+from nnreg.builtin.exporters.loop_operations import OPERATIONS
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operation

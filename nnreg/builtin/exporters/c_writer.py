@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from nnreg._types import Array
 from nnreg._version import __version__
-from nnreg.builtin.exporters.loop_writer import LoopWriter
+from nnreg.builtin.exporters.loop_operations import OperationWriter
 from nnreg.operations.operation import Operand, Operation
 from nnreg.operations.program import Program, ProgramInput
 
@@ -113,7 +113,7 @@ def source_and_header(program: Program, kind: str) -> tuple[str, str]:
     return writer.source(), writer.header()
 
 
-class _Writer(LoopWriter):
+class _Writer(OperationWriter):
     """The files of a program, which have one function."""
 
     infinity, no_text = "INFINITY", "NULL"
@@ -143,12 +143,12 @@ class _Writer(LoopWriter):
     def source(self) -> str:
         """Return the definitions."""
         for one in self.program.operations:
-            self._operation(one)
+            self.operation(one)
         for number, requirement in enumerate(self.program.requirements, 1):
-            self._line(f"if (!{self._at(requirement.operand, '0')}) return {number};")
+            self.line(f"if (!{self.at(requirement.operand, '0')}) return {number};")
         for output in self.program.outputs:
             self._output(output.operand, self.names.outputs[output.name])
-        self._line("return 0;")
+        self.line("return 0;")
         body = "\n".join(self.lines)
         functions = "\n\n".join(text for name, text in FUNCTIONS.items() if f"{name}(" in body)
         tables = "\n".join(self._table(name, array) for name, array in self.constants.values())
@@ -251,8 +251,8 @@ class _Writer(LoopWriter):
         return f"static const {kind} {name}[{array.size}] = {{\n    {joined}\n}};"
 
     def _output(self, operand: Operand, name: str) -> None:
-        with self._loops((operand.size,)) as (i,):
-            self._line(f"{name}[{i}] = {self._at(operand, i)};")
+        with self.loops((operand.size,)) as (i,):
+            self.line(f"{name}[{i}] = {self.at(operand, i)};")
 
 
 def _text(value: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
-from nnreg.builtin.exporters.loop_writer import OPERATIONS, LoopWriter
+from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operand, Operation
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-class _Writer(LoopWriter):
+class _Writer(OperationWriter):
     """The text of a module."""
 
     indent, infinity, no_text = "  ", "Infinity", "null"
@@ -159,18 +159,16 @@ class _Writer(LoopWriter):
         """Return the text."""
         program, names = self.program, [one.name for one in self.program.inputs]
         for one in program.operations:
-            self._operation(one)
+            self.operation(one)
         for requirement in program.requirements:
             message = dumps(requirement.message)
-            self._line(
-                f"if (!{self._at(requirement.operand, '0')}) throw new RangeError({message});"
-            )
-        self._line("return {")
+            self.line(f"if (!{self.at(requirement.operand, '0')}) throw new RangeError({message});")
+        self.line("return {")
         for output in program.outputs:
-            value = self._name(output.operand)
+            value = self.name_of(output.operand)
             listed = f"[{value}]" if output.operand.size == 1 else value
-            self._line(f"  {dumps(output.name or 'prediction')}: {listed},")
-        self._line("};")
+            self.line(f"  {dumps(output.name or 'prediction')}: {listed},")
+        self.line("};")
         classes = {one.name or "prediction": one.classes for one in program.outputs if one.classes}
         body = "\n".join(self.lines)
         tables = "\n".join(self._table(*pair) for pair in self.constants.values())
@@ -195,7 +193,7 @@ class _Writer(LoopWriter):
         if one.shape:
             missing = f"Array({one.size}).fill(NaN)"
             value = f"[{value}].flat(Infinity)"
-        self._line(f"const {name} = {value} ?? {missing};")
+        self.line(f"const {name} = {value} ?? {missing};")
         return name
 
     def declaration(self, name: str, operand: Operand, size: int) -> str:

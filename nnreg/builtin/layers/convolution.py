@@ -79,8 +79,7 @@ class Convolution(WeightedLayer):
         return places(self.kernel, self.stride, self.dilation, self.padding, mode, space)
 
     def infer(self, x: Any, context: Context) -> Any:
-        space = x.shape[1 : self.dims + 1]
-        windows, frame, _ = self._places(space)
+        windows, frame, _ = self._places(x.shape[1 : self.dims + 1])
         images = x if x.ndim == self.dims + 2 else x[..., None]
         if context.mask is not None:
             images = images * context.mask[:, :, None]
@@ -333,9 +332,9 @@ class PooledConvolution:
 
     def forward(self, x: Array, context: Context, following: Context) -> tuple[Any, Any]:
         """Return what the pooling returns, in training by one layer after the other."""
-        own = self.convolution
         if not context.only_forward:
-            return chain(((own, context), (self.pooling, following)), x)
+            return chain(((self.convolution, context), (self.pooling, following)), x)
+        own = self.convolution
         windows, frame, space = own._places(x.shape[1:3])
         pooled, _, out = self.pooling._places(space)
         y = context.empty((len(x), *out, own.filters))
@@ -354,7 +353,7 @@ class PooledConvolution:
         return y, _no_backward
 
 
-def _no_backward(dy: Array) -> Array | None:
+def _no_backward(dy: Array) -> None:
     raise NotImplementedError("a pooled convolution has no backward function")
 
 
