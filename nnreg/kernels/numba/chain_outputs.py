@@ -7,7 +7,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.kernels.numba.chain_codes import RELU
 from nnreg.kernels.numba.chain_functions import _exp, activate
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, inlined
 from nnreg.kernels.numba.tiles import product
 
 FEATURES, UNITS, WEIGHT, BIAS, ACTIVATION = range(5)
@@ -17,7 +17,7 @@ BLOCK_ROWS = 48
 """How many rows pass all layers together, so that their values stay in the cache: whole tiles."""
 
 
-@compiled
+@inlined
 def _softmax(z: Array) -> None:
     top = z[0]
     for k in range(1, z.size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, inlined
 from nnreg.kernels.numba.places import Sums, places_of, reversed_sums_of, sums_of
 from nnreg.kernels.numba.tiles import TILE_ROWS, narrow_tile, whole_tile
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
@@ -132,7 +132,7 @@ def _turn(weight: Array, turned: Array) -> None:
                 turned[positions - 1 - p, f, c] = weight[p, c, f]
 
 
-@compiled
+@inlined
 def _panel_width(filters: int, first: int, vector: int) -> int:
     """Return how many filters a tile has from one on."""
     left = filters - first

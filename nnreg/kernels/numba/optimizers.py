@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled_in_order
+from nnreg.kernels.numba.compile import inlined_in_order
 
 
 # Without "reassoc": √(1 - beta2) g must be multiplied before it is squared, as g² may overflow.
-@compiled_in_order
+@inlined_in_order
 def adam(
     p: Array,
     g: Array,
@@ -30,7 +30,7 @@ def adam(
         p[k] -= rate * m[k] / (np.sqrt(v[k]) + epsilon)
 
 
-@compiled_in_order
+@inlined_in_order
 def rms_prop(
     p: Array, g: Array, s: Array, rho: float, root: float, epsilon: float, rate: float
 ) -> None:
@@ -41,7 +41,7 @@ def rms_prop(
         p[k] -= rate * (g[k] / (np.sqrt(s[k]) + epsilon))
 
 
-@compiled_in_order
+@inlined_in_order
 def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with momentum."""
     for k in range(p.size):
@@ -49,7 +49,7 @@ def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
         p[k] -= rate * v[k]
 
 
-@compiled_in_order
+@inlined_in_order
 def nesterov(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with Nesterov's momentum."""
     for k in range(p.size):

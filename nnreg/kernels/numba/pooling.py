@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, inlined
 
 
-@compiled
+@inlined
 def _larger(a: float, b: float) -> float:
     """Return the larger of two values, or the first NaN."""
     return b if b > a or b != b else a
