@@ -2,10 +2,12 @@
 
     python -m benchmarks.loading [--quick] [--cpu] [--only words]
 
-Each reader runs in a new process, which first imports and then reads the file, which is in the
-system's cache, into columns in memory. The memory is the peak growth of the process while reading,
-divided by the size of the file. pandas and `numpy.loadtxt` are called with defaults but for the
-delimiter and the decimal mark, and pandas once more with the reader of pyarrow, for information.
+Each reader runs in a new process, which first imports, and loads compiled loops, and then reads the
+file, which is in the system's cache, into columns in memory: text becomes categories in nnreg, and
+strings in pandas, which leaves dates as text as well. The memory is the peak growth of the process
+while reading, divided by the size of the file. pandas and `numpy.loadtxt` are called with defaults
+but for the delimiter and the decimal mark, and pandas once more with the reader of pyarrow, for
+information.
 `numpy.loadtxt` reads only numeric files without gaps. `--cpu` measures the time of one processor,
 to which the process is bound, instead of the time that passes.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -33,7 +36,7 @@ from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.processes import limited, python, run
 
-READERS = ("nnreg", "pandas", "pandas+pyarrow", "loadtxt")
+READERS = ("nnreg", "nnreg+numba", "pandas", "pandas+pyarrow", "loadtxt")
 DIFFERENT = 200_000
 """The number of distinct cells of a file, except for names, which are all distinct."""
 
@@ -140,9 +143,17 @@ def read(reader: str, name: str, path: Path, cpu: bool) -> tuple[float, int]:
 
 
 def _loader(reader: str, form: File) -> Callable[[Path], object]:
-    if reader == "nnreg":
+    if reader in ("nnreg", "nnreg+numba"):
+        from nnreg.builtin.sources import compiled_cells
         from nnreg.builtin.sources.delimited import Csv
 
+        compiled_cells.MIN_BYTES = sys.maxsize
+        if reader == "nnreg+numba":
+            compiled_cells.MIN_BYTES = 0
+            with TemporaryDirectory() as directory:  # loads or compiles the loops
+                some = Path(directory) / "some.csv"
+                some.write_text("a,b,c\n" + "".join(f"1.5,x,{n}x\n" for n in range(9000)))
+                Csv().read(some)
         return Csv(delimiter=form.delimiter, decimal=form.decimal).read  # type: ignore[arg-type]
     if reader.startswith("pandas"):
         import pandas
@@ -181,12 +192,14 @@ def sample(reader: str, name: str, path: Path, cpu: bool = False) -> tuple[float
     if sys.platform != "linux":
         raise UnavailableError("the growth of a process is only available on Linux")
     options = ["--cpu"] if cpu else []
+    if reader == "nnreg+numba" and not importlib.util.find_spec("numba"):
+        raise UnavailableError("needs Numba")
     command = python("-m", "benchmarks.loading", "--read", reader, name, str(path), *options)
     seconds, grown = json.loads(run(command, limited(1)).output)
     return seconds, grown
 
 
-RATIOS = (Ratio("nnreg", ("nnreg",), ("pandas",)),)
+RATIOS = tuple(Ratio(name, (name,), ("pandas",)) for name in ("nnreg", "nnreg+numba"))
 SECONDS = Table("loading", "reading CSV (s)", READERS, RATIOS, lambda _: iter(()), plotted=False)
 MEMORY = Table("loading memory", "memory: growth of the process divided by the size of the file",
                READERS, RATIOS, lambda _: iter(()), plotted=False)  # fmt: skip

@@ -100,7 +100,7 @@ TARGETS = (
     Target("one save of 60 kB", "saving", (NUMPY,), most=0.005, rows=("one save of 60 kB",)),
     Target("one save of 100 MB, time of h5py over nnreg's", "saving", (NUMPY,), ("plain h5py",),
            1 / 3, rows=("one save of 100 MB",)),
-    Target("reading CSV, vs. pandas", "csv", (NUMPY,), ("pandas",), 1 / 1.2),
+    Target("reading CSV, vs. pandas", "csv", (NUMBA,), ("pandas",), 1 / 1.2),
     Target("nnreg --help", "plugins", ("with 30",), most=0.3, rows=("nnreg --help",)),
     Target("nnreg --help without plugins over with 30", "plugins", ("with 30",), ("without",), 0.95,
            rows=("nnreg --help",)),

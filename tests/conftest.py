@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import gc
 import importlib.util
 import io
 import os
@@ -33,6 +34,24 @@ settings.load_profile("nnreg")
 def pytest_terminal_summary(terminalreporter, config):
     """Print the seed of the order, which `-q` hides."""
     terminalreporter.write_line(f"order: --randomly-seed={config.option.randomly_seed}")
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector from visiting thousands of tests again and again."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bytecode(tmp_path_factory):
+    """Let what tests start keep its bytecode where none may be written beside the sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            common = tmp_path_factory.getbasetemp()
+            if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a directory of its own
+                common = common.parent
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(common / "bytecode"))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 from benchmarks import loading
 from benchmarks.harness import Effort, Ratio, Row, Table
-from benchmarks.peers import NUMPY
+from benchmarks.peers import NUMBA, NUMPY
 
 ROUNDS = 3
 """Fewer than of other tables: a file takes several seconds."""
 
-READERS = (NUMPY, "pandas")
+READERS = (NUMPY, NUMBA, "pandas")
 
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each kind of file."""
     others = {reader: "slower" for reader in loading.READERS if reader not in READERS}
     fewer = replace(effort, rounds=min(effort.rounds, ROUNDS), skipped=others)
-    for seconds, _ in loading.measure(fewer):
+    for seconds, _ in loading.measure(fewer, effort.processor):
         yield replace(seconds, left_out={})
 
 
@@ -27,6 +27,6 @@ TABLE = Table(
     "csv",
     "reading CSV: seconds",
     READERS,
-    (Ratio(NUMPY, (NUMPY,), ("pandas",)),),
+    tuple(Ratio(name, (name,), ("pandas",)) for name in (NUMPY, NUMBA)),
     measure,
 )

@@ -60,7 +60,7 @@ def check_arrays(
     progress = manifest.progress
     if progress.resumable:
         size, rest = total_size(parameters), total_size(state)
-        if progress.best_epoch:
+        if progress.best_epoch and progress.best_weights == "best":
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
         if progress.averaged:
             if not _uses_ema(manifest.spec):

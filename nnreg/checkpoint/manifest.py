@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Interval
@@ -32,6 +32,9 @@ from nnreg.spec.validation import Reader, read
 SHA256 = re.compile("[0-9a-f]{64}")
 
 Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
+
+BestWeights: TypeAlias = Literal["best", "parameters", "average"]
+"""The arrays with the weights of the best epoch: their own, the current ones, or the averages."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class ProgressRecord(Configurable):
     """The training state; `resumable` if training can resume from it.
 
     `averaged` is the number of steps in the moving average of the weights, `unfrozen` the step
-    after which the optimizer began with a parameter that was frozen before.
+    after which the optimizer began with a parameter that was frozen before. `best_weights` says
+    where the weights of the best epoch are.
     """
 
     epoch: Number
@@ -88,6 +92,7 @@ class ProgressRecord(Configurable):
     partial: EpochStateRecord | None = None
     averaged: Number = 0
     unfrozen: dict[str, Number] = field(default_factory=dict)
+    best_weights: BestWeights = "best"
 
     def __post_init__(self) -> None:
         if self.epoch + (self.partial is not None) > self.step:
@@ -98,6 +103,12 @@ class ProgressRecord(Configurable):
             raise ValueError(f"the best epoch is {self.best_epoch} of {self.epoch}")
         if max(self.unfrozen.values(), default=0) > self.step:
             raise ValueError(f"a layer was unfrozen after more than {self.step} steps")
+        if self.best_weights != "best" and (
+            not (self.resumable and 0 < self.best_epoch == self.epoch)
+            or self.partial
+            or (self.best_weights == "average" and not self.averaged)
+        ):
+            raise ValueError(f"the weights of the best epoch are not its {self.best_weights!r}")
         if not self.resumable and (self.partial or self.unfrozen):
             raise ValueError("has the state of an optimizer or of an epoch, but is not resumable")
 

@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
 from nnreg._utils.home import with_home, without_home
 from nnreg.checkpoint.array_rules import check_arrays, check_values
+from nnreg.checkpoint.best_weights import values_of, where_best
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
@@ -22,6 +23,7 @@ from nnreg.checkpoint.file_format import (
     write_checkpoint,
 )
 from nnreg.checkpoint.manifest import (
+    BestWeights,
     EpochStateRecord,
     Manifest,
     inconsistent,
@@ -130,12 +132,14 @@ def to_file_content(
         parameters = views(best_vector, model.network.params)
         state = views(best_state, model.network.state_params)
     resumable = model.resumable and not best
+    best_weights = where_best(model) if resumable else "best"
     arrays = {f"parameters/{name}": array for name, array in parameters.items()}
     arrays |= {f"state/{name}": array for name, array in state.items()}
     if resumable:
-        vectors = training_state.optimizer_state
-        arrays |= {f"optimizer/{name}": vector for name, vector in vectors.items()}
-        if best_vector is not None and best_state is not None:
+        if training_state.step:  # before, they are zeros
+            vectors = training_state.optimizer_state
+            arrays |= {f"optimizer/{name}": vector for name, vector in vectors.items()}
+        if best_vector is not None and best_state is not None and best_weights == "best":
             arrays["best/parameters"], arrays["best/state"] = best_vector, best_state
         if training_state.ema_steps and training_state.ema is not None:
             arrays["average/parameters"], arrays["average/state"] = training_state.ema
@@ -151,7 +155,7 @@ def to_file_content(
             "directory": without_home(str(document.directory)),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
-            "progress": _progress_json(training_state, resumable=resumable),
+            "progress": _progress_json(training_state, best_weights, resumable=resumable),
             "history": columns,
             "data": dict(model.data_digests),
             "started_from": dict(model.started_from),
@@ -267,7 +271,6 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
         state.best_value = saved.best_value
     measured = arrays.get("history_measured")
     state.history = records(manifest.history, arrays["history"], measured)
-    state.best_vector, state.best_state = arrays.get("best/parameters"), arrays.get("best/state")
     state.optimizer_state = {
         name.removeprefix("optimizer/"): array
         for name, array in arrays.items()
@@ -276,12 +279,19 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     if saved.averaged:
         state.ema_steps = saved.averaged
         state.ema = arrays["average/parameters"], arrays["average/state"]
+    state.best_vector, state.best_state = arrays.get("best/parameters"), arrays.get("best/state")
+    if saved.best_weights != "best":
+        one, other = values_of(model, saved.best_weights)
+        state.best_vector, state.best_state = one.copy(), other.copy()
     state.unfrozen = dict(saved.unfrozen)
     state.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 
-def _progress_json(state: TrainingState, *, resumable: bool) -> dict[str, Any]:
+def _progress_json(
+    state: TrainingState, best_weights: BestWeights, *, resumable: bool
+) -> dict[str, Any]:
     """Return the JSON of a `ProgressRecord`."""
+    shared = {} if best_weights == "best" else {"best_weights": best_weights}
     return {
         "epoch": state.epoch,
         "step": state.step,
@@ -291,6 +301,7 @@ def _progress_json(state: TrainingState, *, resumable: bool) -> dict[str, Any]:
         "partial": _epoch_state_json(state.epoch_state) if resumable else None,
         "averaged": state.ema_steps if resumable else 0,
         "unfrozen": state.unfrozen if resumable else {},
+        **shared,
     }
 
 

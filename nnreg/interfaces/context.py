@@ -148,7 +148,8 @@ class Context:
 
     `node` has the connections of an entry of a graph; it is None in a chain. `mask_names` are the
     masks of the layer's inputs, see `LayerBuilder.masks`, and `features` says what the features of
-    the first are, None if unknown.
+    the first are, None if unknown. With `only_forward`, no backward function of a layer with
+    parameters is called.
     """
 
     params: Mapping[str, Array]
@@ -161,6 +162,7 @@ class Context:
     node: Node | None = None
     mask_names: tuple[str | None, ...] = ()
     features: Features | None = None
+    only_forward: bool = False
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, valid until the next pass."""

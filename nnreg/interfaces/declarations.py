@@ -39,8 +39,9 @@ class Declarations:
     `features` says what those of the first input are, None if unknown; a layer that keeps some of
     them sets `output_features`.
     A layer with many intermediate values per example may set `activation_count` to their number,
-    and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
-    them, and by `products`, the multiplications for one example in each matrix product with
+    and a recurrent layer `sequence_length` to its number of time steps, and `steps_kernel` to the
+    method of `Kernels` that computes them all, if there is one: threads are planned by them, and by
+    `products`, the multiplications for one example in each matrix product with
     weights. By default, each value of an array of two axes or more is used once per position in
     the output; a layer that uses them otherwise sets `products`.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
@@ -57,6 +58,7 @@ class Declarations:
     outputs: Mapping[str, Shape] = field(default_factory=dict)
     activation_count: int = 0
     sequence_length: int = 1
+    steps_kernel: str = ""
     products: Sequence[int] | None = None
     min_training_rows: int = 1
     constant: bool = False

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
@@ -60,8 +61,8 @@ class Kernels(
 
     kind = "kernels"
     few_calls: ClassVar[bool] = False
-    """Whether there are so few calls that threads can run short steps in parallel; with the many
-    calls of NumPy, threads would wait for each other."""
+    """Whether layers without time steps make so few calls that threads can run short passes in
+    parallel; with the many calls of NumPy, threads would wait for each other."""
 
     @classmethod
     def missing(cls) -> str:
@@ -72,6 +73,14 @@ class Kernels(
     def pays(cls) -> bool:
         """Whether they are faster than NumPy's here; it may load their library."""
         return not cls.missing()
+
+    @classmethod
+    def computes_steps_at_once(cls, method: str, dtype: npt.DTypeLike) -> bool:
+        """Return whether a method of a recurrent layer computes all time steps in one call.
+
+        It may make many calls for batches of few sequences. `method` is `lstm_steps` or another.
+        """
+        return False
 
     def matmul(self, a: Array, b: Array, out: Array) -> Array:
         """Write the product of two matrices to `out` and return it; transposed views are fine."""

@@ -28,6 +28,7 @@ from nnreg.interfaces.masks import output_mask, refuse_mask
 from nnreg.interfaces.returned import Caller
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
+PairForward: TypeAlias = Callable[[Any, Context, Context], tuple[Any, LayerBackward]]
 
 OWN_MASK: Final = ""
 """The mask of a nested layer's input, if it is that of the layer it is nested in."""
@@ -61,6 +62,9 @@ class Layer(Component):
     """Whether the products with its weights are those of `context.workspace.dot`, which training
     divides into blocks if they are large. Then results do not depend on the number of threads."""
 
+    joined_kernel: ClassVar[str] = ""
+    """The method of kernels that computes what `joined` returns."""
+
     @property
     def keeps_mask(self) -> bool | None:
         """Whether the output has the steps of the input, for sequences of different lengths.
@@ -77,6 +81,14 @@ class Layer(Component):
     @property
     def output_range(self) -> tuple[float, float] | None:
         """Bounds of every output; None if unknown, which every loss accepts."""
+        return None
+
+    def joined(self, following: Layer) -> PairForward | None:
+        """Return a function that computes this layer and the next one of a network, if faster.
+
+        It takes x and the contexts of both, and returns what `forward` of the next one would. In
+        a context that is `only_forward`, its backward function is not called.
+        """
         return None
 
     def split_output_activation(self) -> tuple[Layer, Activation] | None:

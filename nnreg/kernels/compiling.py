@@ -1,7 +1,11 @@
-"""Tells a program that loops are about to be compiled, which takes seconds without output."""
+"""Tells a program that loops are about to be compiled, which takes seconds without output.
+
+One that does not listen finds it in the log, as information that the logger "nnreg" gives once.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,9 +15,17 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def announce() -> None:
-    """Tell all listeners that a loop is about to be compiled."""
+    """Tell all listeners and the log that a loop is about to be compiled."""
     for listener in _listeners:
         listener(NOTE)
+    _log_once()
+
+
+@functools.cache
+def _log_once() -> None:
+    import logging  # which most processes do not need
+
+    logging.getLogger("nnreg").info(NOTE)
 
 
 @contextmanager

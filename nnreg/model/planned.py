@@ -16,7 +16,7 @@ from nnreg.model.outputs import Output
 from nnreg.model.plain_records import PlainRecords, plain_records
 from nnreg.model.plain_rows import PlainRows, has_plain_input, plain_rows
 from nnreg.model.predictions import Predicted
-from nnreg.network.few_rows import FewRows
+from nnreg.network.chain_prediction import ChainPrediction
 from nnreg.network.network import Network
 from nnreg.tables.table import Table
 
@@ -40,7 +40,7 @@ class PlannedPrediction:
             self._rows = plain_rows(preprocessing, columns, network.dtype)
             self._records = plain_records(preprocessing.inputs, network.dtype)
         self._outputs = list(outputs.values())
-        self._few = FewRows(network)
+        self._chain = ChainPrediction(network)
         self._as_they_are = not any(isinstance(one.target, NumericTarget) for one in self._outputs)
         """Whether the outputs of the network are what is predicted."""
 
@@ -50,11 +50,11 @@ class PlannedPrediction:
         None for anything else than usual values, and if a prediction is not finite: the general
         way then says what is wrong.
         """
-        few, rows = self._few, self._rows
-        if not few.is_of(network):
-            few = self._few = FewRows(network)
+        chain, rows = self._chain, self._rows
+        if not chain.is_of(network):
+            chain = self._chain = ChainPrediction(network)
         if self._as_they_are and rows is not None and rows.is_input(x):
-            y = few.in_one_call(x)
+            y = chain.in_one_call(x)
             if y is not None:
                 return [(output, y, None) for output in self._outputs]
         way = rows if isinstance(x, np.ndarray) else self._records
@@ -62,13 +62,15 @@ class PlannedPrediction:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             inputs = way.encode(x)
-            return None if inputs is None else self._of_inputs(network, few, inputs)
+            return None if inputs is None else self._of_inputs(network, chain, inputs)
 
-    def _of_inputs(self, network: Network, few: FewRows, x: Array) -> list[Predicted] | None:
+    def _of_inputs(
+        self, network: Network, chain: ChainPrediction, x: Array
+    ) -> list[Predicted] | None:
         """Return what the network predicts for its input; None if that is not finite."""
-        y = few.in_one_call(x)
+        y = chain.in_one_call(x)
         if y is None:
-            y = few.outputs(x)
+            y = chain.outputs(x)
         if y is None:
             y = network.predict(x)
         found: list[Predicted] = []

@@ -34,6 +34,7 @@ def contexts(
         training=frozen is not None,
         mask_names=plan.masks if any(plan.masks) else (),
         features=plan.features,
+        only_forward=frozen is None and not gradients,
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():

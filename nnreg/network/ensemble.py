@@ -23,8 +23,8 @@ from nnreg.network.parameters import (
     MEMBERS,
     belongs_to,
     of_members,
-    total_size,
     within_member,
+    zeros_for,
 )
 from nnreg.network.stacked import Stacked, stackable, sum_of_members
 from nnreg.tables.named import NamedArrays
@@ -61,8 +61,8 @@ class Ensemble(Network):
             name for name in self.params if belongs_to(within_member(name), self._frozen_layers)
         )
         self._stackable = stackable(template)
-        sizes = total_size(self.params), total_size(self.state_params)
-        self._set_values(*(np.zeros(size, self.dtype) for size in sizes))
+        arrays = self.params, self.state_params
+        self._set_values(*(zeros_for(params, self.dtype) for params in arrays))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the members too, which are views."""
@@ -152,10 +152,15 @@ class Ensemble(Network):
             start = stop
         return found
 
+    def at_once(self, context: Context) -> bool:
+        """Return whether a pass computes a layer of all members before the next layer."""
+        assert isinstance(context, EnsembleContext)
+        return context.stacked is not None and context.workspace.dot is np.ndarray.dot
+
     def forward(self, x: Any, context: Context) -> tuple[Array, LayerBackward]:
         """Return the scores of each member, `(batch, members, *output_shape)`."""
         assert isinstance(context, EnsembleContext)
-        if context.stacked is not None and context.workspace.dot is np.ndarray.dot:
+        if context.stacked is not None and self.at_once(context):
             y, backward_fn = context.stacked.forward(x)
         else:
             y, backward_fn = self._one_by_one(x, context)

@@ -26,19 +26,21 @@ from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.block_products import MIN_FLOPS, BlockProducts
 from nnreg.network.contexts import Arrays, contexts
+from nnreg.network.joined_layers import joined_layers, steps_of, stored_activations
 from nnreg.network.parameters import (
     _params,
     _walk,
     belongs_to,
     declared,
+    merged_slices,
     nested,
-    slices,
-    total_size,
     trained,
     views,
     weight_products,
+    zeros_for,
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
+from nnreg.network.time_steps import calls_in_time_steps
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -87,6 +89,8 @@ class Network:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
         """The top layers by name: `layers/0`, `layers/1`, …"""
+        self.joined = joined_layers(plan)
+        """The functions that compute a layer and the next one, by its name."""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
@@ -105,8 +109,8 @@ class Network:
             for name, (_, child) in plan.children.items()
             if any(param not in self.frozen for param, _ in _walk(child, _params, f"{name}/"))
         }
-        sizes = total_size(self.params), total_size(self.state_params)
-        self._set_values(*(np.zeros(size, self.dtype) for size in sizes))
+        arrays = self.params, self.state_params
+        self._set_values(*(zeros_for(params, self.dtype) for params in arrays))
 
     @property
     def integer_input(self) -> bool:
@@ -168,12 +172,7 @@ class Network:
     @property
     def trainable_slices(self) -> list[slice]:
         """The slices of the vector that are not frozen, in order, with adjacent ones merged."""
-        spans: list[slice] = []
-        for name, span in slices(self.params).items():
-            if name not in self.frozen:
-                adjacent = spans and spans[-1].stop == span.start
-                spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
-        return spans
+        return merged_slices(self.params, self.frozen)
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:
         """Return the same network with other values, which are not copied."""
@@ -232,11 +231,6 @@ class Network:
     def activations_per_example(self) -> int:
         """The number of activations of one example in all layers."""
         return sum(plan.activations for _, plan in nested(self.plan))
-
-    @property
-    def max_sequence_length(self) -> int:
-        """The maximum number of time steps of a layer."""
-        return max((plan.sequence_length for _, plan in nested(self.plan)), default=1)
 
     def initialize(self, seed: int) -> None:
         """Initialize every array, each from its own random stream."""
@@ -299,7 +293,7 @@ class Network:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
-        return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+        return chain(steps_of(self, context.children), x)
 
     def unmask(self, x: Any, context: Context) -> Any:
         """Return the inputs of a pass as arrays, and set its masks."""
@@ -349,7 +343,7 @@ class Network:
         one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
-        rows = chunk_rows(self.activations_per_example, len(x))
+        rows = chunk_rows(stored_activations(self), len(x))
         if isinstance(x, np.ndarray) and len(x) <= rows:
             return self._in_one_pass(x, reproducible)
         with closing(iter_chunks(x, rows)) as chunks:
@@ -375,14 +369,11 @@ class Network:
     def _threads(self) -> int:
         return self.threads or available_threads()
 
-    @property
-    def long_calls(self) -> bool:
-        """Whether NumPy's calls are long enough for threads to share them, with these kernels."""
-        return self.max_sequence_length == 1 or self.kernels.few_calls
-
     def _shares(self, rows: int) -> bool:
         """Return whether threads speed up passes of this number of rows."""
-        return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
+        if calls_in_time_steps(self.plan, self.kernels, self.dtype):
+            return False
+        return rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
     def reused_context(self) -> Context:
         """Return a context of passes in inference mode, with arrays that are used again."""

@@ -7,7 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+import numpy.typing as npt
+
 from nnreg._types import Array
+from nnreg._utils.aligned import aligned_zeros
 from nnreg._utils.statistics import norm
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.context import Read
@@ -70,6 +73,16 @@ def slices(params: Mapping[str, Param]) -> dict[str, slice]:
     return result
 
 
+def merged_slices(params: Mapping[str, Param], without: Collection[str]) -> list[slice]:
+    """Return the slices of all arrays but some, in order, with adjacent ones merged."""
+    spans: list[slice] = []
+    for name, span in slices(params).items():
+        if name not in without:
+            adjacent = spans and spans[-1].stop == span.start
+            spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
+    return spans
+
+
 def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     """Split a vector into the values of each layer, including nested ones: `layers/0`, …"""
     bounds: dict[str, tuple[int, int]] = {}
@@ -92,6 +105,11 @@ def norms_by_layer(gradients: Mapping[str, Array]) -> dict[str, float]:
 def total_size(params: Mapping[str, Param]) -> int:
     """Return the total number of values of these arrays."""
     return sum(math.prod(param.shape) for param in params.values())
+
+
+def zeros_for(params: Mapping[str, Param], dtype: npt.DTypeLike) -> Array:
+    """Return a vector of zeros for all values of these arrays."""
+    return aligned_zeros((total_size(params),), dtype)
 
 
 def _walk(

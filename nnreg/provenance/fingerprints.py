@@ -36,6 +36,7 @@ from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.dense_chain import dense_chain
+from nnreg.network.joined_layers import joined_kernels
 from nnreg.network.network import Network
 from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
@@ -78,6 +79,7 @@ def fingerprint(
     found, seen, kernels = {}, set(), RecordingKernels()
     if dense_chain(network) is not None:
         kernels.called.update(("chain_steps", "chain_outputs"))  # instead of the layers
+    kernels.called.update(joined_kernels(network))
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):

@@ -158,6 +158,13 @@ def _convolve(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     return z, clipped
 
 
+def _convolve_max_pool(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y, scratch = np.zeros((1, 2, 1, 2), dtype), _scratch(kernels, dtype)
+    images, weight, bias = _x(dtype, 1, 3, 1, 1), _x(dtype, 2, 2, 1, 2), _x(dtype, 2)
+    kernels.convolve_max_pool(images, weight, bias, y, *_WINDOWS, (2, 1), (1, 1), scratch)
+    return (y,)
+
+
 def _convolve_weight_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     dweight, scratch = np.zeros((2, 2, 1, 2), dtype), _scratch(kernels, dtype)
     images, dz = _x(dtype, 1, 3, 2, 1), _x(dtype, 1, 3, 2, 2)
@@ -250,10 +257,29 @@ def _lstm_steps_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array,
     return dgates, dh, dc
 
 
+def _steps_gradient(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    below, gradient = _x(dtype, 2, 3, 2), np.zeros((4, 3), dtype)
+    below[:, -1] = 1
+    kernels.steps_gradient(below, _x(dtype, 4, 2, 2), gradient, _scratch(kernels, dtype))
+    return (gradient,)
+
+
 def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     out = np.zeros((3, 2), dtype)
     kernels.sum_by_index(_x(dtype, 4, 2), np.array([2, 0, 2, 2]), out)
     return (out,)
+
+
+def _mean_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y, index = np.zeros((2, 3), dtype), np.array([[2, 0], [1, 1]])
+    kernels.mean_by_index(_x(dtype, 3, 3), index, y, _scratch(kernels, dtype))
+    return (y,)
+
+
+def _mean_by_index_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dtable, index = np.zeros((3, 2), dtype), np.array([[2, 0], [2, 2]])
+    kernels.mean_by_index_backward(_x(dtype, 2, 2), index, dtable, _scratch(kernels, dtype))
+    return (dtable,)
 
 
 def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
@@ -304,6 +330,7 @@ OUTPUTS: Mapping[str, Output] = {
     "im2col": _im2col,
     "col2im": _col2im,
     "convolve": _convolve,
+    "convolve_max_pool": _convolve_max_pool,
     "convolve_weight_gradient": _convolve_weight_gradient,
     "convolve_input_gradient": _convolve_input_gradient,
     "max_pool": _max_pool,
@@ -316,7 +343,10 @@ OUTPUTS: Mapping[str, Output] = {
     "normalize_columns_backward": _normalize_columns_backward,
     "lstm_steps": _lstm_steps,
     "lstm_steps_backward": _lstm_steps_backward,
+    "steps_gradient": _steps_gradient,
     "sum_by_index": _sum_by_index,
+    "mean_by_index": _mean_by_index,
+    "mean_by_index_backward": _mean_by_index_backward,
     "chain_steps": _chain_steps,
     "chain_outputs": _chain_outputs,
 }

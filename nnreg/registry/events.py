@@ -58,6 +58,12 @@ class Listeners:
         """Send the event that an epoch ended."""
         self._notify("nnreg_epoch_ended", record=record)
 
+    @property
+    def read_epochs(self) -> bool:
+        """Whether a plugin is called after each epoch, to which its record is then promised."""
+        hooks = ("nnreg_epoch_ended", "nnreg_stop_reason")
+        return any(map(self._implementations, hooks))
+
     def stop_reason(self, record: Mapping[str, float]) -> StopReason | None:
         """Return the first reason of a plugin to stop after this epoch, if one has any."""
         for plugin, reason in self._call("nnreg_stop_reason", _text, record=record):

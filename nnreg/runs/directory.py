@@ -164,14 +164,15 @@ def create_numbered(name: str, parent: Path = Path("runs")) -> RunDirectory:
 
 def write_spec(document: Document, directory: Path) -> None:
     """Write a spec with every default, and as it was given, unless there is one."""
-    write_json(directory / "resolved.json", resolved(document, directory))
+    complete = resolved(document, directory)
+    write_json(directory / "resolved.json", complete, sync=False)  # it follows from the other one
     if not is_regular(directory / "spec.json"):
         write_inside(directory / "spec.json", document.text)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically. Raises OSError."""
-    write_inside(path, json_text.dumps(value, indent=2) + "\n")
+def write_json(path: Path, value: Mapping[str, Any], *, sync: bool = True) -> None:
+    """Write a JSON object atomically, as `write_inside`. Raises OSError."""
+    write_inside(path, json_text.dumps(value, indent=2) + "\n", sync=sync)
 
 
 def write_inside(path: Path, text: str, *, sync: bool = True) -> None:

@@ -233,9 +233,9 @@ class Run:
             pause = self._pause_between_steps(stop)
             each_step = self.model.spec.checkpoint.every_steps is not None
             with closing(self._trainer.iterate(pause, each_step=each_step)) as records:
-                for record in records:
+                for record, gradients in self._with_gradient_norms(records):
                     if record is not None:
-                        self._report_epoch(record, listeners, on_epoch)
+                        self._report_epoch(record, gradients, listeners, on_epoch)
                     elif self._writer and not stop.requested:
                         self._writer.save()
                     if stop.requested:
@@ -275,9 +275,35 @@ class Run:
         due = self._writer.schedule.within_epoch
         return lambda: stop.requested or due()
 
-    def _report_epoch(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+    def _with_gradient_norms(
+        self, records: Iterator[Record | None]
+    ) -> Iterator[tuple[Record | None, Mapping[str, float]]]:
+        """Yield what the trainer does, with the norms of the gradients if they are written.
+
+        The threads of BLAS are limited once for both: that takes as long as several short steps.
+        """
+        while True:
+            gradients: Mapping[str, float] = {}
+            with self._trainer.blas_threads():
+                try:
+                    record = next(records)
+                except StopIteration:
+                    return
+                if record is not None and self._writer:
+                    gradients = self._trainer.gradient_norms()
+            yield record, gradients
+
+    def _report_epoch(
+        self,
+        record: Record,
+        gradients: Mapping[str, float],
+        listeners: Listeners,
+        on_epoch: OnEpoch | None,
+    ) -> None:
         if self._writer:
-            self._writer.epoch(record, self._trainer.gradient_norms())
+            self._writer.epoch(record, gradients)
+            if listeners.read_epochs:
+                self._writer.write_records()
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)

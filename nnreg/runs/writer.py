@@ -35,6 +35,12 @@ from nnreg.runs.read_files import read_lines, read_object
 from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.training.state import Record, TrainingState
 
+SMALL_SAVE_BYTES = 1 << 23
+"""The bytes up to which the time of a save depends little on their number."""
+
+RECORD_SECONDS = 0.25
+"""The least seconds between two writes of records: each takes as long as a small epoch's steps."""
+
 RETRY_NOTE = "; training continues, and the next save tries again"
 
 NUMBERED_CHECKPOINT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
@@ -67,11 +73,14 @@ def open_run(
         except OSError as error:
             problem = f"cannot write: {explain_os_error(error)}"
             raise UsageError(f"{directory.path}: {problem}") from error
+        stack.callback(writer.write_records)
         yield writer
 
 
 class RunWriter:
-    """Writes checkpoints and records to a locked run directory; `save` and `epoch` never raise.
+    """Writes checkpoints and records to a locked run directory.
+
+    `save`, `epoch` and `write_records` never raise.
 
     If something cannot be written, because the disk is full or the directory was removed, it warns
     once and tries again at the next save.
@@ -92,36 +101,47 @@ class RunWriter:
         self._environment = environment
         self._description = self._describe({**environment, **metadata})
         self._saved_step = self._saved_best = -1
-        self._document_checked = False
+        self._written_bytes = 0
         self._records_complete = False
+        self._records: list[Record] = []
+        self._records_due = 0.0
         self._gradients = self._read_gradients()
         self._gradients_written = 0
 
     def begin(self) -> None:
         """Write the initial files. Raises OSError or `CheckpointError`."""
-        self._save()
-        self._document_checked = True  # then only its numbers change: the progress and history
-        self._write_description()
+        with self._counted():
+            self._save()
+            self._write_description()
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
         """Write the record of an epoch and the norms of its last gradients; save if it is time."""
         self._gradients.append({"epoch": record["epoch"], **gradients})
-        if self._records_complete:
+        self._records.append(record)
+        if time.perf_counter() >= self._records_due:
+            self.write_records()
+        if self.schedule.after_epoch():
+            self.save()
+
+    def write_records(self) -> None:
+        """Append the records that were not yet written."""
+        if self._records and self._records_complete:
             path = self.directory.path / METRICS
             try:
-                append_text(path, _line(record))
+                append_text(path, "".join(map(_line, self._records)))
             except OSError as error:
                 self._records_complete = False
                 problem = f"cannot write: {explain_os_error(error)}"
                 self.directory.warn(f"{path}: {problem}{RETRY_NOTE}")
-        if self.schedule.after_epoch():
-            self.save()
+        self._records.clear()
+        self._records_due = time.perf_counter() + RECORD_SECONDS
 
     def save(self) -> None:
         """Write the last checkpoint, the best one if it is new, and a numbered one if asked for."""
         try:
-            self._save()
-            self._save_numbered()
+            with self._counted():
+                self._save()
+                self._save_numbered()
         except (CheckpointError, OSError) as error:
             self.directory.warn(f"{error}{RETRY_NOTE}")
 
@@ -150,7 +170,6 @@ class RunWriter:
 
     def _save(self) -> None:
         """Write everything that is not up to date. Raises OSError or `CheckpointError`."""
-        began = time.perf_counter()
         try:
             self._restore_directory()
             try:
@@ -159,13 +178,28 @@ class RunWriter:
                 self._save_checkpoints()
                 raise
             self._save_checkpoints()
-            self._save_metrics()
+            self._save_records()
             self.directory.clear_warning()
         except BaseException:
             self._forget_saved()
             raise
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Report the time within the context to the schedule."""
+        began, self._written_bytes = time.perf_counter(), 0
+        try:
+            yield
         finally:
-            self.schedule.saved(time.perf_counter() - began)
+            cost = time.perf_counter() - began
+            growth = self._largest_save() / max(self._written_bytes, SMALL_SAVE_BYTES)
+            self.schedule.saved(cost, cost * max(growth, 1.0))
+
+    def _largest_save(self) -> int:
+        """Return the most bytes of weights in a save: before the first step, they are fewer."""
+        network, state = self._model.network, self._model.training_state
+        vectors = len(state.optimizer_state) + (state.ema is not None)
+        return (3 + vectors) * (network.vector.nbytes + network.state_vector.nbytes)
 
     def _restore_directory(self) -> None:
         """Create the directory again if someone removed it."""
@@ -202,12 +236,15 @@ class RunWriter:
                     write_inside(path, lines)
             self._gradients_written = len(self._gradients)
 
-    def _save_metrics(self) -> None:
+    def _save_records(self) -> None:
+        if self._records_complete:
+            self.write_records()
         if not self._records_complete:
             path, lines = self.directory.path / METRICS, "".join(map(_line, self._model.history))
             with os_errors_as(CheckpointError, path):
                 write_inside(path, lines, sync=False)  # the checkpoint has the history
             self._records_complete = True
+            self._records.clear()
 
     def _save_numbered(self) -> None:
         """Write a numbered checkpoint if the spec retains some, and remove the oldest."""
@@ -227,11 +264,11 @@ class RunWriter:
             files[step].unlink()
 
     def _write(self, file: Path, *, best: bool = False) -> None:
-        """Write a checkpoint. Raises `CheckpointError`."""
+        """Write a checkpoint, whose document `Run` has checked. Raises `CheckpointError`."""
         content = to_file_content(self._model, best=best, environment=self._environment)
-        check = not self._document_checked
-        check_content(self._model, content, self.directory.path, document=check)
-        write_checkpoint(file, content, replace_regular, check=check)
+        check_content(self._model, content, self.directory.path, document=False)
+        write_checkpoint(file, content, replace_regular, check=False)
+        self._written_bytes += sum(array.nbytes for array in content.arrays.values())
 
     def _write_description(self) -> None:
         """Write the spec and the environment."""

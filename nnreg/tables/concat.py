@@ -24,6 +24,13 @@ from nnreg.tables.table import Table
 MAX_CATEGORIES = 2**15 - 1
 """The most categories of a column that is stored as a `Categorical`: codes take two bytes."""
 
+MIN_FRACTION, SPARE = 1 / 64, 1 / 8
+"""What is read of a file tells how many rows it has: not if it is less than this fraction of it,
+and then with spare memory of this fraction of the rows."""
+
+SAMPLED = 16
+"""Of many texts, only one in this number is measured."""
+
 TEXT = np.dtypes.StringDType(na_object=None)
 """The type of a column with more categories: 16 bytes per row, more for text over 15 bytes."""
 
@@ -62,6 +69,7 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
         parts.append(_part(chunk))
         for name, column in chunk.columns.items():
             buffer = columns[name]
+            buffer.fraction = chunk.fraction_read
             if isinstance(buffer, _CategoricalBuffer) and isinstance(column, Categorical):
                 buffer.add(column)
                 continue
@@ -158,6 +166,29 @@ def _growing_column(column: AnyColumn) -> _Buffer:
     return buffer
 
 
+class _Growing:
+    """A growing array of one dimension, which is seldom copied."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.all = self._memory = np.empty(0, dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory in use: the system has none for what was never written."""
+        return self.all.nbytes
+
+    def extend(self, values: Array, fraction: float) -> None:
+        """Append values; those so far are about this fraction of all."""
+        before, size = len(self.all), len(self.all) + len(values)
+        if size > len(self._memory):
+            expected = int(size / min(max(fraction, MIN_FRACTION), 1.0) * (1 + SPARE))
+            memory = np.empty(max(expected, size), self.all.dtype)
+            memory[:before] = self.all
+            self._memory = memory
+        self._memory[before:size] = values
+        self.all = self._memory[:size]
+
+
 _Buffer: TypeAlias = "_NumericBuffer | _CategoricalBuffer | _SequenceBuffer"
 
 
@@ -195,6 +226,7 @@ class _SequenceBuffer:
 
     mixed = False
     dtype = None
+    fraction = 1.0
 
     def __init__(self) -> None:
         self.parts: list[Ragged] = []
@@ -222,31 +254,34 @@ class _NumericBuffer:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.dtype: np.dtype[Any] | None = None
-        self.values = bytearray()
+        self.values = _Growing(np.float64)
+        self.fraction = 1.0
+        """The fraction of the file that has been read."""
         self.mixed = False
 
     @property
     def size(self) -> int:
         """The bytes of memory in use."""
-        return len(self.values)
+        return self.values.nbytes
 
     def add(self, values: Array) -> None:
         """Append rows."""
         if values.dtype.kind not in "biuf":
             self.mixed = True
         if self.mixed:
-            self.values.clear()
+            self.values = _Growing(np.float64)
             return
         if self.dtype is None or values.dtype != self.dtype:  # NumPy reads None as float64
             values = _smallest(values, self.dtype)
-            if self.dtype is not None and values.dtype != self.dtype:
-                self.values = bytearray(self.column().astype(values.dtype).tobytes())
+            if values.dtype != self.dtype:
+                before, self.values = self.values, _Growing(values.dtype)
+                self.values.extend(before.all, self.fraction)
             self.dtype = values.dtype
-        self.values += np.ascontiguousarray(values).data
+        self.values.extend(values.reshape(-1), self.fraction)
 
     def column(self) -> Array:
         """Return all rows."""
-        return np.frombuffer(self.values, self.dtype).reshape(-1, *self.shape)
+        return self.values.all.reshape(-1, *self.shape)
 
 
 def _smallest(values: Array, before: np.dtype[Any] | None) -> Array:
@@ -270,7 +305,8 @@ class _CategoricalBuffer:
 
     def __init__(self) -> None:
         self.code_of = CategoryCodes()
-        self.codes = bytearray()
+        self.codes = _Growing(np.int16)
+        self.fraction = 1.0
         self.texts: list[Array] = []
         self.last: tuple[tuple[str, ...], Array] = ((), np.array([-1]))
         """The categories of the last `Categorical`, and their codes here."""
@@ -280,7 +316,7 @@ class _CategoricalBuffer:
     @property
     def size(self) -> int:
         """The bytes of memory in use; a character may take up to four."""
-        return len(self.codes) + sum(chunk.nbytes for chunk in self.texts) + self.characters
+        return self.codes.nbytes + sum(chunk.nbytes for chunk in self.texts) + self.characters
 
     def add(self, values: Array | Categorical) -> None:
         """Append rows."""
@@ -289,15 +325,13 @@ class _CategoricalBuffer:
         if not self.texts:
             codes = self._codes(values)
             if len(self.code_of) <= MAX_CATEGORIES:
-                self.codes += codes.astype(np.int16).tobytes()
+                self.codes.extend(codes, self.fraction)
                 return
             self.texts = [self._categorical().each(self.code_of.categories, None, TEXT)]
-            self.code_of, self.codes = CategoryCodes(), bytearray()
+            self.code_of, self.codes = CategoryCodes(), _Growing(np.int16)
         text = values.text() if isinstance(values, Categorical) else values
         self.texts.append(text.astype(TEXT, copy=False))
-        known = self.texts[-1].astype(bool)  # neither missing nor empty
-        texts = self.texts[-1] if known.all() else self.texts[-1][known]
-        self.characters += int(np.strings.str_len(texts).sum())
+        self.characters += _characters(self.texts[-1])
 
     def _codes(self, values: Array | Categorical) -> Array:
         """Return the code of each row, new for texts that were not there before."""
@@ -327,7 +361,15 @@ class _CategoricalBuffer:
         return column
 
     def _categorical(self) -> Categorical:
-        return Categorical(self.code_of.categories, np.frombuffer(self.codes, np.int16))
+        return Categorical(self.code_of.categories, self.codes.all)
+
+
+def _characters(texts: Array) -> int:
+    """Return about how many characters these texts have."""
+    step = SAMPLED if len(texts) > SAMPLED**2 else 1
+    some = texts[::step]
+    known = some.astype(bool)  # neither missing nor empty
+    return step * int(np.strings.str_len(some if known.all() else some[known]).sum())
 
 
 def _concat_line_numbers(chunks: Sequence[Any]) -> Sequence[int] | Array | None:

@@ -27,6 +27,7 @@ from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.kernels.numpy.dense import MAX_NARROW_FEATURES
+from nnreg.kernels.windows import Amounts, Windows
 from nnreg.testing.assertions import close
 from nnreg.testing.chains import compare_chains, compare_outputs
 from nnreg.testing.finite_differences import points
@@ -112,6 +113,26 @@ def masked_layers(kernels: Kernels) -> None:
             )
 
 
+def means(kernels: Kernels) -> None:
+    """The means of rows of a table, and their gradient, agree with NumPy's."""
+    for (batch, count, features), (dtype, tolerance) in itertools.product(
+        ((3, 1, 1), (4, 7, 33)), TOLERANCES
+    ):
+        index = np.arange(batch * count).reshape(batch, count) * 3 % 8
+        found = []
+        for k in (Kernels(), kernels):
+            scratch = Workspace(dtype, reuse=False, kernels=k)
+            table, dy = (points((rows, features)).astype(dtype) for rows in (8, batch))
+            y, dtable = np.empty_like(dy), np.empty_like(table)
+            k.mean_by_index(table, index, y, scratch)
+            k.mean_by_index_backward(dy, index, dtable, scratch)
+            found.append((y, dtable))
+        (y, dtable), (y_found, dtable_found) = found
+        what = f"of {count} rows of {features} features, in {np.dtype(dtype)}"
+        close(kernels, f"the mean {what}", y_found, y, tolerance)
+        close(kernels, f"the gradient of the mean {what}", dtable_found, dtable, tolerance)
+
+
 def losses(kernels: Kernels) -> None:
     """The cross-entropy of logits agrees with NumPy's, with few and with many classes."""
     for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
@@ -154,7 +175,37 @@ def chains(kernels: Kernels) -> None:
         compare_outputs(kernels, dtype, tolerance)
 
 
-CHECKS = (layers, masked_layers, losses, optimizers, chains, threads)
+POOLED: tuple[tuple[Shape, int, Amounts], ...] = (
+    ((6, 7, 3), 5, ((0, 0), (0, 0))),
+    ((6, 7, 16), 16, ((1, 1), (1, 1))),
+)
+"""Images, filters and padding of convolutions that are pooled."""
+
+
+def pooled_convolutions(kernels: Kernels) -> None:
+    """A convolution and the pooling after it are those of NumPy."""
+    windows = Windows((3, 3), (1, 1), (1, 1))
+    for (shape, filters, padding), (dtype, tolerance) in itertools.product(POOLED, TOLERANCES):
+        images, weight = points((3, *shape)), points((3, 3, shape[-1], filters), seed=1)
+        bias, (height, width) = points((filters,), seed=2), windows.count(shape[:2])
+        (above, below), (left, right) = padding
+        out = (height + above + below) // 2, (width + left + right) // 2
+        images, weight, bias = (one.astype(dtype) for one in (images, weight, bias))
+        found = []
+        for one in (Kernels(), kernels):
+            y = np.zeros((3, *out, filters), dtype)
+            scratch = Workspace(dtype, reuse=False, kernels=one)
+            one.convolve_max_pool(
+                images, weight, bias, y, windows, padding, (2, 2), (2, 2), scratch
+            )
+            found.append(y)
+        what = f"a pooled convolution of {shape} in {np.dtype(dtype)}"
+        close(kernels, what, found[1], found[0], tolerance)
+
+
+CHECKS = (
+    layers, masked_layers, means, losses, optimizers, chains, pooled_convolutions, threads
+)  # fmt: skip
 
 
 def checks_of(cls: type[Kernels]) -> Sequence[Any]:

@@ -8,7 +8,6 @@ the steps are made.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,13 @@ from nnreg._types import Array
 from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.dense_chain import dense_chain
+from nnreg.network.ensemble import Ensemble
 from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
 from nnreg.training.epoch import EpochTotals
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import DataParallelGradient
+from nnreg.training.member_steps import MemberSteps, arrays_of_members
 from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
@@ -29,6 +30,9 @@ from nnreg.training.update import CLEARED_EVERY
 
 FLOPS_PER_CALL = 1e9
 """The approximate operations of the steps of one call: about ten milliseconds."""
+
+STEPS_OF_MEMBERS = 8
+"""The fewest steps of an ensemble in a call, before which its values are copied."""
 
 DRAWS_PER_CALL = 1_000_000
 """The most random numbers that are drawn at a time for dropout."""
@@ -45,19 +49,22 @@ class CompiledChain:
         step: TrainingStep,
         gradient: DataParallelGradient,
         training_state: TrainingState,
-        dtype: np.dtype[Any],
+        network: Network,
     ) -> None:
         self._steps, self._step, self._state = steps, step, training_state
         self._batch = settings.batch_size
         self._shard = next(iter(gradient))
-        self._draws = sum(layer.units for layer in chain.layers if layer.dropout)
-        flops = 6.0 * self._batch * sum(layer.features * layer.units for layer in chain.layers)
-        together = int(FLOPS_PER_CALL / flops)
+        members = network.members
+        self._draws = members * sum(layer.units for layer in chain.layers if layer.dropout)
+        weights = members * sum(layer.features * layer.units for layer in chain.layers)
+        together = int(FLOPS_PER_CALL / (6.0 * self._batch * weights))
+        if members > 1:
+            together = max(together, STEPS_OF_MEMBERS)
         if self._draws:
             together = min(together, DRAWS_PER_CALL // (self._draws * self._batch))
         self.steps_together = max(together, 1)
         """How many steps a call makes, unless something is to be done after each."""
-        self._no_scores = np.empty((0, 0), dtype)
+        self._no_scores = np.empty((0, 0), network.dtype)
 
     def run(self, rows: Array, epoch: int, step: int, totals: EpochTotals) -> tuple[int, float]:
         """Make the steps on these rows; return on how many rows, and the last loss.
@@ -102,13 +109,13 @@ def compiled_chain(
     training_state = step.training_state
     if next(obstacles(network, evaluation, settings, train, gradient, training_state), None):
         return None
-    chain = dense_chain(network)
+    chain = dense_chain(network.member(0))
     arrays = _arrays(network, train, training_state, gradient)
     if chain is None or arrays is None:
         return None
     training = ChainTraining(
-        evaluation.loss,
-        evaluation.logits,
+        evaluation.of_member.loss,
+        evaluation.of_member.logits,
         optimizer,
         settings.batch_size,
         settings.l1,
@@ -118,10 +125,30 @@ def compiled_chain(
         settings.weight_decay,
         CLEARED_EVERY,
     )
-    steps = network.kernels.chain_steps(chain, training, arrays)
+    steps = _steps(network, chain, training, arrays, gradient)
     if steps is None:
         return None
-    return CompiledChain(steps, chain, settings, step, gradient, training_state, network.dtype)
+    return CompiledChain(steps, chain, settings, step, gradient, training_state, network)
+
+
+def _steps(
+    network: Network,
+    chain: DenseChain,
+    training: ChainTraining,
+    arrays: ChainArrays,
+    gradient: DataParallelGradient,
+) -> ChainSteps | None:
+    """Return what makes steps of a network or of all members; None if the kernels have nothing."""
+    members = list[ChainSteps]()
+    for own in arrays_of_members(arrays, network.members):
+        steps = network.kernels.chain_steps(chain, training, own)
+        if steps is None:
+            return None
+        members.append(steps)
+    if not isinstance(network, Ensemble):
+        return members[0]
+    at_once = network.at_once(gradient.context)
+    return MemberSteps(members, chain, arrays, training.batch_size, at_once=at_once)
 
 
 def obstacles(
@@ -134,8 +161,10 @@ def obstacles(
 ) -> Iterator[str]:
     """Yield why the layers are run one by one, whatever the kernels."""
     batch = min(settings.batch_size, len(train))
-    if type(evaluation) is not Evaluation or evaluation.masked:
-        yield "several outputs, members or masks"
+    if type(evaluation.of_member) is not Evaluation or evaluation.masked:
+        yield "several outputs or masks"
+    if network.members > 1 and settings.clip_norm is not None:
+        yield "a limit of the gradients of all members together"
     if settings.accumulate > 1:
         yield "several batches per step"
     if settings.augmentations:
@@ -171,7 +200,7 @@ def _arrays(
     else:
         return None
     if weights is not None:
-        if not isinstance(weights, np.ndarray) or weights.ndim != 1:
+        if not isinstance(weights, np.ndarray):
             return None
         weights = _plain(weights.astype(network.dtype, copy=False))
     vectors = network.vector, gradient.gradient, state.optimizer_state

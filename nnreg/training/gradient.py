@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.aligned import aligned_zeros
 from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context, ShardMember, Workspace
@@ -23,6 +24,7 @@ from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
+from nnreg.network.time_steps import has_time_steps
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.windows import Windows
@@ -43,7 +45,7 @@ def microbatch_size(network: Network, shards: int = 1) -> int | None:
     unless the kernels make few calls.
     """
     rows = max(CACHED_VALUES // max(network.activations_per_example, 1), MIN_SHARD_ROWS)
-    if not network.independent or network.max_sequence_length > 1:
+    if not network.independent or has_time_steps(network.plan):
         return None
     if shards > 1 and not network.kernels.few_calls:
         return None
@@ -89,7 +91,7 @@ class Shard:
         microbatch: int | None,
         shared: bool,
     ) -> None:
-        self.gradient = np.zeros(network.vector.size, network.dtype)
+        self.gradient = aligned_zeros(network.vector.shape, network.dtype)
         self.workspace = workspace
         self.rng = np.random.default_rng(0)
         self.context: Context = network.context(workspace, self.gradient, training=True)
@@ -99,7 +101,7 @@ class Shard:
         self._shared = shared
         self._scores = network.workspace(reuse=True)
         if microbatch is not None:
-            self._microbatch_gradient = np.zeros_like(self.gradient)
+            self._microbatch_gradient = aligned_zeros(self.gradient.shape, network.dtype)
             self._microbatch_context = network.context(
                 workspace, self._microbatch_gradient, training=True
             )
@@ -262,7 +264,9 @@ class DataParallelGradient:
         self._shards = [shard for group in self._groups for shard in group]
         self._pool, self._threads = pool, threads
         self._first = self._shards[0].gradient
-        self.gradient = np.zeros_like(self._first) if several else self._first
+        self.gradient = self._first
+        if several:
+            self.gradient = aligned_zeros(self._first.shape, network.dtype)
         self._several = several
         self._sums = [
             functools.partial(self._sum, part)

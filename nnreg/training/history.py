@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
@@ -40,12 +42,17 @@ def table(
     The latter is None unless a metric was measured as NaN, so that it cannot be derived.
     """
     shape = len(records), len(names)
-    rows = np.array(
-        [[record.get(name, math.nan) for name in names] for record in records], np.float64
-    ).reshape(shape)
-    measured = np.array([[name in record for name in names] for record in records], np.uint8)
-    ambiguous = bool((np.isnan(rows) & (measured.reshape(shape) == 1)).any())
-    return rows, measured.reshape(shape) if ambiguous else None
+    values: list[Sequence[float]] = []
+    measured = np.ones(shape, np.uint8)
+    try:  # several times as fast
+        if names:
+            values = [*map(operator.itemgetter(*names), records)]
+    except KeyError:
+        values = [[record.get(name, math.nan) for name in names] for record in records]
+        measured = np.array([[name in record for name in names] for record in records], np.uint8)
+    rows = np.array(values, np.float64).reshape(shape)
+    ambiguous = bool((np.isnan(rows) & (measured == 1)).any())
+    return rows, measured if ambiguous else None
 
 
 class History(Sequence[Mapping[str, float]]):
@@ -60,7 +67,7 @@ class History(Sequence[Mapping[str, float]]):
 
         With a schedule, `learning_rate` comes last.
         """
-        return list(dict.fromkeys(name for record in self.records for name in record))
+        return list(dict.fromkeys(itertools.chain.from_iterable(self.records)))
 
     @property
     def columns(self) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.aligned import aligned, aligned_zeros
 from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.optimizer import Optimizer
@@ -46,10 +47,14 @@ class TrainingStep:
         check_patterns(network, settings, optimizer)
         vector = gradient.gradient
         rates = by_parameter(settings.learning_rates, network.params)
-        size, dtype = network.vector.size, network.dtype
-        for name in optimizer.state_names:
-            training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
         vectors = training_state.optimizer_state
+        for name in optimizer.state_names:
+            found = vectors.get(name)
+            vectors[name] = (
+                aligned_zeros(network.vector.shape, network.dtype)
+                if found is None
+                else aligned(found)  # that of a file begins anywhere
+            )
         self._replay = Replay(network, gradient, settings.batch_size)
         self.replays = not optimizer.elementwise
         self.optimizer = OptimizerRunner(

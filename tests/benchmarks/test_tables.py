@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from benchmarks import graphs, loading, options, streaming, threads, watching
+from benchmarks import graphs, loading, options, saving_share, streaming, threads, watching
 from benchmarks.harness import Effort, Row
 from benchmarks.peers import OWN
 from benchmarks.processes import Workers, limited, python, run
@@ -52,6 +52,15 @@ def test_each_option_of_training_is_timed(monkeypatch):
     (measured,) = options.measure(Effort(1, 0.0, 1))
     assert set(measured.figures) == set(options.WAYS)
     assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_the_share_of_saving_is_a_part_of_each_run(monkeypatch):
+    monkeypatch.setattr(saving_share, "MEGABYTES", (0.5,))
+    monkeypatch.setattr(saving_share, "SECONDS", (0.001,))
+    (measured,) = saving_share.measure(Effort(1, 0.0, 1))
+    assert measured.name == "0.5 MB of weights for 0.001 s, 3 MB written"
+    assert set(measured.figures) == set(saving_share.TABLE.columns)
+    assert all(0 < share < 1 for share in measured.figures.values())
 
 
 def test_both_forms_of_a_residual_network_are_timed(monkeypatch):
@@ -114,13 +123,13 @@ def test_a_job_runs_as_if_nothing_that_compiles_were_installed():
 def test_csv_is_compared_with_pandas_alone(monkeypatch):
     asked = []
 
-    def measure(effort):
+    def measure(effort, cpu):
         asked.append((effort.rounds, set(effort.skipped)))
         yield Row("a file", "s", {"nnreg": [2.0], "pandas": [1.0]}, {"loadtxt": "-"}), None
 
     monkeypatch.setattr(loading, "measure", measure)
     (row,) = csv_table.measure(replace(EFFORT, rounds=5))
-    assert asked == [(3, set(loading.READERS) - {"nnreg", "pandas"})]
+    assert asked == [(3, set(loading.READERS) - {"nnreg", "nnreg+numba", "pandas"})]
     assert (row.figures, row.left_out) == ({"nnreg": 2.0, "pandas": 1.0}, {})
 
 

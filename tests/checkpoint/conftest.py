@@ -5,13 +5,21 @@ import pytest
 import nnreg
 from nnreg.spec.document import read_spec
 from tests.checkpoint.plugin_of_every_kind import SPEC, registry
+from tests.helpers.copies import enter_copy, new_directory
 from tests.helpers.specs import CSV
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train with version 1.0."""
+    with new_directory(tmp_path_factory) as directory:
+        (directory / "data.csv").write_text(CSV)
+        nnreg.run(read_spec(SPEC, registry=registry()), out="run")
+    return directory
+
+
 @pytest.fixture
-def saved(tmp_path, monkeypatch):
-    """Train with version 1.0, and return the run directory."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.csv").write_text(CSV)
-    nnreg.run(read_spec(SPEC, registry=registry()), out="run")
-    return tmp_path / "run"
+def saved(trained, monkeypatch):
+    """Return the run directory."""
+    enter_copy(trained, monkeypatch)
+    return trained / "run"

@@ -45,8 +45,9 @@ def kernels(changed=""):
 CALLED = {
     "rmsprop": ["rms_prop"],
     "momentum": ["momentum"],
-    "lstm": ["lstm_steps", "lstm_steps_backward"],
+    "lstm": ["lstm_steps", "lstm_steps_backward", "steps_gradient"],
     "tokens": ["layer_norm", "layer_norm_backward", "softmax", "softmax_backward", "sum_by_index"],
+    "means": ["mean_by_index", "mean_by_index_backward"],
     "images": METHODS,
 }
 """The networks of which one calls each method."""
@@ -71,6 +72,7 @@ LAYERS = {
     "lstm": [{"type": "lstm", "units": 2}],
     "images": [
         {"type": "conv2d", "filters": 4, "kernel": 2, "activation": "relu"},
+        {"type": "max_pool2d", "size": 1},
         {"type": "conv2d", "filters": 2, "kernel": 2},
         {"type": "batch_norm"},
         {"type": "activation", "activation": "silu"},
@@ -85,6 +87,7 @@ LAYERS = {
         {"type": "layer_norm"},
         {"type": "flatten"},
     ],
+    "means": [{"type": "embedding", "vocabulary": 4, "units": 3}, {"type": "global_average_pool"}],
 }
 OPTIMIZERS = {"rmsprop": "rmsprop", "momentum": {"type": "sgd", "momentum": 0.5}}
 SHAPES = {
@@ -93,6 +96,7 @@ SHAPES = {
     "lstm": (12, 3, 2),
     "images": (12, 4, 4, 1),
     "tokens": (12, 3),
+    "means": (12, 3),
 }
 
 
@@ -103,7 +107,7 @@ def model(with_these, network="images", dtype="float32", **train):
     spec["model"] = {"layers": [*LAYERS[network], last], "dtype": dtype}
     spec["optimizer"] = OPTIMIZERS.get(network, spec["optimizer"])
     x = np.arange(np.prod(SHAPES[network])).reshape(SHAPES[network]) % 4
-    if network != "tokens":
+    if network not in ("tokens", "means"):
         x = x * 1.5
     y = ["a", "b"] * 6
     return nnreg.build(read_spec(spec, registry=with_these), data=(x, y))

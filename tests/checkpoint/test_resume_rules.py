@@ -14,6 +14,7 @@ from nnreg.checkpoint.file_format import read_checkpoint, write_checkpoint
 from nnreg.checkpoint.resume_rules import RULES, rule_of
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import to_json
+from tests.helpers.copies import enter_copy, new_directory
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import blobs, classifier
 
@@ -57,14 +58,20 @@ ALLOWED = [
 WITHIN_AN_EPOCH = ["metrics=[]", "train.batch_size=4", "train.accumulate=2", "train.shuffle=false"]
 
 
-@pytest.fixture
-def directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     x, y = blobs()
     rows = [",".join([*map(str, one.round(3)), name]) for one, name in zip(x, y, strict=True)]
-    Path("data.csv").write_text("\n".join(["a,b,c,d,t", *rows]) + "\n")
-    nnreg.run(COMPLETE, out="run")
-    return tmp_path
+    with new_directory(tmp_path_factory) as directory:
+        Path("data.csv").write_text("\n".join(["a,b,c,d,t", *rows]) + "\n")
+        nnreg.run(COMPLETE, out="run")
+    return directory
+
+
+@pytest.fixture
+def directory(original, monkeypatch):
+    enter_copy(original, monkeypatch)
+    return original
 
 
 def content(directory):

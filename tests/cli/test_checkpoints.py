@@ -16,6 +16,7 @@ from nnreg.checkpoint.inspect import read_summary
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.runs.rerun import rerun
 from nnreg.spec.document import read_spec
+from tests.helpers.copies import enter_copy, new_directory
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 from tests.security.attacks import ATTACKS
@@ -23,17 +24,24 @@ from tests.security.attacks import ATTACKS
 SPLIT = {"validation": 0.25, "stratify": True}
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """Train two runs with different settings, and return their directory."""
-    monkeypatch.chdir(tmp_path)
+    with new_directory(tmp_path_factory) as directory:
+        (directory / "data.csv").write_text(CSV)
+        spec = classifier(data=csv_data(split=SPLIT, unseen="ignore"))
+        (directory / "spec.json").write_text(json.dumps(spec))
+        nnreg.run("spec.json", out="one")
+        changes = ["optimizer.learning_rate=0.5", "train.epochs=3"]
+        nnreg.run("spec.json", out="two", overrides=changes)
+    return directory
+
+
+@pytest.fixture
+def run(original, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    (tmp_path / "data.csv").write_text(CSV)
-    spec = classifier(data=csv_data(split=SPLIT, unseen="ignore"))
-    (tmp_path / "spec.json").write_text(json.dumps(spec))
-    nnreg.run("spec.json", out="one")
-    nnreg.run("spec.json", out="two", overrides=["optimizer.learning_rate=0.5", "train.epochs=3"])
-    return tmp_path
+    enter_copy(original, monkeypatch)
+    return original
 
 
 @pytest.fixture

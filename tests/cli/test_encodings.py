@@ -10,7 +10,20 @@ import pytest
 
 from tests.cli.test_hostile_text import in_terminal
 
-PROGRAM = [sys.executable, "-m", "nnreg"]
+END = "--- end"
+RUN_ALL = f"""
+import json, sys
+from nnreg.cli.app import main
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as end:
+        if end.code:
+            raise
+    print("{END}", flush=True)
+"""
+"""Runs commands in one process, with a line after the output of each."""
+
 CODE_PAGES = {
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "ascii": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -27,25 +40,30 @@ def directory(tmp_path_factory):
 
 @pytest.mark.parametrize("environment", CODE_PAGES.values(), ids=CODE_PAGES)
 def test_files_and_pipes_are_utf_8(directory, environment):
-    def run(*args, stdin=b""):
-        command = [*PROGRAM, *args]
+    def run(*commands, stdin=""):
         done = subprocess.run(
-            command, cwd=directory, env={**os.environ, **environment}, input=stdin,
+            [sys.executable, "-c", RUN_ALL, json.dumps(commands)],
+            cwd=directory, env={**os.environ, **environment}, input=stdin.encode(),
             capture_output=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return done.stdout.decode()
+        *printed, rest = done.stdout.decode().split(f"{END}{os.linesep}")
+        assert rest == ""
+        return printed
 
-    spec = run("init", "t.csv", "--target", "y", "--out", "-")
+    spec, schema, shown, examined = run(
+        ["init", "t.csv", "--target", "y", "--out", "-"], ["schema"], ["show", "gelu"], ["doctor"]
+    )
+    json.loads(schema)
+    assert shown
+    assert examined
     out = "out" + "".join(environment)
-    assert "нет 😀" in run("run", "-", "--set", "train.epochs=2", "--out", out, stdin=spec.encode())
-    assert "probability_нет 😀" in run("predict", out, "t.csv")
+    (printed,) = run(["run", "-", "--set", "train.epochs=2", "--out", out], stdin=spec)
+    assert "нет 😀" in printed
     assert "нет 😀" in Path(directory / out / "report.html").read_text(encoding="utf-8")
-    rows = json.loads(run("predict", out, "t.csv", "--json"))
-    assert {row["prediction"] for row in rows} <= {"да", "нет 😀"}
-    json.loads(run("schema"))
-    assert run("show", "gelu")
-    assert run("doctor")
+    table, rows = run(["predict", out, "t.csv"], ["predict", out, "t.csv", "--json"])
+    assert "probability_нет 😀" in table
+    assert {row["prediction"] for row in json.loads(rows)} <= {"да", "нет 😀"}
 
 
 @pytest.mark.parametrize("environment", CODE_PAGES.values(), ids=CODE_PAGES)

@@ -4,13 +4,13 @@ import csv
 import io
 import json
 
-import jsonschema
 import numpy as np
 import pytest
 
 import nnreg as library
 from nnreg.runs.listing import describe
 from tests.helpers.graphs import RESULTS, write_examples
+from tests.helpers.schemas import validator
 
 DATA = {
     "skip": "surface.csv",
@@ -88,8 +88,11 @@ def test_a_dry_run_estimates_and_writes_nothing(command, tmp_path, name):
 
 
 def test_the_schema_accepts_it(command, examples, name):
-    schema = json.loads(command("schema"))
-    jsonschema.validate(json.loads((examples / f"{name}.json").read_text()), schema)
+    validator().validate(json.loads((examples / f"{name}.json").read_text()))
+
+
+def test_the_command_prints_that_schema(command):
+    assert json.loads(command("schema")) == validator().schema
 
 
 def test_predict_has_a_column_for_each_value(command, trained, name):

@@ -37,10 +37,14 @@ PROGRAM = [sys.executable, "-m", "nnreg"]
 def spec(tmp_path, monkeypatch):
     """Write a spec with many short epochs."""
     monkeypatch.chdir(tmp_path)
+    return write_spec(tmp_path)
+
+
+def write_spec(directory):
     head, rows = CSV.split("\n", 1)
-    (tmp_path / "data.csv").write_text(f"{head}\n{rows * 20}")
+    (directory / "data.csv").write_text(f"{head}\n{rows * 5}")
     tree = classifier(data=csv_data(split=SPLIT, unseen="ignore"), train={"epochs": 400})
-    (tmp_path / "spec.json").write_text(json.dumps(tree))
+    (directory / "spec.json").write_text(json.dumps(tree))
     return "spec.json"
 
 
@@ -193,7 +197,7 @@ def test_a_pipe_gets_one_plain_line_per_epoch_whatever_is_forced(spec, environme
 def test_no_color_and_force_color_control_the_colours(spec):
     colours = re.compile(rb"\x1b\[(?:\d+;)*3\d")
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        screen = Screen("run", "--no-report", spec, **environment)
+        screen = Screen("run", "--no-report", spec, "--set", "train.epochs=2", **environment)
         assert screen.end() == 0
         assert bool(colours.search(screen.raw)) == coloured
     command = [*PROGRAM, "evaluate", "runs/spec-001"]
@@ -257,7 +261,7 @@ class TestNext:
         _, out, _ = nnreg("run", "--no-report", "a b/spec.json", "--out", "c d")
         code, predictions, _ = nnreg(*self.suggested(out))
         assert code == 0
-        assert len(predictions.splitlines()) == 1 + 8 * 20
+        assert len(predictions.splitlines()) == 1 + 8 * 5
 
     def test_with_the_plugin_file_that_the_spec_needs(self, spec, nnreg, tmp_path):
         (tmp_path / "mine.py").write_text(
@@ -305,31 +309,35 @@ class TestNext:
         assert nnreg(*args[:-1], "optimizer.learning_rate=0.01")[0] == 0
 
 
-class TestLiveLine:
-    @pytest.fixture
-    def run(self, spec):
-        run = prepare_run(spec)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        run = prepare_run(write_spec(directory))
         run.train()
-        return run
+    return run
 
+
+class TestLiveLine:
     @pytest.mark.parametrize("width", [30, 37, 57, 77, 97, 200])
-    def test_it_fits_with_the_most_important_first(self, run, width):
-        text = LiveLine(run).text(width).plain
+    def test_it_fits_with_the_most_important_first(self, finished, width):
+        text = LiveLine(finished).text(width).plain
         assert len(text) <= width
         assert "400/400  loss " in text
         order = ["loss", "best", "val_accuracy"]
         shown = [name for name in order if name in text]
         assert shown == order[: len(shown)]
 
-    def test_it_has_no_blocks_on_an_ascii_terminal(self, run):
-        assert not set(LiveLine(run).text(97, blocks=False).plain) & set(BLOCKS)
+    def test_it_has_no_blocks_on_an_ascii_terminal(self, finished):
+        assert not set(LiveLine(finished).text(97, blocks=False).plain) & set(BLOCKS)
 
-    def test_it_shows_the_fraction_of_a_long_epoch_and_the_time_left(self, run):
-        line = LiveLine(run)
+    def test_it_shows_the_fraction_of_a_long_epoch_and_the_time_left(self, finished, monkeypatch):
+        line = LiveLine(finished)
         line._began -= 10
         line._from = 396.5
-        run.model.training_state.epoch = 396
-        run._trainer.seen = 0.75 * len(run.prepared.train)
+        monkeypatch.setattr(finished.model.training_state, "epoch", 396)
+        monkeypatch.setattr(finished._trainer, "seen", 0.75 * len(finished.prepared.train))
         text = line.text(97).plain
         assert "epoch 397/400   75%" in text
         assert re.search("2:1[01] left", text)  # 3.25 epochs at 40 seconds each

@@ -10,10 +10,13 @@ from nnreg import Activation, Layer, ShapeError
 from nnreg.interfaces import traced
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, checks
-from nnreg.testing.suite import KINDS, results
+from nnreg.testing.suite import EXAMPLES, KINDS, results
 from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
 from tests.helpers.libraries import require_library
+
+FEW = 8
+"""The configurations per check in every run of the tests; `tests/components` draws others."""
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]
 
@@ -23,9 +26,10 @@ def failed(cls):
 
 
 @pytest.mark.parametrize("entry", list(installed()), ids=lambda entry: f"{entry.kind} {entry.name}")
-def test_every_installed_component_passes_every_check(entry):
+@pytest.mark.parametrize("examples", [FEW, pytest.param(EXAMPLES, marks=pytest.mark.slow)])
+def test_every_installed_component_passes_every_check(entry, examples):
     require_library(entry.cls)
-    for check in checks(entry.cls):
+    for check in checks(entry.cls, examples=examples):
         check()
 
 

@@ -34,11 +34,12 @@ def data_for(loss, rows=30, features=3):
     return x, rng.normal(size=(rows, 2)) + x[:, :1]
 
 
-def model_of(kernels, loss=LABELS, layers=LAYERS, dtype="float64", **options):
+def model_of(kernels, loss=LABELS, layers=LAYERS, dtype="float64", members=1, **options):
     """Return a model, and the rows of its data."""
     train = {"batch_size": 7, "epochs": 3, "kernels": kernels, **options.pop("train", {})}
     spec = {"optimizer": {"type": "adam", "learning_rate": 0.02}, "loss": loss, **options}
-    spec |= {"model": {"layers": list(layers), "dtype": dtype}, "train": train}
+    model = {"layers": list(layers), "dtype": dtype, "members": members}
+    spec |= {"model": model, "train": train}
     name = loss if isinstance(loss, str) else loss["type"]
     x, y = data_for(name)
     return nnreg.build(spec, data=(x, y)), x, y
@@ -142,9 +143,18 @@ def test_dropout_draws_the_same_numbers(batch_size):
     compare(layers=layers, train={"batch_size": batch_size})
 
 
+@pytest.mark.parametrize("loss", [LABELS, "binary_cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+def test_members_of_an_ensemble(loss, dtype, tolerance):
+    dropout = {"type": "dropout", "rate": 0.4}
+    layers = [layer(5, "tanh"), dropout, layer(6, "relu", bias=False), output_for(loss, "identity")]
+    compare(tolerance, loss=loss, layers=layers, dtype=dtype, members=3, weights=np.arange(30) % 4)
+
+
 def test_metrics_and_validation():
     compare(metrics=["accuracy", "log_loss"], validation=True)
     compare(loss="mean_squared_error", layers=[layer(2)], metrics=["mean_absolute_error"])
+    compare(metrics=["accuracy", "log_loss"], validation=True, members=2)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg.builtin.activations import Softmax
 from nnreg.errors import DataError
-from nnreg.network import few_rows
-from nnreg.network.few_rows import FewRows
+from nnreg.network import chain_prediction
+from nnreg.network.chain_prediction import ChainPrediction
 from nnreg.network.network import Network
 
 pytest.importorskip("numba")
@@ -60,7 +61,7 @@ def in_one_call(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("the layers were run")
 
-    monkeypatch.setattr(FewRows, "outputs", refuse)
+    monkeypatch.setattr(ChainPrediction, "outputs", refuse)
     monkeypatch.setattr(Network, "predict", refuse)
 
 
@@ -84,12 +85,12 @@ def test_many_weights_are_left_to_the_blas(monkeypatch):
     model = built(*CHAINS["relu"][:3], loss="cross_entropy")
     x = RNG.normal(size=(2, 6)).astype("f4")
     size = model.network.vector.size
-    monkeypatch.setattr(few_rows, "MAX_COMPILED_WEIGHTS", size - 1)
-    few = FewRows(model.network)
-    assert few.in_one_call(x) is None
-    monkeypatch.setattr(few_rows, "MAX_COMPILED_WEIGHTS", size)
-    found = FewRows(model.network).in_one_call(x)
-    np.testing.assert_allclose(found, few.outputs(x), 1e-5, 1e-6)
+    monkeypatch.setattr(chain_prediction, "MAX_COMPILED_WEIGHTS", size - 1)
+    chain = ChainPrediction(model.network)
+    assert chain.in_one_call(x) is None
+    monkeypatch.setattr(chain_prediction, "MAX_COMPILED_WEIGHTS", size)
+    found = ChainPrediction(model.network).in_one_call(x)
+    np.testing.assert_allclose(found, chain.outputs(x), 1e-5, 1e-6)
 
 
 WIDE = [dense(16, "relu"), dense(33, "tanh"), dense(80, "relu"), dense(300, "relu"), SOFTMAX]
@@ -110,21 +111,21 @@ def test_outputs_do_not_depend_on_the_other_rows(dtype, in_one_call):
 def test_outputs_of_many_rows_are_those_of_the_layers(dtype):
     model = built(WIDE, 5, CLASSES, dtype=dtype, loss="cross_entropy")
     x = RNG.normal(size=(101, 5)).astype(dtype)
-    found, expected = FewRows(model.network).in_one_call(x), model.network.predict(x)
+    found, expected = ChainPrediction(model.network).in_one_call(x), model.network.predict(x)
     np.testing.assert_allclose(found, expected, CLOSE[dtype], CLOSE[dtype])
 
 
 def test_threads_share_many_rows(monkeypatch):
-    monkeypatch.setattr(few_rows, "MIN_SHARED_PRODUCTS", 1)
+    monkeypatch.setattr(chain_prediction, "MIN_SHARED_PRODUCTS", 1)
     model = built(*CHAINS["relu"][:3], loss="cross_entropy")
-    few, x = FewRows(model.network), RNG.normal(size=(59, 6)).astype("f4")
+    chain, x = ChainPrediction(model.network), RNG.normal(size=(59, 6)).astype("f4")
     found = []
-    for few._threads in (1, 3, 70):
-        found.append(few.in_one_call(x))
+    for chain._threads in (1, 3, 70):
+        found.append(chain.in_one_call(x))
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
     x[40, 2] = np.inf
-    assert few.in_one_call(x) is None
+    assert chain.in_one_call(x) is None
 
 
 def test_weights_and_rows_that_cannot_be_written_are_read(in_one_call):
@@ -162,6 +163,18 @@ def test_inputs_that_are_not_finite_are_seen_where_no_output_shows_them():
     model = built(*CHAINS["relu"][:3], loss="cross_entropy")
     model.parameters["layers/0/weight"] = 1
     x = np.full((1, 6), -np.inf, "f4")
-    assert FewRows(model.network).in_one_call(x) is None
+    assert ChainPrediction(model.network).in_one_call(x) is None
     with pytest.raises(DataError, match="the data, row 0"):
         model.predict(x)
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_large_scores_have_the_softmax_of_their_differences(dtype):
+    model = built([dense(3)], 3, RNG.normal(size=(12, 3)), dtype=dtype)
+    model.network.output_activation = Softmax()
+    model.network.vector[:] = np.append(np.eye(3), np.zeros(3))
+    x = np.array([[1e4, 1e4 - 1, -1e4], [-1e30, 0, 1], [3e4, 0, 3e4]], dtype)
+    expected = Softmax().forward(x)[0]
+    np.testing.assert_allclose(
+        ChainPrediction(model.network).in_one_call(x), expected, CLOSE[dtype]
+    )

@@ -43,6 +43,12 @@ def rectified(kernels, scratch, x, bias, dy):
     return y, dx, dbias
 
 
+def biased(kernels, scratch, x, bias):
+    y = x.copy()
+    kernels.add_bias(y, bias, scratch)
+    return (y,)
+
+
 def stepped(kernels, scratch, p, *gradients):
     p, m, v = p.copy(), np.zeros_like(p), np.zeros_like(p)
     for g in gradients:
@@ -141,6 +147,7 @@ COLUMNS = [(1, 1300, 3), (1, 1, 1), (3, 40, 17), (2, 1, 5), (2, 0, 3)]
 
 CASES = [
     (rectified, [(7, 5), (5,), (7, 5)], ()),
+    *((biased, [shape, shape[1:]], ()) for shape in [(1, 1), (7, 5), (300, 33)]),
     (stepped, [(99,), (99,), (99,), (99,)], ()),
     *((stepped_otherwise, [(size,)] * 4, ()) for size in (1, 99)),
     (pooled, [(2, 6, 5, 3), (2, 3, 2, 3)], ((2, 2), (2, 2))),

@@ -11,7 +11,13 @@ pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-TESTS = ("test_chain.py", "test_chain_outputs.py", "test_direct_convolution.py")
+TESTS = (
+    "test_chain.py",
+    "test_chain_outputs.py",
+    "test_direct_convolution.py",
+    "test_pooled_convolution.py",
+    "test_recurrent.py",
+)
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2"}
 PLAIN = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 BYTES = "import nnreg.kernels.numba.vectors as v; print(v.VECTOR_BYTES)"

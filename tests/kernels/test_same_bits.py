@@ -65,9 +65,9 @@ def test_compiled_loops_call_only_functions_that_have_the_same_bits_in_every_cop
         called = [function.__globals__.get(name) for name in function.__code__.co_names]
         for one in called:
             if isinstance(one, Dispatcher):
-                as_written = one.targetoptions["fastmath"] is False
+                exact = one.targetoptions["fastmath"] is False
                 inlined = one.targetoptions.get("forceinline", False)
-                same = as_written or inlined and loop.targetoptions["fastmath"] is not False
+                same = exact or (inlined and loop.targetoptions["fastmath"] is not False)
                 assert same, f"{function.__name__} calls {one}; see nnreg/kernels/numba/compile.py"
 
 

@@ -49,9 +49,18 @@ def uses_global_generator(node):
     return False
 
 
+WORDS = {
+    uses_clock: re.compile("|".join(("time", "deadline", "wait", *sorted(ALARMS)))),
+    uses_global_generator: re.compile("random"),
+}
+"""Patterns of which each forbidden use has one, to parse few files."""
+
+
 def lines(path, forbidden):
-    tree = ast.parse(path.read_text())
-    return [node.lineno for node in ast.walk(tree) if forbidden(node)]
+    text = path.read_text()
+    if not WORDS[forbidden].search(text):
+        return []
+    return [node.lineno for node in ast.walk(ast.parse(text)) if forbidden(node)]
 
 
 @pytest.mark.parametrize("forbidden", [uses_clock, uses_global_generator])
@@ -77,6 +86,7 @@ def test_no_test_depends_on_the_clock_or_on_a_global_generator(forbidden):
 )
 def test_forbidden_code_is_found(code, forbidden):
     assert any(map(forbidden, ast.walk(ast.parse(code))))
+    assert WORDS[forbidden].search(code)
 
 
 @pytest.mark.parametrize(

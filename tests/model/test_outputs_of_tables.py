@@ -3,7 +3,6 @@
 import csv
 import json
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -11,8 +10,8 @@ import nnreg as library
 from nnreg import DataError
 from nnreg.reports.network_diagram import diagram
 from nnreg.spec.document import read_spec
-from nnreg.spec.json_schema import json_schema
 from nnreg.spec.resolve import resolved
+from tests.helpers.schemas import validator
 from tests.model.output_specs import PRICE, ROWS, STYLE, X, table_spec, write_table
 
 
@@ -105,9 +104,9 @@ def test_folds_and_early_stopping_by_one_output(table):
 
 def test_the_schema_the_diagram_and_the_resolved_spec_have_the_outputs(table):
     spec = table_spec(table)
-    jsonschema.validate(spec, json_schema())
+    validator().validate(spec)
     wrong = {**spec, "loss": {"price": {"type": "huber", "weigth": 1}}}
-    assert list(jsonschema.Draft202012Validator(json_schema()).iter_errors(wrong))
+    assert not validator().is_valid(wrong)
     picture = diagram(library.build(spec)).file()
     assert "style" in picture
     tree = resolved(read_spec("s.json"), table)

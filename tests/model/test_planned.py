@@ -12,7 +12,7 @@ from nnreg.errors import DataDriftWarning, DataError
 from nnreg.interfaces.kernels import Kernels
 from nnreg.model import model as model_module
 from nnreg.network import prediction
-from nnreg.network.few_rows import FEW_ROWS
+from nnreg.network.chain_prediction import FEW_ROWS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, (60, 5))

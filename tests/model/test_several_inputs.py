@@ -4,7 +4,6 @@ import csv
 import json
 
 import h5py
-import jsonschema
 import numpy as np
 import pytest
 
@@ -13,9 +12,9 @@ import nnreg as library
 from nnreg.reports.network_diagram import diagram
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
-from nnreg.spec.json_schema import json_schema
 from nnreg.tables.named import NamedArrays
 from nnreg.testing.finite_differences import central_difference
+from tests.helpers.schemas import validator
 from tests.helpers.trained import require_gradients_of_loss, require_saved_and_resumed
 from tests.model.input_specs import (
     CASES,
@@ -135,7 +134,7 @@ def test_each_command_handles_several_inputs(table, command):
 
 def test_the_schema_the_summary_and_the_diagram_show_the_inputs(table):
     spec = table_spec(table)
-    jsonschema.validate(spec, json_schema())
+    validator().validate(spec)
     model = nnreg.build(spec)
     assert "inputs size (batch, 2), place (batch, 3)" in model.summary()
     picture = diagram(model).file()

@@ -4,7 +4,6 @@ import csv
 import json
 from dataclasses import dataclass
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -15,8 +14,8 @@ from nnreg.builtin.metrics import Auc
 from nnreg.cli.app import main
 from nnreg.registry.registry import Registry, installed
 from nnreg.reports.report import report
-from nnreg.spec.json_schema import json_schema
 from nnreg.training.trainer import Trainer
+from tests.helpers.schemas import validator
 
 RNG = np.random.default_rng(3)
 ROWS = 120
@@ -166,10 +165,8 @@ def test_the_fingerprint_of_a_loss_is_of_an_output_that_it_takes():
 
 
 def test_the_schema_has_names_of_metrics_of_outputs():
-    validator = jsonschema.Draft202012Validator(json_schema(installed()))
-    assert not list(validator.iter_errors(spec(**EMBEDDING) | {"loss": spec()["loss"]}))
-    wrong = spec(metrics={"style": [{"type": "accuracy", "name": 3}]})
-    assert list(validator.iter_errors(wrong))
+    validator().validate(spec(**EMBEDDING) | {"loss": spec()["loss"]})
+    assert not validator().is_valid(spec(metrics={"style": [{"type": "accuracy", "name": 3}]}))
 
 
 def test_outputs_that_do_not_fit_a_loss_are_reported_at_their_layer():

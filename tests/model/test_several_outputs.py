@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -13,8 +12,8 @@ from nnreg.builtin.layers.sampling import GaussianSample
 from nnreg.interfaces import Context, Workspace
 from nnreg.registry.registry import installed
 from nnreg.reports.network_diagram import boxes_of
-from nnreg.spec.json_schema import json_schema
 from nnreg.testing.finite_differences import central_difference
+from tests.helpers.schemas import validator
 from tests.helpers.trained import require_saved_and_resumed
 from tests.model.graph_specs import spec
 
@@ -169,7 +168,7 @@ def test_the_summary_and_the_diagram_show_the_outputs():
     assert "z (batch, 2), kl (batch, 1)" in model.summary()
     assert "concat (reads code.kl, code.z, code.z)" in model.summary()
     assert boxes_of(model)[2].options == "reads code.kl, code.z, code.z"
-    jsonschema.validate(spec(BOTH), json_schema())
+    validator().validate(spec(BOTH))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from nnreg.plotting.curves import by_epoch, metrics_of
 from nnreg.reports import figures
 from nnreg.reports.network_diagram import MAX_BOXES, Box, _compressed, boxes_of, diagram
 from nnreg.training.history import History
+from tests.helpers.copies import enter_copy, new_directory
 from tests.helpers.specs import classifier
 
 RECORDS = [
@@ -215,18 +216,25 @@ def test_the_middle_of_very_many_layers_is_omitted():
     assert boxes[MAX_BOXES // 2].options == "960 more layers"
 
 
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """Return the directories of two runs that differ in a setting and of an unfinished one."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Train two runs that differ in a setting and an unfinished one."""
     rows = [f"{'ab'[i % 2]},{i % 2 + (i % 7) / 10},{i % 5}" for i in range(60)]
-    Path("data.csv").write_text("\n".join(["y,u,v", *rows, ""]))
     data = {"source": "csv", "path": "data.csv", "target": "y", "split": {"test": 0.3}}
     spec = classifier(data=data)
-    nnreg.run(spec, out="runs/a", overrides=["optimizer.learning_rate=1e-9"])
-    nnreg.run(spec, out="runs/b", overrides=["optimizer.learning_rate=0.1"])
-    nnreg.run(spec, out="runs/c", overrides=["optimizer=sgd"])
-    Path("runs/c/summary.json").unlink()
+    with new_directory(tmp_path_factory) as directory:
+        Path("data.csv").write_text("\n".join(["y,u,v", *rows, ""]))
+        nnreg.run(spec, out="runs/a", overrides=["optimizer.learning_rate=1e-9"])
+        nnreg.run(spec, out="runs/b", overrides=["optimizer.learning_rate=0.1"])
+        nnreg.run(spec, out="runs/c", overrides=["optimizer=sgd"])
+        Path("runs/c/summary.json").unlink()
+    return directory
+
+
+@pytest.fixture
+def runs(original, monkeypatch):
+    """Return the directories of the runs."""
+    enter_copy(original, monkeypatch)
     return [Path("runs", name) for name in "abc"]
 
 

@@ -3,8 +3,13 @@
 `python -P tests/security/audit.py RECORD ARGUMENT…` writes a JSON list to RECORD: everything that a
 command that only looks at files has no reason to do. Audit hooks see Python's own calls, not those
 that a C library makes.
+
+`python -P tests/security/audit.py` imports once what most commands import, and then reads a JSON
+list `[RECORD, ARGUMENT…]` from each line of standard input. It runs that command in a fork, whose
+output goes to RECORD.txt, and prints its exit code. A record has what the imports did, too.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -79,17 +84,46 @@ def check_code(event: str, path: str) -> None:
         found.append([event, path])
 
 
-def main() -> None:
-    """Run the command, and write the record."""
-    target, *arguments = sys.argv[1:]
+def run(target: str, arguments: list[str]) -> None:
+    """Run a command, and write the record."""
     sys.argv = ["nnreg", *arguments]
-    sys.addaudithook(record)
     from nnreg.cli.app import main as command
 
     try:
         command(arguments)
     finally:
-        Path(target).write_text(json.dumps(found))
+        events = json.dumps(found)
+        Path(target).write_text(events)
+
+
+def serve() -> None:
+    """Run each command of standard input in a fork."""
+    for name in ("h5py", "numpy.random", "nnreg.cli.app", "nnreg.runs.api"):
+        importlib.import_module(name)
+    from nnreg.registry.registry import installed
+
+    list(installed())
+    imports = list(found)
+    for line in sys.stdin:
+        target, *arguments = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            output = os.open(f"{target}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            sys.stdin = open(os.devnull)  # noqa: SIM115
+            found[:] = imports  # without the fork, and the file of the output
+            run(target, arguments)  # always exits
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def main() -> None:
+    """Run one command, or those of standard input."""
+    sys.addaudithook(record)
+    if sys.argv[1:]:
+        run(sys.argv[1], sys.argv[2:])
+    else:
+        serve()
 
 
 if __name__ == "__main__":

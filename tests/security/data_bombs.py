@@ -43,7 +43,7 @@ def header(shape: tuple[int, ...], descr: str, version: int = 1) -> bytes:
 
 def npz(path: Path, members: dict[str, bytes], zeros: int = 0) -> None:
     """Write an archive; `zeros` bytes follow each member."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, data in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 member.write(data)

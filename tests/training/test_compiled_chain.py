@@ -7,6 +7,7 @@ import nnreg
 from nnreg import DivergedError, Kernels
 from nnreg.testing.chains import ChainKernels
 from nnreg.training.compiled_chain import obstacles
+from nnreg.training.outputs import SeveralEvaluation
 from tests.helpers.specs import blobs, classifier, line, regressor
 from tests.training.test_trainer import assert_identical
 
@@ -131,7 +132,9 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_restores_the_weights():
 
 
 OBSTACLES = {
-    "several outputs, members or masks": {"members": 2},
+    "a limit of the gradients of all members together": {
+        "members": 2, "train": {"clip_norm": 1.0}
+    },
     "several batches per step": {"train": {"accumulate": 2}},
     "augmentations": {"train": {"augment": "mixup"}},
     "an average of the weights": {"train": {"ema": 0.9}},
@@ -140,7 +143,7 @@ OBSTACLES = {
     "several shards": {"train": {"shards": 2}},
     "products that several threads speed up": {"units": 4000, "train": {"batch_size": 2000}},
     "more activations than fit into the cache": {"units": 4000, "train": {"batch_size": 200}},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("reason", OBSTACLES)
@@ -160,3 +163,11 @@ def test_what_is_done_layer_by_layer(reason):
         model.training_state,
     )  # fmt: skip
     assert reason in list(found)
+
+
+def test_several_outputs_are_trained_layer_by_layer():
+    _, trainer = trainer_of(spec_of())
+    arguments = trainer.settings, trainer.train, trainer._shards, trainer.training_state
+    several = SeveralEvaluation.__new__(SeveralEvaluation)
+    vars(several).update(vars(trainer.evaluation))
+    assert list(obstacles(trainer.network, several, *arguments)) == ["several outputs or masks"]

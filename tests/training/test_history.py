@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from nnreg.training.history import History, best_epoch
+from nnreg.training.history import History, best_epoch, records, table
 from nnreg.training.monitor import Monitor
 
 
@@ -40,3 +41,22 @@ def test_of_losses_that_are_all_not_finite_the_first_is_the_best():
 
 def test_without_a_validation_loss_there_is_none():
     assert best_epoch([{"epoch": 1, "loss": 1.0}]) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "ambiguous"),
+    [
+        ([], False),
+        ([{"epoch": 1}], False),
+        ([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], False),
+        ([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "new": 1.0}], False),
+        ([{"loss": 0.5, "epoch": 1}, {"epoch": 2, "loss": math.nan}], True),
+        ([{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 0.25, "new": 1.0}], True),
+    ],
+)
+def test_a_table_has_the_records(rows, ambiguous):
+    names = History(rows).names
+    values, measured = table(names, rows)
+    assert (values.shape, values.dtype) == ((len(rows), len(names)), np.float64)
+    assert (measured is not None) == ambiguous
+    np.testing.assert_equal(records(names, values, measured), rows)

@@ -32,6 +32,13 @@ MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
+MAX_MEAN_ROWS = 1024
+"""Up to this many rows, a mean in float32 needs no sums in float64."""
+
+COMPILED_STEPS = frozenset({"lstm_steps"})
+"""Methods that compute all time steps of a recurrent layer in one call, in float32."""
+
+
 @cache
 def _loops(subject: str) -> ModuleType:
     return importlib.import_module(f"nnreg.kernels.numba.{subject}")
@@ -52,6 +59,11 @@ class NumbaKernels(Kernels):
     def missing(cls) -> str:
         return "" if importlib.util.find_spec("numba") else "Numba; pip install 'nnreg[fast]'"
 
+    @classmethod
+    def computes_steps_at_once(cls, method: str, dtype: npt.DTypeLike) -> bool:
+        compiled = method in COMPILED_STEPS and dtype == np.float32
+        return compiled or super().computes_steps_at_once(method, dtype)
+
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
     ) -> ChainSteps | None:
@@ -64,6 +76,12 @@ class NumbaKernels(Kernels):
         from nnreg.builtin.kernels.numba_chain import compiled_outputs
 
         return compiled_outputs(chain, parameters) or super().chain_outputs(chain, parameters)
+
+    def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
+        if x.ndim != 2:
+            super().add_bias(x, bias, scratch)
+        else:
+            _loops("dense").add_bias(x, bias)
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
@@ -190,7 +208,7 @@ class NumbaKernels(Kernels):
         epsilon: float,
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
-        _loops("optimizers").adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
+        _loops("optimizers").adam(parameters, gradient, m, v, *map(float, factors))
 
     def rms_prop(
         self,
@@ -203,8 +221,8 @@ class NumbaKernels(Kernels):
         rho: float,
         epsilon: float,
     ) -> None:
-        factors = map(parameters.dtype.type, (rho, math.sqrt(1 - rho), epsilon, rate))
-        _loops("optimizers").rms_prop(parameters, gradient, square, *factors)
+        factors = (rho, math.sqrt(1 - rho), epsilon, rate)
+        _loops("optimizers").rms_prop(parameters, gradient, square, *map(float, factors))
 
     def momentum(
         self,
@@ -217,9 +235,9 @@ class NumbaKernels(Kernels):
         momentum: float,
         nesterov: bool,
     ) -> None:
-        loops, factors = _loops("optimizers"), map(parameters.dtype.type, (momentum, rate))
+        loops = _loops("optimizers")
         loop = loops.nesterov if nesterov else loops.momentum
-        loop(parameters, gradient, velocity, *factors)
+        loop(parameters, gradient, velocity, float(momentum), float(rate))
 
     def convolve(
         self,
@@ -238,6 +256,29 @@ class NumbaKernels(Kernels):
         direct = _loops("direct_convolution")
         direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
         return None
+
+    def convolve_max_pool(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        y: Array,
+        windows: Windows,
+        padding: Amounts,
+        size: Pair,
+        stride: Pair,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+            super().convolve_max_pool(
+                images, weight, bias, y, windows, padding, size, stride, scratch, relu=relu
+            )
+            return
+        _loops("pooled_convolution").convolve_max_pool(
+            images, weight, bias, y, windows, padding, size, stride, scratch, relu
+        )
 
     def convolve_weight_gradient(
         self,
@@ -329,8 +370,31 @@ class NumbaKernels(Kernels):
             )
         return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
+    def steps_gradient(
+        self, below: Array, dsums: Array, gradient: Array, scratch: ScratchSpace
+    ) -> None:
+        if below.dtype != np.float32:
+            super().steps_gradient(below, dsums, gradient, scratch)
+        else:
+            _loops("recurrent_gradient").steps_gradient(below, dsums, gradient, scratch)
+
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
         _loops("indexing").sum_by_index(rows, index, out)
+
+    def mean_by_index(self, table: Array, index: Array, y: Array, scratch: ScratchSpace) -> None:
+        few = index.size > 0 and index.shape[1] <= MAX_MEAN_ROWS
+        if few and index.min() >= 0 and index.max() < len(table):
+            _loops("indexing").mean_by_index(table, index, y)
+        else:
+            super().mean_by_index(table, index, y, scratch)  # which refuses wrong indices
+
+    def mean_by_index_backward(
+        self, dy: Array, index: Array, dtable: Array, scratch: ScratchSpace
+    ) -> None:
+        if index.size:
+            _loops("indexing").mean_by_index_backward(dy, index, dtable)
+        else:
+            super().mean_by_index_backward(dy, index, dtable, scratch)
 
 
 def _loss_is_compiled(z: Array) -> bool:

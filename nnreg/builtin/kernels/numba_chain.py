@@ -26,7 +26,20 @@ from nnreg.interfaces.dense_chain import (
     ChainTraining,
     DenseChain,
 )
-from nnreg.kernels.numba.chain_codes import ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, SGD
+from nnreg.kernels.numba.chain_codes import (
+    ADAM,
+    ADAMW,
+    FACTORS,
+    GRADIENT,
+    MOMENTUM,
+    NESTEROV,
+    OTHER_GRADIENT,
+    RMSPROP,
+    SCRATCH,
+    SCRATCH_ROWS,
+    SGD,
+    TARGETS,
+)
 
 ACTIVATIONS = (Identity, Relu, LeakyRelu, Tanh, Sigmoid)
 LOSSES = (CrossEntropy, BinaryCrossEntropy, MeanSquaredError, MeanAbsoluteError, Huber)
@@ -135,12 +148,13 @@ class _Steps:
             training.cleared_every,
             *options,
         ]
-        plan, of_layers, rows = _plan(chain)
+        plan, places, of_layers, rows = _plan(chain)
         states = [arrays.state[name] for name in names]
         vector = ALIGNMENT // dtype.itemsize
         width = -(-min(training.batch_size, len(arrays.x)) // vector) * vector
         self._examples = (
             plan,
+            places,
             of_layers,
             np.array([code, number]),
             np.array(settings),
@@ -170,35 +184,53 @@ def _loop() -> Any:
     return steps
 
 
-def _plan(chain: DenseChain) -> tuple[Array, Array, int]:
-    """Return the plan of a chain and the options of its layers, and how many rows it works on."""
-    plan, options, widest = list[list[int]](), list[list[float]](), 0
-    read, end, draws = 0, chain.features + 1, 0
+class _Layout:
+    """Gives away the rows of an array, one place after the other."""
+
+    rows = 0
+
+    def add(self, count: int) -> int:
+        """Return where the next place, of `count` rows, begins."""
+        self.rows += count
+        return self.rows - count
+
+
+def _plan(chain: DenseChain) -> tuple[Array, Array, Array, int]:
+    """Return the plan of a chain, its places, its options, and how many rows it works on.
+
+    The layers' outputs have a row more, of ones, for the bias of the next layer.
+    """
+    plan, options, layout, draws = list[list[int]](), list[list[float]](), _Layout(), 0
+    read = layout.add(chain.features + 1)
     for layer in chain.layers:
-        written, end = end, end + layer.units + 1
-        mask, next_read = -1, written
+        written = next_read = layout.add(layer.units + 1)
+        mask = -1
         if layer.dropout:
-            mask, next_read = end, end + layer.units
-            end = next_read + layer.units + 1
-        plan.append(
-            [
-                layer.features + (layer.bias is not None),
-                layer.features,
-                layer.units,
-                layer.weight,
-                ACTIVATIONS.index(type(layer.activation)),
-                read,
-                written,
-                mask,
-                draws,
-            ]
-        )
+            mask, next_read = layout.add(layer.units), layout.add(layer.units + 1)
+        plan.append([
+            layer.features + (layer.bias is not None),
+            layer.features,
+            layer.units,
+            layer.weight,
+            ACTIVATIONS.index(type(layer.activation)),
+            read,
+            written,
+            mask,
+            draws,
+        ])  # fmt: skip
         options.append([getattr(layer.activation, "slope", 0.0), layer.dropout])
         draws += layer.units if layer.dropout else 0
-        widest, read = max(widest, layer.units), next_read
-    ends = end + widest, end + 2 * widest
-    plan.append([0, 0, 0, 0, 0, end, ends[0], ends[1], draws])
-    return np.array(plan), np.array(options), ends[1] + 3 + chain.units
+        read = next_read
+    widest = max(layer.units for layer in chain.layers)
+    sizes = {
+        GRADIENT: widest,
+        OTHER_GRADIENT: widest,
+        SCRATCH: SCRATCH_ROWS,
+        FACTORS: 1,
+        TARGETS: chain.units,
+    }
+    places = [layout.add(sizes[place]) for place in range(len(sizes))]
+    return np.array(plan), np.array(places), np.array(options), layout.rows
 
 
 def _aligned(size: int, dtype: np.dtype[Any]) -> Array:

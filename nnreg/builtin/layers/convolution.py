@@ -25,12 +25,14 @@ from nnreg.builtin.layers.geometry import (
     require_windows,
     space_of,
 )
+from nnreg.builtin.layers.pooling import MaxPool2d
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation, BiasBackward
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import LayerBackward, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, PairForward
+from nnreg.interfaces.passes import chain
 from nnreg.kernels.windows import Amounts, Windows
 
 
@@ -299,6 +301,50 @@ class Conv2d(_Grouped):
     groups: Count = 1
     padding_mode: PaddingMode = "zeros"
     dims = 2
+    joined_kernel = "convolve_max_pool"
+
+    def joined(self, following: Layer) -> PairForward | None:
+        # not for subclasses, whose methods may differ
+        if type(self) is not Conv2d or type(following) is not MaxPool2d:
+            return None
+        if self.groups > 1 or self.padding_mode != "zeros" or following.padding != "valid":
+            return None
+        plain = self.activation.clips or type(self.activation) is Identity
+        return PooledConvolution(self, following).forward if plain else None
+
+
+@dataclass(frozen=True)
+class PooledConvolution:
+    """A convolution whose outputs are pooled while they are in the cache, in predictions."""
+
+    convolution: Conv2d
+    pooling: MaxPool2d
+
+    def forward(self, x: Array, context: Context, following: Context) -> tuple[Any, Any]:
+        """Return what the pooling returns, in training by one layer after the other."""
+        own = self.convolution
+        if not context.only_forward:
+            return chain(((own, context), (self.pooling, following)), x)
+        windows, frame, space = own._places(x.shape[1:3])
+        pooled, _, out = self.pooling._places(space)
+        y = context.empty((len(x), *out, own.filters))
+        context.kernels.convolve_max_pool(
+            x if x.ndim == 4 else x[..., None],
+            context.params["weight"],
+            context.params.get("bias"),
+            y,
+            windows,
+            frame.amounts,
+            (pooled.size[0], pooled.size[1]),
+            (pooled.stride[0], pooled.stride[1]),
+            context.workspace,
+            relu=own.activation.clips,
+        )
+        return y, _no_backward
+
+
+def _no_backward(dy: Array) -> Array | None:
+    raise NotImplementedError("a pooled convolution has no backward function")
 
 
 @dataclass(frozen=True)

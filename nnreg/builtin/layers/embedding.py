@@ -12,15 +12,16 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Uniform
 from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.global_pooling import GlobalAveragePool
 from nnreg.errors import DataError, Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.features import Features
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, PairForward
 from nnreg.interfaces.masks import require_features
-from nnreg.interfaces.passes import HasForward, OfMembers
+from nnreg.interfaces.passes import HasForward, OfMembers, chain
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Embedding(Layer):
     units: Count
     initializer: Initializer = Uniform()
     integer_input = True
+    joined_kernel = "mean_by_index"
     independent = True
     keeps_integers = False
     keeps_mask = True
@@ -63,6 +65,23 @@ class Embedding(Layer):
                 f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
                 f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
             )
+
+    def joined(self, following: Layer) -> PairForward | None:
+        return self._mean if isinstance(following, GlobalAveragePool) else None
+
+    def _mean(self, x: Array, context: Context, following: Context) -> tuple[Array, LayerBackward]:
+        """Compute the mean of the vectors without an array of them all."""
+        if following.mask is not None:
+            return chain(((self, context), (GlobalAveragePool(), following)), x)
+        index = x.reshape(len(x), math.prod(x.shape[1:])).astype(np.intp)
+
+        def backward(dy: Array) -> None:
+            gradient, workspace = context.gradients["weight"], context.workspace
+            context.kernels.mean_by_index_backward(dy, index, gradient, workspace)
+
+        y = context.empty((len(x), self.units))
+        context.kernels.mean_by_index(context.params["weight"], index, y, context.workspace)
+        return y, backward
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         index = x.astype(np.intp)

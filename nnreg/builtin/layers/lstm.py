@@ -81,7 +81,9 @@ class Lstm(Recurrent):
 
     def declare(self, builder: LayerBuilder) -> None:
         builder.param("bias", (4 * self.units,), _LstmBias())
-        if self.projection is not None:
+        if self.projection is None:
+            builder.steps_kernel = "lstm_steps"
+        else:
             shape = (self.units, self.projection)
             builder.param("projection_weight", shape, self.initializer, regularized=True)
 

@@ -162,12 +162,8 @@ class Recurrent(Layer):
             if context.needs_input_gradient:
                 dsums[:, :first] = 0
             below, dsums = below[first:], dsums[:, first:]
-        n, (time, inputs, batch) = self.state_size, below[:-1].shape
-        by_input = context.empty((inputs, time, batch))
-        by_input[...] = np.swapaxes(below[:-1], 0, 1)
-        flat = by_input.reshape(inputs, time * batch)
-        dflat = dsums.reshape(len(dsums), time * batch)
-        gradient = np.matmul(dflat, flat.T, out=context.empty((len(dsums), inputs)))
+        n, gradient = self.state_size, context.empty((len(dsums), below.shape[1]))
+        context.kernels.steps_gradient(below[:-1], dsums, gradient, context.workspace)
         for block, given in self._blocks():
             context.gradients["recurrent"][:, given] = gradient[block, :n].T
             context.gradients["weight"][:, given] = gradient[block, n:-1].T

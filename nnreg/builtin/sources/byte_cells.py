@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers, short_numbers
+from nnreg.builtin.sources.byte_numbers import MARGIN, SPACE, WORD, long_numbers, short_numbers
+from nnreg.builtin.sources.byte_texts import NumpyTexts, strings
+from nnreg.tables.cells import parse_number
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 PADDING = b"\n" * MARGIN
-SPACE = np.array([chr(byte).isspace() and byte < 128 for byte in range(256)])
-"""Whether a byte is a space for `str.strip`, which removes others too."""
-
 MAX_SPACES = 64
 """The most spaces before or after a number that is read here."""
+
+
+class KnownTexts(Protocol):
+    """The codes of the distinct texts of a column so far."""
+
+    def codes(self, cells: ByteCells, column: int, code: Callable[[Array], Array]) -> Array | None:
+        """Return the codes of cells; None if too many are new. `code` returns those of rows."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,19 @@ class ByteCells:
             text = text.replace('""', '"')
         return list(map(str.strip, text.split("\0"))) if cells else []
 
+    def known_texts(self) -> KnownTexts:
+        """Return what finds equal texts, also between blocks; none are known yet."""
+        return _NumpyTexts()
+
+    def place(self, column: int) -> tuple[Array, Array]:
+        """Return where the cells of a column begin and end."""
+        starts, ends = self.starts[:, column], self.ends[:, column]
+        return np.ascontiguousarray(starts), np.ascontiguousarray(ends)
+
+    def strings(self, column: int) -> Array | None:
+        """Return a column as strings; None if it has long cells, others than ASCII, or spaces."""
+        return strings(self.data, *self.place(column))
+
     def numbers(
         self, columns: Sequence[int], point: str, missing: Sequence[str]
     ) -> tuple[Array, Array]:
@@ -56,6 +77,10 @@ class ByteCells:
         chosen = slice(first, last) if adjacent else columns
         starts, ends = self.starts[:, chosen].reshape(-1), self.ends[:, chosen].reshape(-1)
         values, unknown = short_numbers(self.data, starts, ends, point)
+        if numbers := [text for text in missing if is_number(text, point)]:
+            is_missing = equal_one(self.data, starts, ends, numbers)
+            values[is_missing] = np.nan
+            unknown = unknown[~is_missing[unknown]]
         if len(unknown):
             unknown = self._rest(values, starts, ends, unknown, point, missing)
         shape = (len(self.starts), len(columns))
@@ -85,18 +110,20 @@ class ByteCells:
         return unknown
 
 
+class _NumpyTexts(NumpyTexts):
+    def codes(self, cells: ByteCells, column: int, code: Callable[[Array], Array]) -> Array | None:
+        return self.codes_of(cells.data, *cells.place(column), code)
+
+
 def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
     """Return the cells of rows of `width` cells; None unless `csv` would find the same ones.
 
     It is None for text that is not well-formed, that has blank lines or rows of other widths, and
     for what is rare: zero bytes, and lines that end with a carriage return alone.
     """
-    raw = encoded(text)
-    if not raw or b"\0" in raw or not delimiter.isascii():
+    raw = padded(text, delimiter)
+    if raw is None:
         return None
-    if not raw.endswith(b"\n"):
-        raw += b"\n"
-    raw = PADDING + raw + PADDING
     data = np.frombuffer(raw, np.uint8)
     body = data[MARGIN:-MARGIN]
     newlines = body == NEWLINE
@@ -136,6 +163,14 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
         ends -= quoted
         doubled = bool((data[found[::2] - 1] == QUOTE).any())
     return ByteCells(raw, data, starts, ends, doubled, lines)
+
+
+def padded(text: str, delimiter: str) -> bytes | None:
+    """Return lines as bytes with a margin around them; None if they are rare ones."""
+    raw = encoded(text)
+    if not raw or b"\0" in raw or not delimiter.isascii():
+        return None
+    return b"".join([PADDING, raw, b"" if raw.endswith(b"\n") else b"\n", PADDING])
 
 
 def _within(quotes: Array) -> Array:
@@ -179,18 +214,28 @@ def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 
 
 def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
-    """Return which cells are one of these texts, of those of up to eight bytes."""
+    """Return which cells are one of these texts."""
     found = np.zeros(len(starts), bool)
-    short = [raw for raw in map(encoded, texts) if len(raw) <= WORD.itemsize]
-    some = np.flatnonzero(ends - starts <= max(map(len, short), default=-1))
-    if len(some):
-        words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))[starts[some]]
-        length = ends[some] - starts[some]
-        for raw in short:
-            mask = np.uint64(2 ** (8 * len(raw)) - 1)
-            same = (length == len(raw)) & (words & mask == int.from_bytes(raw, "little"))
-            found[some[same]] = True
+    words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))
+    by_length: dict[int, list[bytes]] = {}
+    for raw in map(encoded, texts):
+        by_length.setdefault(len(raw), []).append(raw)
+    for length, same_length in by_length.items():
+        some = np.flatnonzero(ends - starts == length)
+        for raw in same_length if len(some) else ():
+            left = some
+            for first in range(0, length, WORD.itemsize):
+                part = raw[first : first + WORD.itemsize]
+                mask = np.uint64(2 ** (8 * len(part)) - 1)
+                same = words[starts[left] + first] & mask == int.from_bytes(part, "little")
+                left = left[same]
+            found[left] = True
     return found
+
+
+def is_number(text: str, point: str) -> bool:
+    """Return True if a text that stands for a missing value could be read as a number."""
+    return not math.isnan(parse_number(text.replace(point, ".")))
 
 
 def encoded(text: str) -> bytes:

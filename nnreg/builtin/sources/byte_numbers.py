@@ -21,6 +21,9 @@ MARGIN = 64
 CHUNK = 2**13
 """How many cells are read at once, so that their arrays stay in the processor's cache."""
 
+SPACE = np.array([chr(byte).isspace() and byte < 128 for byte in range(256)])
+"""Whether a byte is a space for `str.strip`, which removes others too."""
+
 WORD = np.dtype("<u8")
 BYTE, SEVEN_BYTES = np.uint64(8), np.uint64(56)
 PAIR = np.dtype("V16")

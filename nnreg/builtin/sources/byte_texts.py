@@ -1,16 +1,14 @@
-"""Columns of text in bytes: the distinct texts of many cells, found in NumPy."""
+"""The distinct texts of many cells in bytes, found in NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_cells import SPACE, ByteCells, encoded, equal_one
-from nnreg.builtin.sources.byte_numbers import MARGIN, PAIR, TOPS, WORD
-from nnreg.tables.categorical import Categorical, CategoryCodes
-from nnreg.tables.concat import MAX_CATEGORIES, TEXT
+from nnreg.builtin.sources.byte_numbers import MARGIN, PAIR, SPACE, TOPS, WORD
+from nnreg.tables.concat import TEXT
 
 MAX_BYTES = MARGIN
 """The most bytes of a cell that is compared here: longer ones are rarely equal."""
@@ -35,85 +33,38 @@ TRIES = 3
 """How many hashes are tried, if one gives the same place to different cells."""
 
 
-class TextColumn:
-    """A column of text, with the distinct texts so far.
+class NumpyTexts:
+    """The codes of texts by their hashes: of several with the same place, only of one."""
 
-    `clean` returns the texts of cells without spaces around them as they count, None if missing.
-    """
+    def __init__(self) -> None:
+        self.count = 0
+        self._empty(2**8)
 
-    def __init__(
-        self, clean: Callable[[list[str]], list[str | None]], missing: Sequence[str], as_is: bool
-    ) -> None:
-        self.clean = clean
-        self.missing = missing
-        self.as_is = as_is and all(len(encoded(text)) <= WORD.itemsize for text in missing)
-        """Whether `clean` changes only missing texts."""
-        self.many = False
-        """Whether most cells differ, or more than `MAX_CATEGORIES` do."""
-        self.code_of = CategoryCodes()
-        self.categories: tuple[str, ...] = ()
-        self.known = _Known(2**8)
-
-    def parse(self, cells: ByteCells, column: int) -> Array | Categorical:
-        """Return the texts of a column."""
-        starts = np.ascontiguousarray(cells.starts[:, column])
-        ends = np.ascontiguousarray(cells.ends[:, column])
-        parts = _parts(cells.data, starts, ends)
-        if parts is not None and not self.many:
-            codes = self._codes(cells, column, parts)
-            if codes is not None:
-                return self._categorical(codes)
-            self.many, self.code_of, self.known = True, CategoryCodes(), _Known(0)
-        if parts is not None and self.as_is and not cells.doubled:
-            strings = _strings(cells.data, starts, ends, parts)
-            if strings is not None:
-                strings[equal_one(cells.data, starts, ends, self.missing)] = None
-                return strings
-        text = np.empty(len(starts), object)
-        text[:] = self.clean(cells.texts(slice(None), column))
-        return text
-
-    def _codes(self, cells: ByteCells, column: int, parts: list[Array]) -> Array | None:
-        """Return the codes of cells; None if there are too many distinct texts."""
-        codes, unknown = self.known.codes(parts)
+    def codes_of(
+        self, data: Array, starts: Array, ends: Array, code: Callable[[Array], Array]
+    ) -> Array | None:
+        """Return the codes of cells; None if too many are new. `code` returns those of rows."""
+        parts = _parts(data, starts, ends)
+        if parts is None:
+            return None
+        codes, unknown = self._known(parts)
         if len(unknown):
             rest = [word[unknown] for word in parts]
             distinct = equal_cells(rest, max(len(codes) // 2, FEW))
             if distinct is None:
                 return None
             firsts, each = distinct
-            texts = self.clean(cells.texts(unknown[firsts], column))
-            new = np.array([self.code_of[text] for text in texts], np.int32)
+            new = code(unknown[firsts])
             codes[unknown] = new[each]
-            if len(self.code_of) > MAX_CATEGORIES:
-                return None
-            self.known.add([word[firsts] for word in rest], new)
+            self._add([word[firsts] for word in rest], new)
         return codes
-
-    def _categorical(self, codes: Array) -> Categorical:
-        """Return the cells with the categories so far; only with their own if those are many."""
-        if len(self.categories) < len(self.code_of) - 1:
-            self.categories = self.code_of.categories
-        if len(self.categories) <= len(codes):
-            return Categorical(self.categories, codes)
-        used, each = np.unique(codes, return_inverse=True)
-        used, each = (used[1:], each - 1) if used[0] < 0 else (used, each)
-        return Categorical(tuple(self.categories[code] for code in used), each.astype(np.int32))
-
-
-class _Known:
-    """The codes of texts by their hashes: of several with the same place, only of one."""
-
-    def __init__(self, size: int) -> None:
-        self.count = 0
-        self._empty(size)
 
     def _empty(self, size: int) -> None:
         self.shift = np.uint64(65 - size.bit_length())
         self.parts = [np.full(size, NONE)]
         self.code = np.zeros(size, np.int32)
 
-    def codes(self, parts: list[Array]) -> tuple[Array, Array]:
+    def _known(self, parts: list[Array]) -> tuple[Array, Array]:
         """Return the codes of cells, and the positions of those that are not known."""
         self._widen(len(parts))
         place = _places(parts, self.shift)
@@ -122,7 +73,7 @@ class _Known:
             known &= own[place] == (parts[number] if number < len(parts) else 0)
         return self.code[place], np.flatnonzero(~known)
 
-    def add(self, parts: list[Array], codes: Array) -> None:
+    def _add(self, parts: list[Array], codes: Array) -> None:
         """Remember the codes of texts."""
         self.count += len(codes)
         if 4 * self.count > len(self.code):
@@ -203,15 +154,19 @@ def equal_cells(parts: list[Array], most: int) -> tuple[Array, Array] | None:
     return firsts, (np.cumsum(is_first) - 1)[first_like]
 
 
-def _strings(data: Array, starts: Array, ends: Array, parts: list[Array]) -> Array | None:
-    """Return cells as strings; None if they are not ASCII, or have spaces around them."""
-    if any(np.bitwise_or.reduce(word) & TOPS for word in parts):
+def strings(data: Array, starts: Array, ends: Array) -> Array | None:
+    """Return cells as strings; None if some are long, not ASCII, or have spaces around them."""
+    parts = _parts(data, starts, ends)
+    if parts is None or any(np.bitwise_or.reduce(word) & TOPS for word in parts):
         return None
     edges = SPACE[data[starts]] | SPACE[data[ends - 1]]
     if (edges & (starts < ends)).any():
         return None
-    size = WORD.itemsize * len(parts)
-    strings: Array = (
-        np.stack(parts, 1).astype(WORD, copy=False).view(f"S{size}").reshape(-1).astype(TEXT)
-    )
-    return strings
+    return strings_of_words(np.stack(parts, 1))
+
+
+def strings_of_words(words: Array) -> Array:
+    """Return rows of words, with zeros after the text of each, as strings."""
+    size = WORD.itemsize * words.shape[1]
+    found: Array = words.astype(WORD, copy=False).view(f"S{size}").reshape(-1).astype(TEXT)
+    return found

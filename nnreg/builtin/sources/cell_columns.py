@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_cells import ByteCells
-from nnreg.builtin.sources.byte_texts import TextColumn
+from nnreg.builtin.sources.byte_cells import ByteCells, is_number
+from nnreg.builtin.sources.text_column import TextColumn
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import parse_number
 
@@ -25,6 +25,8 @@ class CellColumn:
         self.comma = decimal == ","
         self.nan = dict.fromkeys(missing, "nan")
         self.none = dict.fromkeys(missing)
+        self.strips = any(is_number(text, decimal) for text in missing)
+        """Whether a missing value with spaces around it would be read as a number."""
         self.texts: TextColumn | None = None
 
     def parse(self, cells: Sequence[str]) -> Array:
@@ -53,6 +55,8 @@ class CellColumn:
 
     def numbers(self, cells: Sequence[str]) -> Array | None:
         """Return cells as numbers, or None if one is not a number."""
+        if self.strips:
+            cells = list(map(str.strip, cells))
         if self.comma:
             cells = [c if c.strip() in self.nan else c.translate(COMMA) for c in cells]
         values = self._floats(cells)

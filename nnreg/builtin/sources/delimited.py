@@ -21,8 +21,8 @@ from annotated_types import Ge, Len
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.formatting import counted
-from nnreg.builtin.sources.byte_cells import byte_cells
 from nnreg.builtin.sources.cell_columns import CellColumn, parse_columns
+from nnreg.builtin.sources.compiled_cells import finder
 from nnreg.builtin.sources.text_file import CountedFile, lines_of, open_text, undecodable
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.source import Source
@@ -146,7 +146,7 @@ class _Reader:
     """A file read in blocks, with the types of its columns so far.
 
     The standard library's `csv` defines what is well-formed and what a cell is. It reads the first
-    block, and those in which `byte_cells`, which is faster, might find something else.
+    block, and those in which `find_cells`, which is faster, might find something else.
     """
 
     def __init__(
@@ -161,6 +161,7 @@ class _Reader:
         self.path = path
         self.file = file
         self.counted = counted
+        self.find_cells = finder(path)
         self.delimiter = options.delimiter
         self.line = 0
         self.starts = True
@@ -274,7 +275,7 @@ class _Reader:
             lines = lines_of(text)
             kept = [n for n, line in enumerate(lines) if not line.startswith(comment)]
             text = "".join(lines[n] for n in kept)
-        cells = byte_cells(text, self.delimiter, len(self.columns))
+        cells = self.find_cells(text, self.delimiter, len(self.columns))
         if cells is None or (commented and cells.lines is not None):
             return None  # what looks like a comment may be within a quoted cell
         ends: Sequence[int] | Array = range(first, first + len(cells.ends))

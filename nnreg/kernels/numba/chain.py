@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.chain_codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY
+from nnreg.kernels.numba.chain_codes import (
+    BINARY_CROSS_ENTROPY,
+    CROSS_ENTROPY,
+    FACTORS,
+    GRADIENT,
+    OTHER_GRADIENT,
+    SCRATCH,
+    SCRATCH_ROWS,
+    TARGETS,
+)
 from nnreg.kernels.numba.chain_functions import (
     activate,
     activate_backward,
@@ -24,12 +33,18 @@ from nnreg.kernels.numba.chain_functions import (
     error,
 )
 from nnreg.kernels.numba.chain_updates import clear_tiny, clip, penalize, update
-from nnreg.kernels.numba.compile import compiled, compiled_as_written, inlined
+from nnreg.kernels.numba.compile import compiled, compiled_exactly, inlined
 from nnreg.kernels.numba.tiles import dots, product
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
 
 INPUTS, FEATURES, UNITS, WEIGHT, ACTIVATION, READ, WRITTEN, MASK, DRAWS = range(9)
 """The columns of the plan, see `steps`."""
+
+
+@compiled_exactly
+def _rows(work: Array, first: int, count: int, width: int) -> Array:
+    """Return `count` rows of what the steps work on."""
+    return work[first * width : (first + count) * width].reshape(count, width)
 
 
 @inlined
@@ -41,7 +56,7 @@ def _gather(x: Array, order: Array, out: Array) -> None:
                 out[f, b] = x[order[b], f]
 
 
-@compiled_as_written
+@compiled_exactly
 def _transpose(a: Array, out: Array) -> None:
     """Write a matrix transposed; the number of its columns is a multiple of 8."""
     for start in range(0, a.shape[1], 8):
@@ -66,7 +81,7 @@ def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
             out[u, b] = y[u, b] * mask[u, b]
 
 
-@compiled_as_written
+@compiled_exactly
 def _multiply(a: Array, b: Array) -> None:
     for k in range(a.size):
         a[k] *= b[k]
@@ -91,18 +106,17 @@ def _forward(
         size = units * width
         activate(work[written : written + size], plan[layer, ACTIVATION], options[layer, 0])
         if plan[layer, MASK] >= 0:
-            mask, out = plan[layer, MASK] * width, plan[layer + 1, READ] * width
             start = plan[layer, DRAWS] * rows
             _drop(
-                work[written : written + size].reshape(units, width),
+                _rows(work, plan[layer, WRITTEN], units, width),
                 draws[start : start + units * rows],
                 options[layer, 1],
-                work[mask : mask + size].reshape(units, width),
-                work[out : out + size].reshape(units, width),
+                _rows(work, plan[layer, MASK], units, width),
+                _rows(work, plan[layer + 1, READ], units, width),
             )
 
 
-@compiled_as_written
+@compiled_exactly
 def _backward(
     plan: Array,
     options: Array,
@@ -110,14 +124,14 @@ def _backward(
     gradient: Array,
     work: Array,
     width: int,
-    here: int,
-    there: int,
+    places: Array,
 ) -> None:
-    """Write the gradient, given that of the scores at `here`; `there` is as large.
+    """Write the gradient, given that of the scores.
 
     Sums of many products over few rows are faster with a transposed copy, where no values within a
     vector are to be added.
     """
+    here, there = places[GRADIENT] * width, places[OTHER_GRADIENT] * width
     for layer in range(plan.shape[0] - 1, -1, -1):
         depth, units, weight = plan[layer, INPUTS], plan[layer, UNITS], plan[layer, WEIGHT]
         size = units * width
@@ -169,6 +183,7 @@ def _loss(
 @compiled
 def steps(
     plan: Array,
+    places: Array,
     options: Array,
     codes: Array,
     settings: Array,
@@ -196,16 +211,16 @@ def steps(
     Each row of the `plan` is a layer: the rows of its inputs with the ones, its features and units,
     where its weight begins, the code of its activation, and in rows of `work` where it reads and
     writes, where the factors of dropout are (-1 without), and how many draws of a row precede its
-    own. A last row has the place of the scores' gradient twice. `options` are those of the
-    activations and the rates of dropout. `codes` are those of the loss and of the optimizer,
-    `settings` the option of the loss, l1, l2, the limits of the gradient's norm and values, the
-    weight decay, the steps between two that clear tiny values of the state, and the options of the
-    optimizer. `labels` or `targets`, `weights` and `draws` are
-    empty if there are none, and so are `scores`, whose rows are those of all steps. `rates` are the
-    learning rates of the steps, the first of which is the `count`-th.
+    own. `places` are the other rows of `work`, by their numbers in `chain_codes`. `options` are
+    those of the activations and the rates of dropout. `codes` are those of the loss and of the
+    optimizer, `settings` the option of the loss, l1, l2, the limits of the gradient's norm and
+    values, the weight decay, the steps between two that clear tiny values of the state, and the
+    options of the optimizer. `labels` or `targets`, `weights` and `draws` are empty if there are
+    none, and so are `scores`, whose rows are those of all steps. `rates` are the learning rates of
+    the steps, the first of which is the `count`-th.
     """
-    layers, total = plan[:-1], order.size
-    units = layers[-1, UNITS]
+    total, units = order.size, plan[-1, UNITS]
+    drawn = draws.size // max(total, 1)
     vector = max(VECTOR_BYTES // x.itemsize, 8)  # as `_gather` and `_transpose` need
     filled = own = np.empty(0, order.dtype)
     l1, l2, norm, value, decay = settings[1], settings[2], settings[3], settings[4], settings[5]
@@ -217,21 +232,14 @@ def steps(
             filled, own = np.empty(width, order.dtype), np.empty(width, order.dtype)
         for b in range(width):
             filled[b] = order[start + b if b < rows else start]
-        here, there = plan[-1, READ] * width, plan[-1, WRITTEN] * width
-        marks = plan[-1, MASK] * width
-        z0 = layers[-1, WRITTEN] * width
-        scratch = work[marks : marks + 2 * width].reshape(2, width)
-        factors = work[marks + 2 * width : marks + 3 * width]
-        t0 = marks + 3 * width
-        _gather(x, filled, work[: x.shape[1] * width].reshape(x.shape[1], width))
-        before = start * plan[-1, DRAWS]
-        _forward(
-            layers, options, parameters, work, width,
-            draws[before : before + rows * plan[-1, DRAWS]], rows,
-        )  # fmt: skip
-        z = work[z0 : z0 + units * width].reshape(units, width)
-        dz = work[here : here + units * width].reshape(units, width)
-        t = work[t0 : t0 + units * width].reshape(units, width)
+        _gather(x, filled, _rows(work, 0, x.shape[1], width))
+        own_draws = draws[start * drawn : (start + rows) * drawn]
+        _forward(plan, options, parameters, work, width, own_draws, rows)
+        z = _rows(work, plan[-1, WRITTEN], units, width)
+        dz = _rows(work, places[GRADIENT], units, width)
+        scratch = _rows(work, places[SCRATCH], SCRATCH_ROWS, width)
+        factors = _rows(work, places[FACTORS], 1, width)[0]
+        t = _rows(work, places[TARGETS], units, width)
         scale = 1.0 / rows
         if codes[0] == CROSS_ENTROPY:
             for b in range(width):
@@ -252,19 +260,19 @@ def steps(
         losses[step] = loss
         if not math.isfinite(loss):
             return step
-        _backward(layers, options, parameters, gradient, work, width, here, there)
+        _backward(plan, options, parameters, gradient, work, width, places)
         if l1 > 0 or l2 > 0:
-            for layer in range(layers.shape[0]):
-                begin = layers[layer, WEIGHT]
-                end = begin + layers[layer, FEATURES] * layers[layer, UNITS]
+            for layer in range(plan.shape[0]):
+                begin = plan[layer, WEIGHT]
+                end = begin + plan[layer, FEATURES] * plan[layer, UNITS]
                 penalize(parameters[begin:end], gradient[begin:end], l1, l2)
         if norm > 0 or value > 0:
             clip(gradient, norm, value)
         if decay > 0:
             kept = x.dtype.type(1 - rates[step] * decay)
-            for layer in range(layers.shape[0]):
-                begin = layers[layer, WEIGHT]
-                for k in range(begin, begin + layers[layer, FEATURES] * layers[layer, UNITS]):
+            for layer in range(plan.shape[0]):
+                begin = plan[layer, WEIGHT]
+                for k in range(begin, begin + plan[layer, FEATURES] * plan[layer, UNITS]):
                     parameters[k] *= kept
         update(
             parameters, gradient, first, second, codes[1], settings[7:], rates[step], count + step

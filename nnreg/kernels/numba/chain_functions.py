@@ -23,7 +23,7 @@ from nnreg.kernels.numba.chain_codes import (
     SQUARED_ERROR,
     TANH,
 )
-from nnreg.kernels.numba.compile import compiled_as_written, inlined, inlined_in_order
+from nnreg.kernels.numba.compile import compiled_exactly, inlined, inlined_in_order
 
 
 def _exp(x: Any) -> Any:
@@ -121,7 +121,7 @@ def activate(z: Array, code: int, option: float) -> None:
             z[k] = _sigmoid(z[k])
 
 
-@compiled_as_written
+@compiled_exactly
 def activate_backward(dy: Array, y: Array, code: int, option: float) -> None:
     """Multiply dy by the derivative of the activation, which is a function of its value y."""
     kind = y.dtype.type

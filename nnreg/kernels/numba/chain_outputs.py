@@ -8,6 +8,7 @@ from nnreg._types import Array
 from nnreg.kernels.numba.chain_codes import RELU
 from nnreg.kernels.numba.chain_functions import _exp, activate
 from nnreg.kernels.numba.compile import compiled, inlined
+from nnreg.kernels.numba.softmax import largest_of_rows
 from nnreg.kernels.numba.tiles import product
 
 FEATURES, UNITS, WEIGHT, BIAS, ACTIVATION = range(5)
@@ -18,17 +19,23 @@ BLOCK_ROWS = 48
 
 
 @inlined
-def _softmax(z: Array) -> None:
-    top = z[0]
-    for k in range(1, z.size):
-        top = max(top, z[k])
-    for k in range(z.size):
-        z[k] = _exp(z[k] - top)
-    total = z.dtype.type(0)
-    for k in range(z.size):
-        total += z[k]
-    for k in range(z.size):
-        z[k] /= total
+def _softmax(z: Array, tops: Array) -> None:
+    """Replace each row by its softmax; the exponentials of all rows are one vectorized loop."""
+    one, (rows, units) = z.dtype.type(1), z.shape
+    largest_of_rows(z, tops)
+    for row in range(rows):
+        for k in range(units):
+            z[row, k] -= tops[row]
+    values = z.reshape(-1)
+    for k in range(values.size):
+        values[k] = _exp(values[k])
+    for row in range(rows):
+        total = z.dtype.type(0)
+        for k in range(units):
+            total += z[row, k]
+        factor = one / total
+        for k in range(units):
+            z[row, k] *= factor
 
 
 @compiled
@@ -65,8 +72,7 @@ def outputs(
                 activate(z, plan[layer, ACTIVATION], options[layer])
             read = z
         if softmax:
-            for row in range(start, start + rows):
-                _softmax(out[row])
+            _softmax(out[start : start + rows], work[(layers - 1) % 2])
         else:
             activate(read, plan[layers, ACTIVATION], options[layers])
         for k in range(read.size):

@@ -67,6 +67,10 @@ def _digest() -> str:
     return found.hexdigest()
 
 
+compiled_exactly = _compiler(False)
+"""Without liberties, so that every copy of the function has the same bits, see `inlined`. For
+numbers that must be rounded as in Python, and for long functions that compiled ones call."""
+
 compiled_in_order = _compiler(ORDERED)
 compiled = _compiler(ORDERED | {"reassoc"})
 compiled_without_nan = _compiler(True)
@@ -79,8 +83,6 @@ inlined_without_nan = _compiler(True, forceinline=True)
 
 Otherwise there are two of them: the function itself, and a copy that is compiled with its caller
 and may be optimized further, to other last bits. The process that compiles both calls the first,
-but one that loads the caller from the disk calls the copy.
+but one that loads the caller from the disk calls the copy. Functions that are compiled exactly do
+not need this, but they may call only others of their kind.
 """
-
-compiled_as_written = _compiler(False)
-"""For long functions that compiled ones call: without liberties, every copy has the same bits."""

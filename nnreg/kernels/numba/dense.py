@@ -7,6 +7,14 @@ from nnreg.kernels.numba.compile import compiled
 
 
 @compiled
+def add_bias(x: Array, bias: Array) -> None:
+    """Add a bias to each row."""
+    for row in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            x[row, k] += bias[k]
+
+
+@compiled
 def bias_relu(x: Array, bias: Array) -> None:
     """Replace x by max(x + bias, 0)."""
     for row in range(x.shape[0]):

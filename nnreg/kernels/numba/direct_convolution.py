@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled, inlined
+from nnreg.kernels.numba.compile import compiled, compiled_exactly
 from nnreg.kernels.numba.places import Sums, places_of, reversed_sums_of, sums_of
 from nnreg.kernels.numba.tiles import TILE_ROWS, narrow_tile, whole_tile
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
@@ -69,12 +69,18 @@ def _multiply(
     batch = len(images)
     if not batch:
         return
-    panels = scratch.empty((weight.size,), z.dtype)
+    panels, bias = panels_of(weight, bias, scratch)
+    convolve_sums(images.reshape(batch, -1), *sums, panels, bias, z.reshape(batch, -1), relu)
+
+
+def panels_of(weight: Array, bias: Array | None, scratch: ScratchSpace) -> tuple[Array, Array]:
+    """Return the weight `(inner, filters)` in the order of the tiles, and the bias or zeros."""
+    panels = scratch.empty((weight.size,), weight.dtype)
     _copy_panels(weight, panels)
     if bias is None:
-        bias = scratch.empty((weight.shape[1],), z.dtype)
+        bias = scratch.empty((weight.shape[1],), weight.dtype)
         bias[...] = 0
-    _convolve(images.reshape(batch, -1), *sums, panels, bias, z.reshape(batch, -1), relu)
+    return panels, bias
 
 
 def weight_gradient(
@@ -132,8 +138,8 @@ def _turn(weight: Array, turned: Array) -> None:
                 turned[positions - 1 - p, f, c] = weight[p, c, f]
 
 
-@inlined
-def _panel_width(filters: int, first: int, vector: int) -> int:
+@compiled_exactly
+def panel_width(filters: int, first: int, vector: int) -> int:
     """Return how many filters a tile has from one on."""
     left = filters - first
     return 2 * vector if left >= 2 * vector else min(left, vector)
@@ -145,7 +151,7 @@ def _copy_panels(weight: Array, panels: Array) -> None:
     inner, filters = weight.shape
     at = first = 0
     while first < filters:
-        columns = _panel_width(filters, first, VECTOR_BYTES // weight.itemsize)
+        columns = panel_width(filters, first, VECTOR_BYTES // weight.itemsize)
         for k in range(inner):
             for n in range(columns):
                 panels[at + n] = weight[k, first + n]
@@ -153,8 +159,8 @@ def _copy_panels(weight: Array, panels: Array) -> None:
         first += columns
 
 
-@compiled
-def _convolve(
+@compiled_exactly
+def convolve_sums(
     images: Array,
     pixels: Array,
     starts: Array,
@@ -174,7 +180,7 @@ def _convolve(
     of_z, of_images = np.empty(TILE_ROWS, np.int64), np.empty(TILE_ROWS, np.int64)
     first = 0
     while first < filters:
-        columns = _panel_width(filters, first, vector)
+        columns = panel_width(filters, first, vector)
         at = first * inner
         for kind in range(lengths.size):
             length = lengths[kind]
@@ -234,7 +240,7 @@ def _weight_gradient(
         more = add or row > 0
         first = 0
         while first < filters:
-            columns = _panel_width(filters, first, vector)
+            columns = panel_width(filters, first, vector)
             for start in range(0, inner, TILE_ROWS):
                 for m in range(TILE_ROWS):
                     k = min(start + m, inner - 1)

@@ -1,4 +1,8 @@
-"""The updates of the most used optimizers, each in one pass over memory."""
+"""The updates of the most used optimizers, each in one pass over memory.
+
+Factors are Python's floats, which are converted here: a call with numbers of NumPy takes three
+times as long.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,9 @@ def adam(
     rate: float,
 ) -> None:
     """Make a step of Adam; NumPy makes twelve passes."""
+    kind = p.dtype.type
+    beta1, rest1, beta2, root2 = kind(beta1), kind(rest1), kind(beta2), kind(root2)
+    epsilon, rate = kind(epsilon), kind(rate)
     for k in range(p.size):
         scaled = root2 * g[k]
         m[k] = beta1 * m[k] + rest1 * g[k]
@@ -35,6 +42,8 @@ def rms_prop(
     p: Array, g: Array, s: Array, rho: float, root: float, epsilon: float, rate: float
 ) -> None:
     """Make a step of RMSProp; `root` is √(1 - rho), as g² may overflow."""
+    kind = p.dtype.type
+    rho, root, epsilon, rate = kind(rho), kind(root), kind(epsilon), kind(rate)
     for k in range(p.size):
         scaled = root * g[k]
         s[k] = rho * s[k] + scaled * scaled
@@ -44,6 +53,7 @@ def rms_prop(
 @inlined_in_order
 def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with momentum."""
+    decay, rate = p.dtype.type(decay), p.dtype.type(rate)
     for k in range(p.size):
         v[k] = decay * v[k] + g[k]
         p[k] -= rate * v[k]
@@ -52,6 +62,7 @@ def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
 @inlined_in_order
 def nesterov(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with Nesterov's momentum."""
+    decay, rate = p.dtype.type(decay), p.dtype.type(rate)
     for k in range(p.size):
         v[k] = decay * v[k] + g[k]
         p[k] -= rate * (decay * v[k] + g[k])

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled_as_written
+from nnreg.kernels.numba.compile import compiled_exactly
 from nnreg.kernels.numba.vectors import INTEGER, VECTOR_BYTES, Vectors, unknown
 
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6
@@ -190,7 +190,7 @@ _row_8, _row_2, _row_1 = (
 _dot_4_2, _dot_4_1, _dot_1_2, _dot_1_1 = (_dot_tile(m, n) for m in (4, 1) for n in (2, 1))
 
 
-@compiled_as_written
+@compiled_exactly
 def product(
     c: Array, c0: int, cm: int,
     a: Array, a0: int, am: int, ak: int,
@@ -212,49 +212,29 @@ def product(
         count = 2 * vector if n + 2 * vector <= columns else min(columns - n, vector)
         if height == 1 and n + 8 * vector <= columns:
             count = 8 * vector
+        terms = (depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n, False, relu)
         for start in range(0, rows, height):
             m = min(start, rows - height)
-            to, of = (c0 + n + m * cm, cm), (a0 + m * am, am)
+            at = (c, (c0 + n + m * cm, cm), a, (a0 + m * am, am), None, *terms)
             if count <= vector:
                 if height == TILE_ROWS:
-                    narrow_tile(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    narrow_tile(*at)
                 elif height == 4:
-                    _narrow_4(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    _narrow_4(*at)
                 else:
-                    _row_1(
-                        c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                        False, relu,
-                    )  # fmt: skip
+                    _row_1(*at)
             elif height == TILE_ROWS:
-                whole_tile(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                whole_tile(*at)
             elif height == 4:
-                _whole_4(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _whole_4(*at)
             elif count == 2 * vector:
-                _row_2(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _row_2(*at)
             else:
-                _row_8(
-                    c, to, a, of, None, depth, ak, b, b0 + n, None, bk, count, bias, bias0 + n,
-                    False, relu,
-                )  # fmt: skip
+                _row_8(*at)
         n += count
 
 
-@compiled_as_written
+@compiled_exactly
 def dots(
     out: Array, out0: int, outm: int,
     a: Array, a0: int, am: int,

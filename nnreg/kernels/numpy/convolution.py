@@ -9,6 +9,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.kernels.numpy.dense import DenseKernels
+from nnreg.kernels.numpy.pooling import PoolingKernels
 from nnreg.kernels.scratch import ScratchSpace
 from nnreg.kernels.windows import Amounts, ImageKernels, Pair, Windows, rows_of_windows
 
@@ -21,7 +22,7 @@ MAX_FEW_CHANNELS = 3
 rows of pixels, which are longer than the rows of a window."""
 
 
-class ConvolutionKernels(DenseKernels):
+class ConvolutionKernels(DenseKernels, PoolingKernels):
     """Convolutions of images `(batch, *space, channels)`, with any number of spatial axes."""
 
     def convolve(
@@ -53,6 +54,30 @@ class ConvolutionKernels(DenseKernels):
             elif bias is not None:
                 self.add_bias(rows, bias, scratch)
         return columns.copied if columns.whole else None
+
+    def convolve_max_pool(
+        self,
+        images: Array,
+        weight: Array,
+        bias: Array | None,
+        y: Array,
+        windows: Windows,
+        padding: Amounts,
+        size: Pair,
+        stride: Pair,
+        scratch: ScratchSpace,
+        *,
+        relu: bool = False,
+    ) -> None:
+        """Write the largest outputs of `convolve` in windows of pixels; only to predict.
+
+        `images` are `(batch, height, width, channels)`; size and stride are those of `max_pool`.
+        """
+        axes = zip(images.shape[1:-1], padding, strict=True)
+        out = windows.count(tuple(n + sum(pair) for n, pair in axes))
+        z = scratch.empty((len(images), *out, weight.shape[-1]))
+        self.convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
+        self.max_pool(z, y, size, stride)
 
     def convolve_weight_gradient(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import sum_rows
+from nnreg.kernels.scratch import ScratchSpace
 
 ROUNDS = 4
 """The rounds of `sum_by_index`; what remains after them is few indices that occur often."""
@@ -41,6 +43,19 @@ class IndexingKernels:
             np.add.at(out, targets, np.take(rows, remaining, axis=0))
         else:
             _add_sorted(rows, remaining, targets, out)
+
+    def mean_by_index(self, table: Array, index: Array, y: Array, scratch: ScratchSpace) -> None:
+        """Write to y[n] the mean of the rows table[index[n, k]] over all k."""
+        sum_rows(np.take(table, index, axis=0), scratch.ones, y)
+        np.divide(y, index.shape[1], out=y)
+
+    def mean_by_index_backward(
+        self, dy: Array, index: Array, dtable: Array, scratch: ScratchSpace
+    ) -> None:
+        """Write the gradient of the table of `mean_by_index` from that of its y."""
+        rows = scratch.empty((*index.shape, dy.shape[1]))
+        rows[...] = np.expand_dims(dy / index.shape[1], 1)
+        self.sum_by_index(rows.reshape(-1, dy.shape[1]), index.reshape(-1), dtable)
 
 
 def _add_sorted(rows: Array, numbers: Array, targets: Array, out: Array) -> None:

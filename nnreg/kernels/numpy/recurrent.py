@@ -11,6 +11,9 @@ from nnreg.kernels.scratch import ScratchSpace
 CLEARED_EVERY = 16
 """The steps of a sequence between two that clear tiny values."""
 
+TRANSPOSED = 24
+"""The rows of weights that are transposed in one call, so that their lines stay in the cache."""
+
 MAX_SLOPES = 2**17
 """The values of the derivatives that are computed in one call, so that they stay in the cache."""
 
@@ -114,6 +117,21 @@ class RecurrentKernels:
                     return s
         return 0
 
+    def steps_gradient(
+        self, below: Array, dsums: Array, gradient: Array, scratch: ScratchSpace
+    ) -> None:
+        """Write the gradient of the weights of `lstm_steps`, transposed: (sums, inputs).
+
+        It is Σ dsums[:, s] · below[s].T over the steps s; below is `(time, inputs, batch)`, whose
+        last row is ones, and dsums `(sums, time, batch)`.
+        """
+        time, inputs, batch = below.shape
+        by_input = scratch.empty((inputs, time, batch))
+        by_input[...] = np.swapaxes(below, 0, 1)
+        flat = by_input.reshape(inputs, time * batch)
+        dflat = dsums.reshape(len(dsums), time * batch)
+        np.matmul(dflat, flat.T, out=gradient)
+
 
 def vanished(step: int, above: Array | None, *gradients: tuple[Array, Array]) -> bool:
     """Clear tiny values of the gradients that a step passes to the one before.
@@ -135,7 +153,9 @@ def halved(weights: Array, scratch: ScratchSpace) -> Array:
     σ(z) is (1 + tanh(z/2)) / 2: one tanh then serves all four gates.
     """
     transposed = scratch.empty(weights.T.shape)
-    transposed[...] = weights.T
+    for start in range(0, len(weights), TRANSPOSED):
+        rows = slice(start, start + TRANSPOSED)
+        transposed[:, rows] = weights[rows].T
     sigmoids = transposed[: 3 * len(transposed) // 4]
     np.multiply(sigmoids, 0.5, out=sigmoids)
     return transposed

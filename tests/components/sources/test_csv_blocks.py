@@ -22,8 +22,19 @@ ODD = [
     *("+1", "--1", "-", ".", "5.", ".5", "-.5", "1..2", "1./2", "./1", "1/2", "007", "-0", "1e5"),
     *("1E-5", "e5", "1e", "1e+", "2.5e-324", " 12 ", "12\t", "１２", "x", "naïve", "été ", "1;5"),
     *("a\x1cb", "\x1c1", "a\x0bb", "#", "# x", "//", "1,5", "1.234,5", "true", "\ufeff1", "\x85 1"),
-    *("a" * 9, "b" * 16, "c" * 17, "d" * 65, "9" * 20, "9007199254740993", "0." + "3" * 20),
+    *(
+        "a" * 9,
+        "b" * 16,
+        "c" * 17,
+        "d" * 65,
+        "9" * 20,
+        "-99999.000",
+        "9007199254740993",
+        "0." + "3" * 20,
+    ),
 ]
+
+MISSING = [("?",), ("NA", "x"), ("a rather long one", ""), ("-1", "0", "1.5", "-99999.000", "7")]
 
 
 def number(rng):
@@ -84,7 +95,7 @@ def table(rng):
     comment = rng.choice([None, None, None, "#", "//"])
     options = Csv(delimiter, decimal="," if comma else ".", comment=comment)
     if rng.random() < 0.2:
-        options = Csv(delimiter, missing=rng.choice([("?",), ("NA", "x"), ("a rather long one",)]))
+        options = Csv(delimiter, missing=rng.choice(MISSING))
     return text, options, [name for name in ("c0", "c1") if rng.random() < 0.1]
 
 
@@ -114,7 +125,7 @@ def outcome(path, options, text):
     return columns, list(map(int, found.line_numbers))
 
 
-def compare(tmp_path, monkeypatch, seeds):
+def compare(tmp_path, monkeypatch, seeds, find=byte_cells):
     """Read files by both ways; return how often the fast one was used."""
     used = 0
     for seed in seeds:
@@ -127,13 +138,13 @@ def compare(tmp_path, monkeypatch, seeds):
         found = []
 
         def counted(*arguments, found=found):
-            found.append(byte_cells(*arguments))
+            found.append(find(*arguments))
             return found[-1]
 
-        monkeypatch.setattr(delimited, "byte_cells", counted)
+        monkeypatch.setattr(delimited, "finder", lambda _, counted=counted: counted)
         fast = outcome(tmp_path / "t.csv", options, as_text)
         used += any(one is not None for one in found)
-        monkeypatch.setattr(delimited, "byte_cells", lambda *_: None)
+        monkeypatch.setattr(delimited, "finder", lambda _: lambda *_: None)
         assert fast == outcome(tmp_path / "t.csv", options, as_text), f"seed {seed}"
     return used
 
@@ -177,6 +188,13 @@ def test_a_known_number_is_its_float(read):
         checked([*mixed, *short * 4], read)
         for one in mixed[:500]:
             checked([one], read)
+
+
+def test_a_number_that_stands_for_a_missing_value_is_missing_in_every_block(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "-999,1\n -999,-999.0000\n" * 9000)
+    found = Csv(missing=("-999", "-999.0000")).read(tmp_path / "t.csv").columns
+    assert np.isnan(found["a"]).all()
+    assert np.isnan(found["b"]).tolist() == [False, True] * 9000
 
 
 def test_numbers_of_up_to_nineteen_digits_are_known():

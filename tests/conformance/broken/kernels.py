@@ -52,6 +52,23 @@ class WrongChain(Kernels):
 
 
 @dataclass(frozen=True)
+class WrongMean(Kernels):
+    """NumPy's, but with the sum of the rows"""
+
+    def mean_by_index(self, table, index, y, scratch):
+        super().mean_by_index(table, index, y, scratch)
+        np.multiply(y, index.shape[1], out=y)
+
+
+@dataclass(frozen=True)
+class WrongPooledConvolution(Kernels):
+    """NumPy's, but without the bias"""
+
+    def convolve_max_pool(self, images, weight, bias, *arguments, relu=False):
+        super().convolve_max_pool(images, weight, None, *arguments, relu=relu)
+
+
+@dataclass(frozen=True)
 class OfTheThread(Kernels):
     """NumPy's, but in other threads than the first, x grows by a ten-millionth"""
 
@@ -64,8 +81,10 @@ class OfTheThread(Kernels):
 BROKEN = {
     "layers": [WrongRelu],
     "masked layers": [WrongLowest],
+    "means": [WrongMean],
     "losses": [WrongCrossEntropy],
     "optimizers": [WrongAdam],
     "chains": [WrongChain],
+    "pooled convolutions": [WrongPooledConvolution],
     "threads": [OfTheThread],
 }

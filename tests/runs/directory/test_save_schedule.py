@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nnreg
@@ -14,6 +15,7 @@ from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.runs.writer import RunWriter
 from nnreg.spec.sections import Checkpoint
 from nnreg.training.state import TrainingState
+from tests.helpers.specs import regressor
 from tests.helpers.work import CPU_SECONDS, Clock, calls, cpu_seconds
 from tests.runs.directory.runs import same_files
 
@@ -23,34 +25,69 @@ class TestSaveSchedule:
         clock = Clock()
         monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
         schedule = SaveSchedule(Checkpoint(), TrainingState())
-        schedule.saved(0.03)
+        schedule.saved(0.03, 0.03)  # with the next save and the last one 0.09 s, 2.5 % of 3.6 s
         for moment, within, after in [
-            (100.9, False, False), (101.1, False, True), (109.9, False, True), (110.1, True, True)
+            (103.5, False, False), (103.7, False, True), (109.9, False, True), (110.1, True, True)
         ]:  # fmt: skip
             clock.now = moment
             assert (schedule.within_epoch(), schedule.after_epoch()) == (within, after)
-        schedule.saved(1.0)
-        clock.now += 30
-        assert not schedule.within_epoch()
-        clock.now += 4
-        assert schedule.within_epoch()
+        schedule.saved(0.6, 1.0)  # with two more 2.63 s, 2.5 % of 105.2 s
+        for moment, due in [(205.1, False), (205.3, True)]:
+            clock.now = moment
+            assert (schedule.within_epoch(), schedule.after_epoch()) == (due, due)
 
-    def test_a_run_spends_a_small_fraction_of_its_time_on_saving(self, spec, monkeypatch):
-        clock, saves, write = Clock(), [], writer.write_checkpoint
+    def test_short_saves_are_a_second_apart_and_ten_in_mid_epoch(self, monkeypatch):
+        clock = Clock()
+        monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
+        schedule = SaveSchedule(Checkpoint(), TrainingState())
+        clock.now += 1000
+        schedule.saved(0.001, 0.001)
+        for later, within, after in [
+            (0.9, False, False), (1.1, False, True), (9.9, False, True), (10.1, True, True)
+        ]:  # fmt: skip
+            clock.now = 1100 + later
+            assert (schedule.within_epoch(), schedule.after_epoch()) == (within, after)
 
-        def slow_write(*args, **options):
-            saves.append(args)
-            clock.now += 0.1
-            write(*args, **options)
+    @pytest.mark.parametrize("epochs", [15, 40, 100])
+    def test_a_run_of_any_length_spends_a_small_fraction_of_its_time_on_saving(
+        self, spec, monkeypatch, epochs
+    ):
+        clock, saves = Clock(), []
+
+        def slowly(write):
+            def slow_write(*args, **options):
+                saves.append(args)
+                clock.now += 0.1
+                write(*args, **options)
+
+            return slow_write
 
         def slow_epoch(record):
             clock.now += 1.0
 
         monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
         monkeypatch.setattr("nnreg.runs.writer.time", clock)
-        monkeypatch.setattr(writer, "write_checkpoint", slow_write)
-        nnreg.run(spec | {"train": {"epochs": 100}}, out="out", on_epoch=slow_epoch)
-        assert 0.02 * 100 < 0.1 * len(saves) < 0.04 * 100
+        for name in ("write_checkpoint", "write_spec"):
+            monkeypatch.setattr(writer, name, slowly(getattr(writer, name)))
+        nnreg.run(spec | {"train": {"epochs": epochs}}, out="out", on_epoch=slow_epoch)
+        share = 0.1 * len(saves) / (clock.now - 100)
+        assert 0.018 < share < 0.027  # a save without a new best epoch is shorter than the last
+
+    def test_the_first_save_of_large_weights_waits_for_the_size_of_later_ones(
+        self, tmp_path, monkeypatch
+    ):
+        costs, saved = [], SaveSchedule.saved
+        monkeypatch.setattr(
+            SaveSchedule, "saved", lambda own, *cost: (costs.append(cost), saved(own, *cost))
+        )
+        layers = [{"type": "dense", "units": 1200}, {"type": "dense", "units": 2000}]
+        model = {"layers": [*layers, {"type": "dense", "units": 1}]}
+        train = {"epochs": 1, "batch_size": 8}
+        x = np.zeros((8, 2))
+        large = regressor(model=model, optimizer="adam", train=train)
+        nnreg.run(large, data=(x, x[:, 0]), out=tmp_path / "out")
+        costs = [next_cost / cost for cost, next_cost in costs if cost]
+        assert costs == [pytest.approx(5.0, rel=0.01)]  # two vectors of Adam, the best ones twice
 
     def test_the_time_of_a_save_is_linear_in_the_number_of_epochs(self, spec):
         model = nnreg.run(spec)

@@ -28,11 +28,12 @@ MIN_SHARED_PRODUCTS = 2**27
 """The fewest products with weights for which other threads pay off: a millisecond's."""
 
 
-class FewRows:
-    """What a network returns for few rows, if it is a chain of dense layers.
+class ChainPrediction:
+    """What a network returns for inputs, if it is a chain of dense layers.
 
-    The results are those of `Network.predict`. All arrays are new, so that several threads may call
-    it. Weights may be changed where they are.
+    Kernels may have a function for any number of rows; without, it is for few. The results are
+    those of `Network.predict`. All arrays are new, so that several threads may call it. Weights may
+    be changed where they are.
     """
 
     def __init__(self, network: Network) -> None:
@@ -76,7 +77,7 @@ class FewRows:
         return np.concatenate(found) if len(found) == len(jobs) else None
 
     def outputs(self, x: Array) -> Array | None:
-        """Return the outputs, if there are few rows. NumPy may warn of numbers that overflow."""
+        """Return the outputs of few rows by calls of NumPy, which may warn of overflow."""
         if len(x) > self._most:
             return None
         for weight, bias, activation, clips in self._steps:

@@ -1,0 +1,92 @@
+"""Blocks of CSV read by compiled loops: the same as by the standard library."""
+
+from random import Random
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
+
+from nnreg.builtin.sources import compiled_cells
+from nnreg.builtin.sources.byte_cells import byte_cells
+from nnreg.builtin.sources.compiled_cells import CompiledFinder, finder
+from nnreg.builtin.sources.delimited import Csv
+from nnreg.tables.cells import MISSING_TEXTS
+from tests.components.sources.test_csv_blocks import ODD, compare, number
+
+
+def test_compiled_cells_are_those_of_the_standard_library(tmp_path, monkeypatch):
+    assert compare(tmp_path, monkeypatch, range(250), CompiledFinder().cells) > 100
+
+
+@pytest.mark.slow
+def test_many_more_files_are_read_alike(tmp_path, monkeypatch):
+    seeds = range(1000, 41_000)
+    assert compare(tmp_path, monkeypatch, seeds, CompiledFinder().cells) > 15_000
+
+
+def cells(*lines, width):
+    return CompiledFinder().cells("\n".join(lines), ",", width)
+
+
+def test_a_known_number_is_its_float():
+    rng = Random(0)
+    texts = [one for one in ODD if one.isascii() and "," not in one]
+    texts += [number(rng) for _ in range(4000)]
+    texts += [f"{rng.uniform(-1, 1) * 10 ** rng.randrange(9):.{rng.randrange(9)}f}" for _ in texts]
+    found = cells(*(f"{text}," for text in texts), width=2)
+    (values,), unknown = found.numbers([0], ".", MISSING_TEXTS)
+    unknown = set(unknown[:, 0].tolist())
+    assert len(unknown) < len(texts) / 8
+    for row, text in enumerate(texts):
+        if row not in unknown and text.strip() not in MISSING_TEXTS:
+            assert np.float64(float(text.strip())).tobytes() == values[row].tobytes(), text
+
+
+@pytest.mark.parametrize("length", [1, 30, 60, 61, 62, 63, 64, 65, 126, 127, 128, 129])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_cells_at_the_limits_of_64_bytes(length, quote):
+    line = f"{quote}{'x' * length}{quote},{quote}1{quote}"
+    found = cells(line, line, width=2)
+    assert found.texts(slice(None), 0) == ["x" * length] * 2
+    assert found.texts(slice(None), 1) == ["1"] * 2
+
+
+RARE = [
+    *('"a\nb",1', '"a""b",1', '"a"\r\n1,2', "a\r,1", '"a"b,1', '"a,1', 'a"b,1', "a", "a,b,c"),
+    *("", '"",1', "a\r\n,1", '"a\rb",1'),
+]
+
+
+@pytest.mark.parametrize("before", range(55, 70))
+@pytest.mark.parametrize("text", RARE)
+def test_rare_bytes_at_the_limits_of_64_bytes(before, text):
+    text = f"{'x' * before},1\n{text}\ny,2"
+    expected, found = byte_cells(text, ",", 2), CompiledFinder().cells(text, ",", 2)
+    assert (found is None) == (expected is None)
+    if expected is not None:
+        assert found.starts.tolist() == expected.starts.tolist()
+        assert found.ends.tolist() == expected.ends.tolist()
+        assert found.doubled == expected.doubled
+        assert (found.lines is None) == (expected.lines is None)
+        assert found.lines is None or found.lines.tolist() == expected.lines.tolist()
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch, count):
+    monkeypatch.setattr(compiled_cells, "SHIFT", 63)
+    monkeypatch.setattr(compiled_cells, "MIN_BYTES", 0)
+    names = [f"a name of more than eight bytes {n % count}" for n in range(4000)]
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n},1\n" for n in names))
+    assert Csv().read(tmp_path / "t.csv").columns["a"].text().tolist() == names
+
+
+def test_loops_are_loaded_for_large_files_and_then_used_for_all(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    compiled_cells._loops.cache_clear()
+    assert finder(tmp_path / "t.csv") is byte_cells
+    monkeypatch.setattr(compiled_cells, "MIN_BYTES", 8)
+    assert finder(tmp_path / "t.csv") is not byte_cells
+    monkeypatch.undo()
+    compiled_cells._loops()
+    assert finder(tmp_path / "t.csv") is not byte_cells
