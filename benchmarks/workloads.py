@@ -214,7 +214,7 @@ ZIPF = Workload(
 
 SMALL = Workload("64-40-10", (64,), (dense(40),), 10, 32)
 LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 32)
-"""Networks whose checkpoints have about 60 kB and 100 MB: weights, best weights, and the two
+"""Networks whose checkpoints have about 50 kB and 75 MB: weights and the two
 vectors of Adam."""
 
 DROPOUT = Workload(

@@ -26,8 +26,8 @@ def measure(effort: Effort) -> Iterator[Row]:
         for name, arguments in RUNS.items():
             yield _fraction(directory, name, arguments, effort)
         with Workers(effort) as workers:
-            yield _save(workers, directory, SMALL, "60 kB", effort)
-            yield _save(workers, directory, LARGE, "100 MB", effort)
+            yield _save(workers, directory, SMALL, "50 kB", effort)
+            yield _save(workers, directory, LARGE, "75 MB", effort)
 
 
 def _fraction(directory: str, name: str, arguments: dict[str, Any], effort: Effort) -> Row:

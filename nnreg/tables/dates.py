@@ -176,7 +176,8 @@ def months_and_days(days: Array) -> tuple[Array, Array, Array]:
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
     day = (dates - months).astype(np.int64) + 1
-    length = ((months + 1).astype("datetime64[D]") - months).astype(np.int64)
+    ends = (months + np.timedelta64(1, "M")).astype("datetime64[D]")
+    length = (ends - months).astype(np.int64)
     return months.astype(np.int64), day, length
 
 

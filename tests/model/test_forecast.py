@@ -9,7 +9,7 @@ from nnreg.errors import UsageError
 from tests.model.test_windows import DATES, HORIZON, RAIN, ROWS, SALES, csv, spec
 
 ROWS_OF_ONE = {"sales": SALES, "rain": RAIN, "day": DATES}
-NEXT = [str(day) for day in np.datetime64("2024-01-01") + ROWS + np.arange(HORIZON)]
+NEXT = [str(day) for day in np.datetime64("2024-01-01") + np.arange(ROWS, ROWS + HORIZON)]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_each_group_is_continued_from_its_last_rows(trained):
 def test_the_gap_is_before_the_first_step(trained):
     model = trained(spec(window={"gap": 2, "group": "shop"}, data={"exclude": []}))
     found = model.forecast(shops("south"))
-    assert found["day"][0] == str(np.datetime64(NEXT[0]) + 2)
+    assert found["day"][0] == str(np.datetime64(NEXT[0]) + np.timedelta64(2, "D"))
 
 
 def test_only_the_last_rows_are_needed(trained):

@@ -116,7 +116,7 @@ def test_it_may_be_turned_on_or_off_on_resuming(tmp_path):
         (lambda d, a: a.pop("average/state"), "'average/state' is missing"),
         (
             lambda d, a: d["progress"].update(averaged=0),
-            "parameters' is not an array",
+            "the weights of the best epoch are not its 'average'",
         ),
         (lambda d, a: d["progress"].update(averaged=99), "99 of 12 steps are averaged"),
         (lambda d, a: d["spec"]["train"].update(ema=None), "its spec has no train.ema"),

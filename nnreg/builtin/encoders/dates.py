@@ -252,7 +252,7 @@ def _month(local: Array) -> Array:
 
 def _day_of_year(local: Array) -> tuple[Array, Array]:
     years = _dates(local).astype("datetime64[Y]")
-    ends = (years + 1).astype("datetime64[D]")
+    ends = (years + np.timedelta64(1, "Y")).astype("datetime64[D]")
     length = (ends - years.astype("datetime64[D]")).astype(np.int64)
     return _since(_dates(local), "Y"), length
 
@@ -265,7 +265,7 @@ def _weekday(local: Array) -> Array:
 
 def _week(local: Array) -> Array:
     """Return the week of ISO 8601, which is in the year that its Thursday is in."""
-    thursday = _dates(local) + (3 - _weekday(local))
+    thursday = _dates(local) + (3 - _weekday(local)).astype("timedelta64[D]")
     weeks: Array = _since(thursday, "Y") // 7 + 1
     return weeks
 

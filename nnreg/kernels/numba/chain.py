@@ -33,7 +33,7 @@ from nnreg.kernels.numba.chain_functions import (
     error,
 )
 from nnreg.kernels.numba.chain_updates import clear_tiny, clip, penalize, update
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, compiled_exactly, inlined
 from nnreg.kernels.numba.tiles import dots, product
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
 
@@ -41,13 +41,13 @@ INPUTS, FEATURES, UNITS, WEIGHT, ACTIVATION, READ, WRITTEN, MASK, DRAWS = range(
 """The columns of the plan, see `steps`."""
 
 
-@compiled
+@compiled_exactly
 def _rows(work: Array, first: int, count: int, width: int) -> Array:
     """Return `count` rows of what the steps work on."""
     return work[first * width : (first + count) * width].reshape(count, width)
 
 
-@compiled
+@inlined
 def _gather(x: Array, order: Array, out: Array) -> None:
     """Write rows of x to the columns of `out`, whose number is a multiple of 8."""
     for start in range(0, out.shape[1], 8):
@@ -56,7 +56,7 @@ def _gather(x: Array, order: Array, out: Array) -> None:
                 out[f, b] = x[order[b], f]
 
 
-@compiled
+@compiled_exactly
 def _transpose(a: Array, out: Array) -> None:
     """Write a matrix transposed; the number of its columns is a multiple of 8."""
     for start in range(0, a.shape[1], 8):
@@ -65,7 +65,7 @@ def _transpose(a: Array, out: Array) -> None:
                 out[column, row] = a[row, column]
 
 
-@compiled
+@inlined
 def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
     """Write the factors of dropout to `mask` and y times these to `out`."""
     kept = y.dtype.type(1 / (1 - rate))
@@ -81,13 +81,13 @@ def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
             out[u, b] = y[u, b] * mask[u, b]
 
 
-@compiled
+@compiled_exactly
 def _multiply(a: Array, b: Array) -> None:
     for k in range(a.size):
         a[k] *= b[k]
 
 
-@compiled
+@inlined
 def _forward(
     plan: Array, options: Array, parameters: Array, work: Array, width: int, draws: Array, rows: int
 ) -> None:
@@ -116,7 +116,7 @@ def _forward(
             )
 
 
-@compiled
+@compiled_exactly
 def _backward(
     plan: Array,
     options: Array,
@@ -160,7 +160,7 @@ def _backward(
             here, there = there, here
 
 
-@compiled
+@inlined
 def _loss(
     codes: Array,
     option: float,

@@ -23,7 +23,7 @@ from nnreg.kernels.numba.chain_codes import (
     SQUARED_ERROR,
     TANH,
 )
-from nnreg.kernels.numba.compile import compiled, compiled_in_order
+from nnreg.kernels.numba.compile import compiled_exactly, inlined, inlined_in_order
 
 
 def _exp(x: Any) -> Any:
@@ -42,7 +42,7 @@ def _log(x: Any) -> Any:
     """Return log x for x >= 1."""
 
 
-@compiled_in_order
+@inlined_in_order
 def _log_float32(x: Any) -> Any:
     """Return log x in float32 within 1e-7 for 1 <= x < infinity, and otherwise infinity or NaN.
 
@@ -72,7 +72,7 @@ def _log_float32(x: Any) -> Any:
 def _define(function: Any, of_float32: Any, of_float64: Any) -> None:
     """Let compiled functions call the one for the type of the argument in place of `function`."""
 
-    @overload(function)
+    @overload(function, jit_options={"forceinline": True})
     def choose(x: Any) -> Any:
         chosen = of_float32 if x == types.float32 else of_float64
 
@@ -82,7 +82,7 @@ def _define(function: Any, of_float32: Any, of_float64: Any) -> None:
         return call
 
 
-@compiled
+@inlined
 def _sigmoid_float64(x: Any) -> Any:
     e = math.exp(-abs(x))
     larger = 1 / (1 + e)
@@ -95,14 +95,14 @@ _define(_tanh, functions.tanh, math.tanh)
 _define(_log, _log_float32, math.log)
 
 
-@compiled_in_order
+@inlined_in_order
 def _log1p(x: Any) -> Any:
     """Return log(1 + x) for 0 <= x <= 1, precise for small x: Kahan's correction of the sum."""
     u = x + 1
     return _log(u) * (x / (u - 1)) if u > 1 else x
 
 
-@compiled
+@inlined
 def activate(z: Array, code: int, option: float) -> None:
     """Replace a vector by its activations."""
     kind = z.dtype.type
@@ -121,7 +121,7 @@ def activate(z: Array, code: int, option: float) -> None:
             z[k] = _sigmoid(z[k])
 
 
-@compiled
+@compiled_exactly
 def activate_backward(dy: Array, y: Array, code: int, option: float) -> None:
     """Multiply dy by the derivative of the activation, which is a function of its value y."""
     kind = y.dtype.type
@@ -140,7 +140,7 @@ def activate_backward(dy: Array, y: Array, code: int, option: float) -> None:
             dy[k] *= y[k] * (one - y[k])
 
 
-@compiled
+@inlined
 def cross_entropy(
     z: Array, dz: Array, labels: Array, weights: Array, scratch: Array, smoothing: float, rows: int
 ) -> float:
@@ -186,7 +186,7 @@ def cross_entropy(
     return loss
 
 
-@compiled
+@inlined
 def binary_cross_entropy(z: Array, dz: Array, t: Array, weights: Array, smoothing: float) -> float:
     """Return the sum of weights · losses of logits z, and write its gradient to dz."""
     kind = z.dtype.type
@@ -203,7 +203,7 @@ def binary_cross_entropy(z: Array, dz: Array, t: Array, weights: Array, smoothin
     return loss
 
 
-@compiled
+@inlined
 def error(z: Array, dz: Array, t: Array, weights: Array, code: int, option: float) -> float:
     """Return the sum of weights · losses of outputs z, and write its gradient to dz."""
     kind = z.dtype.type

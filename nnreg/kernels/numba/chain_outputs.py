@@ -7,7 +7,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.kernels.numba.chain_codes import RELU
 from nnreg.kernels.numba.chain_functions import _exp, activate
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, inlined
 from nnreg.kernels.numba.softmax import largest_of_rows
 from nnreg.kernels.numba.tiles import product
 
@@ -18,7 +18,7 @@ BLOCK_ROWS = 48
 """How many rows pass all layers together, so that their values stay in the cache: whole tiles."""
 
 
-@compiled
+@inlined
 def _softmax(z: Array, tops: Array) -> None:
     """Replace each row by its softmax; the exponentials of all rows are one vectorized loop."""
     one, (rows, units) = z.dtype.type(1), z.shape

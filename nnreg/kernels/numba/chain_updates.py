@@ -10,13 +10,13 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.denormals import SMALLEST
 from nnreg.kernels.numba.chain_codes import ADAM, ADAMW, MOMENTUM, RMSPROP, SGD
-from nnreg.kernels.numba.compile import compiled, compiled_in_order
+from nnreg.kernels.numba.compile import inlined, inlined_in_order
 from nnreg.kernels.numba.optimizers import adam, momentum, nesterov, rms_prop
 
 SMALLEST32, SMALLEST64 = (SMALLEST[np.dtype(kind)] for kind in (np.float32, np.float64))
 
 
-@compiled
+@inlined
 def _norm(g: Array) -> Any:
     """Return the norm of a vector whose squares may overflow; NaN if it has one."""
     largest = g.dtype.type(0)
@@ -31,7 +31,7 @@ def _norm(g: Array) -> Any:
     return math.sqrt(total) * largest
 
 
-@compiled
+@inlined
 def penalize(w: Array, g: Array, l1: float, l2: float) -> None:
     """Add the gradient of l1 · Σ|w| + l2 · Σw² to that of a weight."""
     kind = w.dtype.type
@@ -41,7 +41,7 @@ def penalize(w: Array, g: Array, l1: float, l2: float) -> None:
         g[k] += two * w[k] + slope
 
 
-@compiled
+@inlined
 def clip(g: Array, norm: float, value: float) -> None:
     """Scale a gradient down to a norm, then limit its values; without limits, these are 0."""
     if norm > 0:
@@ -56,7 +56,7 @@ def clip(g: Array, norm: float, value: float) -> None:
             g[k] = top if g[k] > top else (-top if g[k] < -top else g[k])
 
 
-@compiled
+@inlined
 def clear_tiny(state: Array) -> None:
     """Set what is denormal or close to that to 0, as `denormals.zero_tiny` does."""
     zero, least = state.dtype.type(0), state.dtype.type(SMALLEST64)
@@ -66,7 +66,7 @@ def clear_tiny(state: Array) -> None:
         state[k] = zero if abs(state[k]) < least else state[k]
 
 
-@compiled_in_order
+@inlined_in_order
 def update(
     p: Array,
     g: Array,

@@ -46,9 +46,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]  # Numba has no types
             super().save_overload(sig, data)
 
 
-def _compiler(fastmath: bool | set[str]) -> Callable[[Callable[..., Any]], Any]:
+def _compiler(fastmath: bool | set[str], **options: bool) -> Callable[[Callable[..., Any]], Any]:
     def compile_function(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(fastmath=fastmath, error_model="numpy", nogil=True)(function)
+        dispatcher = numba.njit(
+            fastmath=fastmath, error_model="numpy", nogil=True, no_cfunc_wrapper=True, **options
+        )(function)
         with suppress(RuntimeError):  # no folder can be written
             dispatcher._cache = _Cache(function)
         return dispatcher
@@ -66,8 +68,21 @@ def _digest() -> str:
 
 
 compiled_exactly = _compiler(False)
-"""For numbers that must be rounded as in Python: a division is no product with the inverse."""
+"""Without liberties, so that every copy of the function has the same bits, see `inlined`. For
+numbers that must be rounded as in Python, and for long functions that compiled ones call."""
+
 compiled_in_order = _compiler(ORDERED)
 compiled = _compiler(ORDERED | {"reassoc"})
 compiled_without_nan = _compiler(True)
 """For values that are finite, or whose result does not matter otherwise."""
+
+inlined_in_order = _compiler(ORDERED, forceinline=True)
+inlined = _compiler(ORDERED | {"reassoc"}, forceinline=True)
+inlined_without_nan = _compiler(True, forceinline=True)
+"""For functions that compiled ones call. Such a call is always replaced by the function's code.
+
+Otherwise there are two of them: the function itself, and a copy that is compiled with its caller
+and may be optimized further, to other last bits. The process that compiles both calls the first,
+but one that loads the caller from the disk calls the copy. Functions that are compiled exactly do
+not need this, but they may call only others of their kind.
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, compiled_exactly
 from nnreg.kernels.numba.places import Sums, places_of, reversed_sums_of, sums_of
 from nnreg.kernels.numba.tiles import TILE_ROWS, narrow_tile, whole_tile
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
@@ -138,7 +138,7 @@ def _turn(weight: Array, turned: Array) -> None:
                 turned[positions - 1 - p, f, c] = weight[p, c, f]
 
 
-@compiled
+@compiled_exactly
 def panel_width(filters: int, first: int, vector: int) -> int:
     """Return how many filters a tile has from one on."""
     left = filters - first
@@ -159,7 +159,7 @@ def _copy_panels(weight: Array, panels: Array) -> None:
         first += columns
 
 
-@compiled
+@compiled_exactly
 def convolve_sums(
     images: Array,
     pixels: Array,

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import inlined
 
 
-@compiled
+@inlined
 def exp(x: Any) -> Any:
     """Return e^x in float32 within 2e-7 relative, for x <= 88; 0 for x < -87. It is vectorized.
 
@@ -29,7 +29,7 @@ def exp(x: Any) -> Any:
     return np.float32(0) if x < -87 else p * power
 
 
-@compiled
+@inlined
 def tanh(x: Any) -> Any:
     """Return the hyperbolic tangent in float32 within 4e-7, as a vectorized rational function.
 
@@ -49,7 +49,7 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
-@compiled
+@inlined
 def erf(x: Any) -> Any:
     """Return the error function in float32 within 4e-7, as a vectorized rational function.
 
@@ -70,7 +70,7 @@ def erf(x: Any) -> Any:
     return x * p / q
 
 
-@compiled
+@inlined
 def sigmoid(x: Any) -> Any:
     """Return 1 / (1 + e^-x) in float32, within 4e-7 relative also where it is almost 0."""
     e = exp(-np.abs(x))

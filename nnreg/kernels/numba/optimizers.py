@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled_in_order
+from nnreg.kernels.numba.compile import inlined_in_order
 
 
 # Without "reassoc": √(1 - beta2) g must be multiplied before it is squared, as g² may overflow.
-@compiled_in_order
+@inlined_in_order
 def adam(
     p: Array,
     g: Array,
@@ -37,7 +37,7 @@ def adam(
         p[k] -= rate * m[k] / (np.sqrt(v[k]) + epsilon)
 
 
-@compiled_in_order
+@inlined_in_order
 def rms_prop(
     p: Array, g: Array, s: Array, rho: float, root: float, epsilon: float, rate: float
 ) -> None:
@@ -50,7 +50,7 @@ def rms_prop(
         p[k] -= rate * (g[k] / (np.sqrt(s[k]) + epsilon))
 
 
-@compiled_in_order
+@inlined_in_order
 def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with momentum."""
     decay, rate = p.dtype.type(decay), p.dtype.type(rate)
@@ -59,7 +59,7 @@ def momentum(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
         p[k] -= rate * v[k]
 
 
-@compiled_in_order
+@inlined_in_order
 def nesterov(p: Array, g: Array, v: Array, decay: float, rate: float) -> None:
     """Make a step of gradient descent with Nesterov's momentum."""
     decay, rate = p.dtype.type(decay), p.dtype.type(rate)

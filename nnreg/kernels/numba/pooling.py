@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, compiled_exactly
 
 
-@compiled
+@compiled_exactly
 def _larger(a: float, b: float) -> float:
     """Return the larger of two values, or the first NaN."""
     return b if b > a or b != b else a
 
 
-@compiled
+@compiled_exactly
 def max_pool(x: Array, y: Array, kh: int, kw: int, sh: int, sw: int) -> None:
     """Write the largest value of each window to y: first over rows of pixels, which are long."""
     batch, oh, ow, channels = y.shape

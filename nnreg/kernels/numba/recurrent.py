@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, inlined
 from nnreg.kernels.numba.functions import tanh
 from nnreg.kernels.numba.tiles import product
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
@@ -19,7 +19,7 @@ BLOCK = 2048
 """The values of each array that the loops of an LSTM process at a time, to fit into the cache."""
 
 
-@compiled
+@inlined
 def products(w: Array, depth: int, a: Array, a0: int, z: Array, z0: int, batch: int) -> None:
     """Write w · a for w `(rows, depth)`."""
     rows = w.size // depth
@@ -28,14 +28,14 @@ def products(w: Array, depth: int, a: Array, a0: int, z: Array, z0: int, batch: 
     )  # fmt: skip
 
 
-@compiled
+@inlined
 def tanh_of_row(x: Array) -> None:
     """Replace x by tanh(x)."""
     for k in range(x.size):
         x[k] = tanh(x[k])
 
 
-@compiled
+@inlined
 def sigmoid_of_row(x: Array) -> None:
     """Replace x by (1 + tanh(x)) / 2."""
     half = np.float32(0.5)

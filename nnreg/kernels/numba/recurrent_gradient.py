@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled, compiled_exactly
 from nnreg.kernels.numba.tiles import TILE_ROWS, narrow_tile, whole_tile
 from nnreg.kernels.numba.vectors import VECTOR_BYTES
 from nnreg.kernels.scratch import ScratchSpace
@@ -15,7 +15,7 @@ DEPTH = 256
 next to those of the rows of a tile."""
 
 
-@compiled
+@compiled_exactly
 def transpose(x: Array, step: int, out: Array, place: int) -> None:
     """Write a step of x, `(time, inputs, batch)`, to a place of out, without its last input."""
     for n in range(out.shape[1]):
@@ -23,7 +23,7 @@ def transpose(x: Array, step: int, out: Array, place: int) -> None:
             out[place, n, m] = x[step, m, n]
 
 
-@compiled
+@compiled_exactly
 def add_products(
     c: Array, a: Array, first: int, step: int, b: Array, rows: int, columns: int, depth: int
 ) -> None:

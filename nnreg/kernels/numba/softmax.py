@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled, compiled_without_nan
+from nnreg.kernels.numba.compile import compiled, inlined, inlined_without_nan
 from nnreg.kernels.numba.functions import exp
 
 
-@compiled_without_nan
+@inlined_without_nan
 def largest_of_rows(x: Array, tops: Array) -> None:
     """Write the largest value of each row; it is arbitrary for NaN, which remains in x itself.
 
@@ -24,7 +24,7 @@ def largest_of_rows(x: Array, tops: Array) -> None:
         tops[row] = top
 
 
-@compiled
+@inlined
 def exp_of_row(x: Array, top: float) -> Any:
     """Replace x by exp(x - top) and return the sum. In place, so that LLVM needs no alias check."""
     for k in range(x.size):
@@ -58,7 +58,7 @@ def softmax_backward(dy: Array, y: Array, dx: Array) -> None:
             dx[row, k] = y[row, k] * (dy[row, k] - total)
 
 
-@compiled
+@inlined
 def cross_entropy_of_row(
     z: Array, top: float, label: int, dz: Array, share: float, smoothing: float
 ) -> Any:

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled
+from nnreg.kernels.numba.compile import compiled_exactly
 from nnreg.kernels.numba.vectors import INTEGER, VECTOR_BYTES, Vectors, unknown
 
 TILE_ROWS = 12 if VECTOR_BYTES == 64 else 6
@@ -190,7 +190,7 @@ _row_8, _row_2, _row_1 = (
 _dot_4_2, _dot_4_1, _dot_1_2, _dot_1_1 = (_dot_tile(m, n) for m in (4, 1) for n in (2, 1))
 
 
-@compiled
+@compiled_exactly
 def product(
     c: Array, c0: int, cm: int,
     a: Array, a0: int, am: int, ak: int,
@@ -234,7 +234,7 @@ def product(
         n += count
 
 
-@compiled
+@compiled_exactly
 def dots(
     out: Array, out0: int, outm: int,
     a: Array, a0: int, am: int,

@@ -65,11 +65,11 @@ class Vectors:
         order = ir.Constant(ir.VectorType(NUMBER, self.length), [0] * self.length)
         return self.builder.shuffle_vector(first, undefined, order)
 
-    def _call(self, name: str, result: Any, values: list[Any], fastmath: Sequence[str] = ()) -> Any:
+    def _call(self, name: str, result: Any, values: list[Any]) -> Any:
         """Call a function of LLVM, which is an instruction of the processor or a few."""
         kind = ir.FunctionType(result, [value.type for value in values])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, values, fastmath=fastmath)
+        return self.builder.call(function, values)
 
     def _place(self, pointer: Any, n: int) -> Any:
         at = self.builder.gep(pointer, [ir.Constant(INTEGER, n * self.length)])
@@ -109,9 +109,17 @@ class Vectors:
         self.builder.store(self._call(name, self.type, [a, b, before]), total)
 
     def sum(self, vector: Any) -> Any:
-        """Return the sum of the values of a vector, in any order."""
-        name, zero = f"llvm.vector.reduce.fadd.{self._suffix}", ir.Constant(self.number, 0.0)
-        return self._call(name, self.number, [zero, vector], fastmath=("reassoc",))
+        """Return the sum of the values of a vector; halves are added, then halves of these.
+
+        The order is written out, because one that LLVM chooses may differ from place to place.
+        """
+        undefined, count = ir.Constant(self.type, ir.Undefined), self.length
+        while count > 1:
+            count //= 2
+            order = [count + n if n < count else n for n in range(self.length)]
+            half = ir.Constant(ir.VectorType(NUMBER, self.length), order)
+            vector = self.builder.fadd(vector, self.builder.shuffle_vector(vector, undefined, half))
+        return self.builder.extract_element(vector, ir.Constant(NUMBER, 0))
 
     def relu(self, values: list[Any]) -> list[Any]:
         """Return max(values, 0); NaN remains."""

@@ -52,6 +52,15 @@ class WrongChain(Kernels):
 
 
 @dataclass(frozen=True)
+class WrongMean(Kernels):
+    """NumPy's, but with the sum of the rows"""
+
+    def mean_by_index(self, table, index, y, scratch):
+        super().mean_by_index(table, index, y, scratch)
+        np.multiply(y, index.shape[1], out=y)
+
+
+@dataclass(frozen=True)
 class WrongPooledConvolution(Kernels):
     """NumPy's, but without the bias"""
 
@@ -72,6 +81,7 @@ class OfTheThread(Kernels):
 BROKEN = {
     "layers": [WrongRelu],
     "masked layers": [WrongLowest],
+    "means": [WrongMean],
     "losses": [WrongCrossEntropy],
     "optimizers": [WrongAdam],
     "chains": [WrongChain],
