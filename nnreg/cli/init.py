@@ -67,9 +67,9 @@ def init(
     written before all are trained. Of a file of more than 10,000 rows, as many are drawn.
 
     \b
-    nnreg init models/penguins.csv --out spec.json
-    nnreg init models/diabetes.csv --target progression --out -
-    nnreg init models/diabetes.csv --try
+    nnreg init penguins.csv --out spec.json
+    nnreg init diabetes.csv --target progression --out -
+    nnreg init diabetes.csv --try
     """
     from nnreg._utils.atomic_files import replace_text
     from nnreg.errors import UsageError
