@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from nnreg._utils.formatting import epoch_of, number
-from nnreg._utils.threads import can_start_threads
 from nnreg.cli._output import console, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def showing_progress(
 
 def animated(stream: TextIO) -> bool:
     """Return True if a thread can redraw a line: on a capable terminal, and not in CI."""
+    from nnreg._utils.threads import can_start_threads
+
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
     capable = stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
     return capable and not in_ci and can_start_threads()
