@@ -61,6 +61,7 @@ def lr_find(
     discarded: no run is written. The suggestion is where the loss falls most steeply.
 
     \b
+    nnreg example digits
     nnreg lr-find digits.json
     nnreg lr-find digits.json --from 1e-4 --to 1 --plot rates.svg
     """

@@ -68,8 +68,9 @@ def validate(
     memory and time.
 
     \b
+    nnreg example penguins
     nnreg validate penguins.json --set model.layers.0.units=64
-    nnreg validate digits.json xor.json
+    nnreg validate penguins.json --json
     """
     registry = registry_with(files)
     problems: list[dict[str, Any]] = []

@@ -2,11 +2,13 @@
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nnreg.cli.app import cli
 from nnreg.spec.document import read_spec
 from nnreg.starter import examples
 from nnreg.starter.examples import EXAMPLES
@@ -43,6 +45,10 @@ def test_the_examples_are_the_ready_models():
     assert [line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")] == list(
         EXAMPLES
     )
+
+
+def test_only_data_that_are_not_in_the_repository_must_be_made():
+    assert [example.name for example in EXAMPLES.values() if example.made_after] == ["mnist"]
 
 
 def rows_of(path):
@@ -112,6 +118,17 @@ def test_an_unknown_name_gets_a_suggestion(nnreg):
     code, _, err = nnreg("example", "pengiuns")
     assert code == 2
     assert err.startswith("error: no example 'pengiuns'; did you mean 'penguins'?")
+
+
+@pytest.mark.parametrize("name", ["", "init", "validate", "lr-find", "run"])
+def test_the_examples_in_help_texts_need_no_other_files(name, nnreg):
+    _, *lines = (cli.commands[name] if name else cli).help.split("\b\n")
+    words = [line.split() for line in "".join(lines).splitlines() if "data.csv" not in line]
+    used = [pair[1] for one in words for pair in pairwise(one) if pair[0] != "--out"]
+    assert [nnreg(*one[1:])[0] for one in words if one[1:2] == ["example"]] == [0]
+    files = [file for file in used if Path(file).suffix in (".csv", ".json")]
+    assert files
+    assert [file for file in files if not Path(file).exists() and file != "data.json"] == []
 
 
 def test_without_the_examples_the_error_says_what_to_install(nnreg, monkeypatch, tmp_path):
