@@ -122,10 +122,11 @@ def test_an_unknown_name_gets_a_suggestion(nnreg):
 
 @pytest.mark.parametrize("name", ["", "init", "validate", "lr-find", "run"])
 def test_the_examples_in_help_texts_need_no_other_files(name, nnreg):
-    _, *lines = (cli.commands[name] if name else cli).help.split("\b\n")
-    words = [line.split() for line in "".join(lines).splitlines() if "data.csv" not in line]
-    used = [pair[1] for one in words for pair in pairwise(one) if pair[0] != "--out"]
-    assert [nnreg(*one[1:])[0] for one in words if one[1:2] == ["example"]] == [0]
+    _, *blocks = (cli.commands[name] if name else cli).help.split("\b\n")
+    lines = [line.split() for line in "".join(blocks).splitlines() if "data.csv" not in line]
+    used = [after for line in lines for before, after in pairwise(line) if before != "--out"]
+    copied = [nnreg(*line[1:])[0] for line in lines if line[1:2] == ["example"]]
+    assert copied == [0]
     files = [file for file in used if Path(file).suffix in (".csv", ".json")]
     assert files
     assert [file for file in files if not Path(file).exists() and file != "data.json"] == []
