@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import nox
@@ -24,6 +27,14 @@ KINDS = [
     "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint",
     "augmentation", "metric", "source", "encoder",
 ]  # fmt: skip
+
+FIRST_STEPS = [
+    "example penguins",
+    "run penguins.json --set train.epochs=3",
+    "predict runs/penguins-001 penguins.csv --out predictions.csv",
+]
+MAX_WHEEL_BYTES = 1_200_000
+"""Of the wheel without the examples."""
 
 WIDE_VECTORS = """
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
@@ -155,6 +166,27 @@ def new_plugins(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, check both, and follow the first steps with each outside the clone."""
+    with tempfile.TemporaryDirectory() as place:
+        session.install("build", "twine", "check-wheel-contents")
+        session.run("python", "-m", "build", "--outdir", place)
+        wheel, sdist = next(Path(place).glob("*.whl")), next(Path(place).glob("*.tar.gz"))
+        session.run("twine", "check", "--strict", str(wheel), str(sdist))
+        session.run("check-wheel-contents", str(wheel))
+        check_wheel(session, wheel)
+        for distribution in (wheel, sdist):
+            start = Path(place, distribution.suffix)
+            session.run("python", "-m", "venv", str(start))
+            programs = start / ("Scripts" if os.name == "nt" else "bin")
+            with session.chdir(start):
+                pip = [str(programs / "python"), "-m", "pip", "install", "--quiet"]
+                session.run(*pip, str(distribution), external=True)
+                for line in FIRST_STEPS:
+                    session.run(str(programs / "nnreg"), *line.split(), external=True)
+
+
+@nox.session
 def verify(session: nox.Session) -> None:
     """Compare with PyTorch, TensorFlow and scikit-learn, and run the slow tests; needs Chromium."""
     session.install("-e", ".[test,verify]", *group("docs"), *group("benchmarks"))
@@ -186,3 +218,16 @@ def build_wheels(session: nox.Session, place: str, *sources: str) -> list[str]:
         session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(directory), source)
         found += map(str, directory.glob("*.whl"))
     return found
+
+
+def check_wheel(session: nox.Session, wheel: Path) -> None:
+    """Require that a wheel is not too large, and that all links of its description are absolute."""
+    with zipfile.ZipFile(wheel) as opened:
+        examples = [one for one in opened.infolist() if one.filename.startswith("nnreg/examples/")]
+        (metadata,) = (name for name in opened.namelist() if name.endswith("/METADATA"))
+        relative = re.findall(r"\]\((?!https?:|#)[^)]*\)", opened.read(metadata).decode())
+    data = sum(one.compress_size for one in examples)
+    size = wheel.stat().st_size - data
+    session.log(f"the wheel has {size:,} bytes, and {data:,} of {len(examples)} example files")
+    if size > MAX_WHEEL_BYTES or not examples or relative:
+        session.error(f"more than {MAX_WHEEL_BYTES:,} bytes, no examples, or {relative}")

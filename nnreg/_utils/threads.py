@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -110,10 +110,43 @@ def _blas_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def start_threads(
+    count: int, name: str = "", initializer: Callable[[], object] | None = None
+) -> Executor | None:
+    """Return an executor of `count` threads, or None where none can be started, as in Pyodide."""
+    executor = ThreadPoolExecutor(count, name, initializer)
+    try:
+        executor.submit(int)  # starts the first
+    except RuntimeError:  # can't start new thread
+        return None
+    return executor
+
+
+def can_start_threads() -> bool:
+    """Return whether a thread can be started."""
+    executor = start_threads(1)
+    if executor is not None:
+        executor.shutdown()
+    return executor is not None
+
+
+class CallerExecutor(Executor):
+    """An executor whose jobs run in the caller's thread when they are submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a job; its result or exception is that of the future."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class ThreadPool:
     """A thread pool of `count` threads: the caller's, and `count` - 1 others while it is open.
 
-    If it is not open, jobs run in the caller's thread.
+    If it is not open, or no thread can be started, jobs run in the caller's thread.
     """
 
     def __init__(self, count: int) -> None:
@@ -128,7 +161,11 @@ class ThreadPool:
             return
         # NumPy's error settings are per thread; a non-finite loss is reported by the trainer.
         settings = functools.partial(np.seterr, over="ignore", invalid="ignore")
-        with ThreadPoolExecutor(self.count - 1, initializer=settings) as self._others:
+        others = start_threads(self.count - 1, initializer=settings)
+        if others is None:
+            yield
+            return
+        with others as self._others:
             try:
                 yield
             finally:

@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +23,7 @@ from nnreg._utils import json_text
 from nnreg._utils.atomic_files import Chunks, Replace, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg._utils.threads import CallerExecutor, start_threads
 from nnreg.checkpoint.hdf5.objects import MAX_RANK, TYPES
 from nnreg.checkpoint.hdf5.reading import check_paths, read_arrays
 from nnreg.checkpoint.migrations import FORMAT, migrate
@@ -219,7 +219,7 @@ def _file(body: list[memoryview]) -> Chunks:
     if sum(map(len, body)) < THREAD_BYTES:
         yield 0, b"".join([_header(body, FORMAT), *body])
         return
-    with ThreadPoolExecutor(1) as thread:
+    with start_threads(1) or CallerExecutor() as thread:
         header = thread.submit(_header, body, FORMAT)
         offset = HEADER_BYTES
         for chunk in body:

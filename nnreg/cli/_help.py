@@ -19,7 +19,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 """The key in a context's `meta` of the plugin whose command runs."""
 
 GROUPS = {
-    "Train": ("init", "validate", "lr-find", "run", "resume"),
+    "Train": ("example", "init", "validate", "lr-find", "run", "resume"),
     "Use a model": ("predict", "forecast", "evaluate", "export"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
@@ -37,6 +37,7 @@ SYNONYMS = {
     "create": ("init", "plugin new"), "new": ("init", "plugin new"), "generate": ("init",),
     "describe": ("show", "inspect"), "info": ("show", "inspect", "doctor"), "summary": ("inspect",),
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
+    "demo": ("example",), "models": ("example",),
     "install": ("completion",), "convert": ("export",), "deploy": ("export",),
     "version": ("--version",), "help": ("--help",),
 }  # fmt: skip

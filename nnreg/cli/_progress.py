@@ -67,9 +67,12 @@ def showing_progress(
 
 
 def animated(stream: TextIO) -> bool:
-    """Return True if a line can be redrawn: on a capable terminal, and not in CI."""
+    """Return True if a thread can redraw a line: on a capable terminal, and not in CI."""
+    from nnreg._utils.threads import can_start_threads
+
     in_ci = os.environ.get("CI", "") not in ("", "0", "false")
-    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not in_ci
+    capable = stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return capable and not in_ci and can_start_threads()
 
 
 def on_signal_received(number: int) -> None:

@@ -23,6 +23,7 @@ from nnreg.cli import (
     completion,
     components,
     doctor,
+    example,
     export,
     inference,
     init,
@@ -70,8 +71,9 @@ def cli(blocked: tuple[str, ...]) -> None:
     Train a first network and predict with it:
 
     \b
-    nnreg run models/penguins.json
-    nnreg predict runs/penguins-001 models/penguins.csv
+    nnreg example penguins
+    nnreg run penguins.json
+    nnreg predict runs/penguins-001 penguins.csv
 
     Train on your own table:
 
@@ -84,7 +86,7 @@ def cli(blocked: tuple[str, ...]) -> None:
 cli.params.append(debug_option())
 
 COMMANDS = (
-    *(init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
+    *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
     *(inference.predict, inference.forecast, inference.evaluate, export.export),
     *(runs.runs, report.report, report.plot, report.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),

@@ -67,9 +67,10 @@ def init(
     written before all are trained. Of a file of more than 10,000 rows, as many are drawn.
 
     \b
-    nnreg init models/penguins.csv --out spec.json
-    nnreg init models/diabetes.csv --target progression --out -
-    nnreg init models/diabetes.csv --try
+    nnreg example diabetes
+    nnreg init diabetes.csv --out spec.json
+    nnreg init diabetes.csv --target progression --out -
+    nnreg init diabetes.csv --try --out tried.json
     """
     from nnreg._utils.atomic_files import replace_text
     from nnreg.errors import UsageError

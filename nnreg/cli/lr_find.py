@@ -61,8 +61,9 @@ def lr_find(
     discarded: no run is written. The suggestion is where the loss falls most steeply.
 
     \b
-    nnreg lr-find models/digits.json
-    nnreg lr-find models/digits.json --from 1e-4 --to 1 --plot rates.svg
+    nnreg example digits
+    nnreg lr-find digits.json
+    nnreg lr-find digits.json --from 1e-4 --to 1 --plot rates.svg
     """
     from nnreg.runs.lr_find import rate_curve, rate_option
     from nnreg.runs.prepare import prepare_from_spec

@@ -103,9 +103,10 @@ def run(
     run; each "epoch" then has its "fold", and each fold ends with the event "fold".
 
     \b
-    nnreg run models/penguins.json
-    nnreg run models/penguins.json --set train.epochs=5 --out runs/short
-    nnreg run models/penguins.json --set train.folds=5
+    nnreg example penguins
+    nnreg run penguins.json
+    nnreg run penguins.json --set train.epochs=5 --out runs/short
+    nnreg run penguins.json --set train.folds=5
     """
     from nnreg.runs.api import prepare
     from nnreg.runs.directory import create_numbered

@@ -68,8 +68,9 @@ def validate(
     memory and time.
 
     \b
-    nnreg validate models/penguins.json --set model.layers.0.units=64
-    nnreg validate models/digits.json models/xor.json
+    nnreg example penguins
+    nnreg validate penguins.json --set model.layers.0.units=64
+    nnreg validate penguins.json --json
     """
     registry = registry_with(files)
     problems: list[dict[str, Any]] = []

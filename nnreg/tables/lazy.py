@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
+from nnreg._utils.threads import CallerExecutor, start_threads
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.ragged import Ragged
@@ -221,7 +222,7 @@ def read_ahead(
     An exception of `read` is raised here. The thread ends with the generator, which must be closed
     if it is not exhausted.
     """
-    reader = ThreadPoolExecutor(1, "nnreg-reader")
+    reader = start_threads(1, "nnreg-reader") or CallerExecutor()
     try:
         reading: Future[Result] | None = None
         for item in items:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nnreg._utils.threads import available_threads
+from nnreg._utils.threads import available_threads, can_start_threads
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.block_products import MIN_FLOPS
@@ -107,8 +107,17 @@ def _undivided(network: Network, evaluation: Evaluation) -> str:
 
 
 def divide(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> Division:
-    """Return how a training on this number of rows is divided; see `shard_count` for errors."""
+    """Return how a training on this number of rows is divided.
+
+    Raises `SpecError` as `shard_count` does, and if shards need threads that cannot be started.
+    """
     shards = shard_count(network, evaluation, settings, rows)
+    if shards > 1 and not network.independent and not can_start_threads():
+        problem = (
+            "no thread can be started here, and layers that combine values of the whole batch need "
+            f"one for each of its {shards} shards; set it to 1"
+        )
+        raise SpecError([Problem("$.train.shards", problem)])
     batch = min(settings.batch_size, rows)
     # the products of members are computed one after the other, each too short for two threads
     least = MIN_FLOPS_FOR_THREADS if network.members == 1 else MIN_FLOPS

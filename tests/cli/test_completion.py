@@ -27,6 +27,7 @@ def test_the_shell_completes_components_specs_and_runs(spec, monkeypatch, capfd,
     def completions(*typed):
         return complete(monkeypatch, capfd, typed)
 
+    assert completions("example", "peng") == ["plain,penguins"]
     assert completions("show", "leaky") == ["plain,leaky_relu"]
     assert completions("show", "loss.hu") == ["plain,loss.huber"]
     assert completions("show", "--kind", "metric", "mean_sq") == ["plain,mean_squared_error"]

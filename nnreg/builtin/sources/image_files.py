@@ -8,7 +8,6 @@ import struct
 import threading
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from nnreg._types import Array, Shape
 from nnreg._utils.extras import needed
 from nnreg._utils.memory import require_memory
 from nnreg._utils.os_errors import explain_os_error
+from nnreg._utils.threads import CallerExecutor, start_threads
 from nnreg.errors import DataError
 from nnreg.tables.lazy import LazyArray
 
@@ -106,7 +106,8 @@ class ImageDecoder:
         if len(others) < 2:  # threads would cost more
             yield from map(like_first, others)
             return
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS), "nnreg-images") as pool:
+        threads = min(os.cpu_count() or 1, THREADS)
+        with start_threads(threads, "nnreg-images") or CallerExecutor() as pool:
             for start in range(0, len(others), GROUP):
                 yield from pool.map(like_first, others[start : start + GROUP])
 
