@@ -31,7 +31,7 @@ def export(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Write a model as ONNX, C, JavaScript or Python.
+    """Write a model as ONNX, C, JavaScript or Python, or its weights as safetensors.
 
     It then predicts without nnreg. What is written takes the columns of the data as they are,
     with missing values, and is checked: its answers for random rows must be those of nnreg.
@@ -52,6 +52,9 @@ def export(
                 "difference": found.difference,
             }
         )  # fmt: skip
+        return
+    if not found.rows:
+        print_lines(f"written: {found.path} ({byte_size(found.bytes)}), weights and the spec")
         return
     checked = (
         "it cannot be run here, so that its answers were not checked"
