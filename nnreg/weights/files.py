@@ -18,9 +18,7 @@ from nnreg._utils import safetensors
 from nnreg._utils.memory import array_bytes, exceeds_memory
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import CheckpointError, FormatError
-
-SUFFIXES = (".safetensors", ".weights.h5", ".keras")
-"""The ends of the names of files of weights."""
+from nnreg.training.settings import WEIGHT_FILES
 
 KERAS_WEIGHTS = "model.weights.h5"
 """The file of the weights within a `.keras` file, which is a ZIP archive."""
@@ -43,16 +41,11 @@ class ForeignFile:
     modules: Mapping[str, Mapping[str, str]]
 
 
-def is_foreign(path: Path) -> bool:
-    """Return True if the name of a file is that of weights of another library, or exported."""
-    return path.name.lower().endswith(SUFFIXES)
-
-
 def read_foreign(path: Path) -> ForeignFile:
     """Read a file. Raises `CheckpointError` if it is damaged, or not of these formats."""
     name = path.name.lower()
-    if not is_foreign(path):
-        raise CheckpointError(f"{path}: the name must end in one of {', '.join(SUFFIXES)}")
+    if not name.endswith(WEIGHT_FILES):
+        raise CheckpointError(f"{path}: the name must end in one of {', '.join(WEIGHT_FILES)}")
     try:
         if not path.is_file():
             raise FormatError("not a file; name one of weights")

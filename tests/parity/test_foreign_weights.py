@@ -308,7 +308,7 @@ def test_layers_of_the_same_shapes_and_other_names_are_not_guessed(torch, peer, 
     peer("safetensors.torch").save_file(theirs.state_dict(), path)
     model = model_of([dense(6), dense(6)], TABLE, (6,))
     before = model.network.vector.copy()
-    with pytest.raises(CheckpointError, match="encoder.* in an order that their names do not say"):
+    with pytest.raises(CheckpointError, match=r"encoder.* in an order that their names do not say"):
         nnreg.load_weights(model, path)
     np.testing.assert_array_equal(model.network.vector, before)
     with pytest.warns(NnregWarning, match=r"no layer takes extra\.bias, extra\.weight"):
