@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils import json_text
 from nnreg.errors import FormatError
 
 MAX_HEADER_BYTES = 1 << 22
@@ -42,7 +43,7 @@ def encode(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
         offsets = [start, start := start + len(content)]
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": offsets}
         parts.append(content)
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json_text.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the values begin at a multiple of 8
     return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 

@@ -23,7 +23,6 @@ from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, layer_names, within_member
 from nnreg.training.settings import StartFrom
-from nnreg.weights.api import weights_from
 
 MAX_SHOWN = 8
 """The most mismatched arrays in an error message."""
@@ -88,6 +87,8 @@ def take_weights(model: Model) -> None:
 
 def _take_foreign(model: Model, option: StartFrom, layers: frozenset[str]) -> None:
     """Copy the weights of a file of another library, or of an export."""
+    from nnreg.weights.api import weights_from  # its table imports the modules of many layers
+
     try:
         file = _file(model)
         found = weights_from(model, file, option.names, layers)
