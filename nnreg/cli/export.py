@@ -31,10 +31,11 @@ def export(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Write a model as ONNX, C, JavaScript or Python, or its weights as safetensors.
+    """Write a model as ONNX, C, JavaScript or Python, or its weights.
 
     It then predicts without nnreg. What is written takes the columns of the data as they are,
     with missing values, and is checked: its answers for random rows must be those of nnreg.
+    Weights alone are written as safetensors.
 
     \b
     nnreg export runs/penguins-001 --out penguins.onnx

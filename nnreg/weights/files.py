@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,25 +61,19 @@ def read_foreign(path: Path) -> ForeignFile:
 
 
 def _member(content: bytes) -> bytes:
-    """Return the weights in a `.keras` file, whose declared size is not believed."""
+    """Return the weights in a `.keras` file, which Keras writes without compression."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = archive.getinfo(KERAS_WEIGHTS).file_size
-            if size > len(content):
-                raise FormatError(
-                    f"{KERAS_WEIGHTS} is larger than the file; Keras does not compress"
-                )
-            with archive.open(KERAS_WEIGHTS) as member:
-                found = member.read(size + 1)
+            member = archive.getinfo(KERAS_WEIGHTS)
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(content):
+                raise FormatError(f"{KERAS_WEIGHTS} is compressed, which Keras does not do")
+            return archive.read(member)
     except KeyError as error:
         raise FormatError(f"it has no {KERAS_WEIGHTS}; save it with model.save") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        if isinstance(error, FormatError):
-            raise
+    except FormatError:
+        raise
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError) as error:
         raise FormatError(f"not a .keras file: {error}") from error
-    except (zlib.error, OSError) as error:
-        raise FormatError(f"{KERAS_WEIGHTS} cannot be read: {error}") from error
-    return found
 
 
 def _datasets(content: bytes) -> dict[str, Array]:
@@ -98,9 +91,13 @@ def _datasets(content: bytes) -> dict[str, Array]:
 
 
 def _size(name: str, dataset: Any) -> int:
-    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+    from nnreg._utils.hdf5 import h5py_errors
+
+    with h5py_errors():
+        shape, dtype = dataset.shape, dataset.dtype
+    if shape is None or dtype.kind not in "fiub":
         raise FormatError(f"{name!r} is not an array of numbers")
-    return array_bytes(dataset.shape, dataset.dtype)
+    return array_bytes(shape, dtype)
 
 
 RECURRENT = re.compile(r"^(?:(.*)\.)?((?:weight|bias)_(?:ih|hh|hr))_l(\d+)(_reverse)?$")
