@@ -104,6 +104,15 @@ def test_names_map_layers_and_arrays(model, file, state_dict):
     np.testing.assert_array_equal(model.parameters["layers/2/bias"], state_dict["3.bias"])
 
 
+def test_modules_of_a_kind_are_taken_in_the_order_of_their_numbers(file):
+    layers = [{"type": "dense", "units": 2, "bias": False}] * 11
+    model = nnreg.build(spec(layers=layers), data=(X[:, :2], X[:, :2]))
+    values = {f"fc{k}.weight": np.full((2, 2), k, np.float32) for k in reversed(range(11))}
+    found = nnreg.load_weights(model, file(values))
+    assert list(found.values()) == [f"fc{k}.weight" for k in range(11)]
+    assert model.parameters["layers/10/weight"][0, 0] == 10
+
+
 @pytest.mark.parametrize(
     ("change", "names", "match"),
     [
