@@ -91,19 +91,19 @@ def _matches(
     chosen: frozenset[str],
     wanted: Sequence[str],
 ) -> dict[str, Match]:
-    """Return where each array that is wanted is in a file."""
+    """Return where the arrays of a model are in a file, among them all that are wanted."""
+    arrays = _arrays(model)
     own = {
         name: next((one for one in (name, within_member(name)) if one in file.arrays), "")
-        for name in wanted
+        for name in arrays
     }
     if not names and any(own.values()):  # an export of nnreg
-        if missing := [name for name, found in own.items() if not found]:
+        if missing := [name for name in wanted if not own[name]]:
             raise FormatError(f"it has no {_shown(missing)}")
         return {
-            name: Match(
-                (found,), Source({found: _arrays(model)[name].shape}, lambda values: values)
-            )
+            name: Match((found,), Source({found: arrays[name].shape}, lambda values: values))
             for name, found in own.items()
+            if found
         }
     matching = Matching(file, list(leaves(model.network.plan, file.framework)), {}, {})
     whole = matching.open
@@ -116,7 +116,8 @@ def _matches(
     ]
     if problems:
         raise FormatError(f"it does not match the model: {_shown(problems, '; ')}")
-    return {name: matching.matches[within_member(name)] for name in wanted}
+    found = {name: matching.matches.get(within_member(name)) for name in arrays}
+    return {name: match for name, match in found.items() if match is not None}
 
 
 def _value(file: ForeignFile, match: Match, ours: Array, name: str) -> Array:

@@ -84,8 +84,7 @@ def test_an_export_is_read_and_one_layer_can_be_taken(model, tmp_path):
     nnreg.export(model, path)
     other = nnreg.build(spec(seed=5), data=(X, X[:, :2]))
     before = other.parameters["layers/2/weight"].copy()
-    with pytest.warns(NnregWarning, match="no layer takes layers/1/gamma, layers/1/beta, layers/2"):
-        nnreg.load_weights(other, path, layers=["layers/0"])
+    nnreg.load_weights(other, path, layers=["layers/0"])
     np.testing.assert_array_equal(other.parameters["layers/2/weight"], before)
     nnreg.load_weights(other, path)
     for name, values in arrays_of(model).items():
@@ -99,7 +98,9 @@ def test_names_map_layers_and_arrays(model, file, state_dict):
     names = {
         "layers/0/weight": "net.first", "layers/0/bias": "net.shift", "layers/2": "net.3",
     }  # fmt: skip
-    nnreg.load_weights(model, file(given), names)
+    given["rest"] = given["net.shift"]
+    with pytest.warns(NnregWarning, match=r"one\.safetensors: no layer takes rest"):
+        nnreg.load_weights(model, file(given), names)
     np.testing.assert_array_equal(model.parameters["layers/0/weight"], state_dict["0.weight"].T)
     np.testing.assert_array_equal(model.parameters["layers/2/bias"], state_dict["3.bias"])
 
@@ -287,8 +288,7 @@ def test_members_of_an_ensemble_cannot_all_start_alike(file, state_dict):
     with pytest.raises(SpecError, match="all members of the ensemble would start"):
         nnreg.build(spec(path, model=model), data=(X, X[:, :2]))
     start = {"checkpoint": path, "layers": ["layers/0"]}
-    with pytest.warns(NnregWarning, match="no layer takes"):
-        built = nnreg.build(spec(start, model=model), data=(X, X[:, :2]))
+    built = nnreg.build(spec(start, model=model), data=(X, X[:, :2]))
     for member in range(2):
         values = built.parameters[f"members/{member}/layers/0/weight"]
         np.testing.assert_array_equal(values, state_dict["0.weight"].T)
