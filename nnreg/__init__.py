@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from nnreg.tables.padded import Padded
     from nnreg.tables.table import Table
     from nnreg.training.history import History
+    from nnreg.weights.api import load_weights
 
 _LAZY = {
     "Array": "_types",
@@ -92,6 +93,7 @@ _LAZY = {
     "export": "exporters.api",
     "hookimpl": "hookspecs",
     "load": "checkpoint.save_load",
+    "load_weights": "weights.api",
     "propose": "starter.propose",
     "read_arrays": "checkpoint.inspect",
     "read_history": "checkpoint.inspect",
@@ -167,6 +169,7 @@ __all__ = [
     "hookimpl",
     "learned",
     "load",
+    "load_weights",
     "propose",
     "read_arrays",
     "read_history",

@@ -25,13 +25,13 @@ __all__ = ["FileDataset", "h5py", "h5py_errors", "plain_datasets"]
 
 @contextmanager
 def h5py_errors() -> Iterator[None]:
-    """Raise the exceptions of h5py for data that it cannot read, of five types, as `FormatError`.
+    """Raise the exceptions of h5py for data that it cannot read, of six types, as `FormatError`.
 
     Put only calls of h5py inside: an exception of other code is a bug.
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise FormatError(str(error)) from error
 
 

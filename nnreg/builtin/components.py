@@ -314,4 +314,5 @@ EXPORTERS: Mapping[str, str] = {
     "onnx": "nnreg.builtin.exporters.onnx_file:OnnxFile",
     "js": "nnreg.builtin.exporters.js_file:JsFile",
     "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
+    "safetensors": "nnreg.builtin.exporters.safetensors_file:SafetensorsFile",
 }

@@ -31,10 +31,11 @@ def export(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Write a model as ONNX, C, JavaScript or Python.
+    """Write a model as ONNX, C, JavaScript or Python, or its weights.
 
     It then predicts without nnreg. What is written takes the columns of the data as they are,
     with missing values, and is checked: its answers for random rows must be those of nnreg.
+    Weights alone are written as safetensors.
 
     \b
     nnreg export runs/penguins-001 --out penguins.onnx
@@ -52,6 +53,9 @@ def export(
                 "difference": found.difference,
             }
         )  # fmt: skip
+        return
+    if not found.rows:
+        print_lines(f"written: {found.path} ({byte_size(found.bytes)}), weights and the spec")
         return
     checked = (
         "it cannot be run here, so that its answers were not checked"

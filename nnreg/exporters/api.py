@@ -15,7 +15,7 @@ from nnreg._types import Array
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.errors import ExportError, UsageError
-from nnreg.exporters.record import program_of
+from nnreg.exporters.record import program_of, weights_of
 from nnreg.exporters.rows import random_rows
 from nnreg.interfaces.exporter import Exporter
 from nnreg.model.model import Model
@@ -33,7 +33,8 @@ class Export:
     """What was exported: the path, its size in bytes, and how it was checked.
 
     `difference` is the largest between its answers and those of nnreg in `rows` rows, relative to
-    the largest answer if that is above 1; None if the format cannot be run here.
+    the largest answer if that is above 1; None if the format cannot be run here, and for weights,
+    which have no answers.
     """
 
     path: Path
@@ -52,6 +53,9 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
     """
     target = Path(path)
     exporter = _exporter(model, target, to)
+    if exporter.weights_only:
+        contents = exporter.contents(weights_of(model))
+        return _written(target, exporter, contents, 0, None)
     program = program_of(model)
     _require_supported(program, exporter)
     plan, network = model.network.plan, model.network
@@ -60,11 +64,21 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
     answers = _answers(model, columns)
     contents = exporter.contents(program)
     difference = _difference(_run(exporter, program, contents, columns), answers)
+    return _written(target, exporter, contents, ROWS, difference)
+
+
+def _written(
+    target: Path,
+    exporter: Exporter,
+    contents: Mapping[str, bytes],
+    rows: int,
+    difference: float | None,
+) -> Export:
     with os_errors_as(ExportError, target):
         if not exporter.suffix:
             target.mkdir(exist_ok=True)
         _write(target, contents)
-    return Export(target, sum(map(len, contents.values())), ROWS, difference)
+    return Export(target, sum(map(len, contents.values())), rows, difference)
 
 
 def _write(target: Path, contents: Mapping[str, bytes]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Shape
+from nnreg._utils import json_text
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import ExportError
@@ -49,6 +50,13 @@ class RecordedColumn:
             self.requirements.append(Requirement(valid.operation, text))
 
 
+def weights_of(model: Model) -> Program:
+    """Return a program with the weights for predictions and the spec, and no computation."""
+    network = model.inference_network
+    spec = json_text.dumps(model.document.tree, ensure_ascii=False)
+    return Program(model.document.name, (), (), (), {**network.parameters, **network.state}, spec)
+
+
 def program_of(model: Model) -> Program:
     """Return the program of a model. Raises `ExportError` for what cannot be recorded."""
     preprocessing = model.preprocessing
@@ -63,7 +71,9 @@ def program_of(model: Model) -> Program:
         _output(one, y[one.name] if isinstance(y, dict) else y) for one in model.outputs.values()
     ]
     inputs, requirements = tuple(recorder.inputs.values()), tuple(recorder.requirements)
-    return Program(model.document.name, inputs, tuple(outputs), requirements)
+    return replace(
+        weights_of(model), inputs=inputs, outputs=tuple(outputs), requirements=requirements
+    )
 
 
 @dataclass

@@ -23,6 +23,10 @@ class Exporter(Component):
     suffix: ClassVar[str] = ""
     """The suffix of the file, from which `nnreg.export` knows the format; empty for a directory."""
 
+    weights_only: ClassVar[bool] = False
+    """Whether it writes `Program.weights` alone; its program has then no inputs and no outputs, and
+    the computation of the model need not be one that can be recorded."""
+
     @classmethod
     def missing(cls) -> str:
         """Return the library that is needed and not installed, with how to install it, or ""."""

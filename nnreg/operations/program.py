@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -43,12 +43,18 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Program:
-    """The computation of a model's predictions for one row."""
+    """The computation of a model's predictions for one row.
+
+    `weights` has the parameters and the buffers of the network by name, and `spec` the model's
+    JSON, for formats of weights.
+    """
 
     name: str
     inputs: tuple[ProgramInput, ...]
     outputs: tuple[ProgramOutput, ...]
     requirements: tuple[Requirement, ...] = ()
+    weights: Mapping[str, Array] = field(default_factory=dict)
+    spec: str = "{}"
 
     @property
     def operations(self) -> list[Operation]:

@@ -1,4 +1,4 @@
-"""Initial weights from another checkpoint."""
+"""Initial weights from another checkpoint, or from a file of another library."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, Spec
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, layer_names, within_member
+from nnreg.training.settings import StartFrom
 
 MAX_SHOWN = 8
 """The most mismatched arrays in an error message."""
 
 PATH = "$.train.start_from"
+
+EQUAL_MEMBERS = (
+    "all members of the ensemble would start from the same weights, and stay alike; name "
+    'the "layers" to copy, without the last one'
+)
 
 
 def take_weights(model: Model) -> None:
@@ -48,6 +54,12 @@ def take_weights(model: Model) -> None:
         for name, array in arrays.items()
         if belongs_to(within_member(name), layers)
     }
+    if option.foreign:
+        _take_foreign(model, option, layers)
+        return
+    if option.names:
+        problem = "a checkpoint of nnreg has the names of the model; remove it"
+        raise SpecError([Problem(f"{PATH}.names", problem)])
     try:
         file = _file(model)
         summary = read_summary(file)
@@ -63,17 +75,31 @@ def take_weights(model: Model) -> None:
     }
     whole = len(wanted) == len(model.parameters) + len(model.state)
     if whole and not mismatches and wanted.keys().isdisjoint(summary.arrays):
-        problem = (
-            "all members of the ensemble would start from the same weights, and stay alike; name "
-            'the "layers" to copy, without the last one'
-        )
-        raise SpecError([Problem(PATH, problem)])
+        raise SpecError([Problem(PATH, EQUAL_MEMBERS)])
     if mismatches:
         named = [name for name in model.network.layers if name in layers]
         raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
     _compare_meaning(file, before, model, list(wanted))
     for name, array in wanted.items():
         array[...] = saved[name]
+    model.started_from = {option.checkpoint: _digest(file)}
+
+
+def _take_foreign(model: Model, option: StartFrom, layers: frozenset[str]) -> None:
+    """Copy the weights of a file of another library, or of an export."""
+    from nnreg.weights.api import weights_from  # its table imports the modules of many layers
+
+    try:
+        file = _file(model)
+        found = weights_from(model, file, option.names, layers)
+    except CheckpointError as error:
+        raise SpecError([Problem(PATH, str(error))]) from error
+    arrays = {**model.parameters, **model.state}
+    taken = {names for _, names in found.values()}
+    if len(found) == len(arrays) and len(taken) < len(found) and model.network.members > 1:
+        raise SpecError([Problem(PATH, EQUAL_MEMBERS)])
+    for name, (values, _) in found.items():
+        arrays[name][...] = values
     model.started_from = {option.checkpoint: _digest(file)}
 
 
@@ -116,7 +142,8 @@ def check_start(model: Model) -> None:
     if model.spec.train.start is None:
         return
     file, known = _file(model), list(model.started_from.values())
-    if not is_checkpoint(file) or [_digest(file)] != known:
+    readable = file.is_file() if model.spec.train.start.foreign else is_checkpoint(file)
+    if not readable or [_digest(file)] != known:
         expected = f" (SHA-256 {known[0][:16]}…)" if known else ""
         raise DataError(
             f"{file}: not the checkpoint that it started from{expected}; restore the old file"

@@ -24,16 +24,30 @@ class EarlyStopping(Configurable):
     min_delta: NonNegative = 0.0
 
 
+WEIGHT_FILES = (".safetensors", ".weights.h5", ".keras")
+"""The ends of the names of files of weights that are not checkpoints."""
+
+
 @dataclass(frozen=True)
 class StartFrom(Configurable):
     """Start from the weights of another checkpoint, or of the best one in a run directory.
 
     Every array of these `layers`, by default of all, is copied; names and shapes must be the same.
     The same columns in another order are refused. A path is relative to the spec's directory.
+
+    A file whose name ends in `.safetensors`, `.weights.h5` or `.keras` has weights of PyTorch, of
+    Keras, or of an export. `names` maps layers of the model to modules in it, or arrays to arrays;
+    the other layers take the arrays of their shapes, several of a kind in their order.
     """
 
     checkpoint: Annotated[str, Len(1)]
     layers: Annotated[tuple[str, ...], Len(1)] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the file is not a checkpoint of nnreg."""
+        return self.checkpoint.lower().endswith(WEIGHT_FILES)
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class Train(Configurable):
     for validation, for the best checkpoint and for predictions. `freeze` names layers, such as
     `layers/0`, whose weights do not change; in training they behave as in prediction, so that a
     batch norm keeps its running statistics. `start_from` takes the initial weights from another
-    checkpoint; a path alone stands for all of its layers.
+    checkpoint, or from a file of PyTorch or Keras; a path alone stands for all of its layers.
 
     `threads` limits the number of threads; small networks use one. Results have the same bits on
     any number of threads, except where the threads of the BLAS share matrix products. By default

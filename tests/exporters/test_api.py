@@ -1,5 +1,6 @@
 """`nnreg.export` writes a model in other formats, and checks its answers."""
 
+import json
 import shutil
 from dataclasses import dataclass
 
@@ -7,12 +8,19 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg._utils.safetensors import decode
 from nnreg.errors import ExportError, UsageError
 from nnreg.exporters.record import program_of
 from nnreg.exporters.rows import random_rows
 
 FORMATS = {"numpy": "model.py", "c": "model_c", "js": "model.mjs", "onnx": "model.onnx"}
 PROGRAMS = {"c": "cc", "js": "node"}
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+OPAQUE = {
+    "model": {"layers": [{"type": "dense", "units": 3}, {"type": "opaque"}]},
+    "loss": "mean_squared_error", "optimizer": "adam",
+}  # fmt: skip
 
 CSV = "size,level,group\n" + "".join(
     f"{n / 7:.3f},{'low' if n % 3 else 'high'},{'yes' if n % 2 else 'no'}\n" for n in range(60)
@@ -83,14 +91,21 @@ def test_answers_that_differ_are_refused_and_nothing_is_written(model, tmp_path,
 
 
 @pytest.mark.usefixtures("registering")
-def test_a_layer_without_recordable_computation_is_named(tmp_path):
-    x = np.random.default_rng(0).normal(size=(20, 3))
+def test_weights_are_written_also_of_a_model_that_cannot_be_recorded(tmp_path):
     nnreg.register("opaque", Opaque)
-    spec = {
-        "model": {"layers": [{"type": "dense", "units": 3}, {"type": "opaque"}]},
-        "loss": "mean_squared_error", "optimizer": "adam",
-    }  # fmt: skip
-    model = nnreg.build(spec, data=(x, x))
+    model = nnreg.build(OPAQUE, data=(X, X))
+    found = nnreg.export(model, tmp_path / "model.safetensors")
+    assert (found.rows, found.difference) == (0, None)
+    arrays, metadata = decode(found.path.read_bytes())
+    assert list(arrays) == ["layers/0/weight", "layers/0/bias"]
+    np.testing.assert_array_equal(arrays["layers/0/weight"], model.parameters["layers/0/weight"])
+    assert json.loads(metadata["spec"])["model"]["layers"][1] == {"type": "opaque"}
+
+
+@pytest.mark.usefixtures("registering")
+def test_a_layer_without_recordable_computation_is_named(tmp_path):
+    nnreg.register("opaque", Opaque)
+    model = nnreg.build(OPAQUE, data=(X, X))
     with pytest.raises(ExportError, match=r"layer 1 \(Opaque\): .* neither a formula nor"):
         nnreg.export(model, tmp_path / "model.py")
 

@@ -36,7 +36,7 @@ HeadsBackward: TypeAlias = Callable[[Sequence[Array]], Any]
 class HeadAttention(Join):
     """Attention with several heads, whose queries, keys and values are products with weights.
 
-    A subclass is a dataclass with these options, and returns the heads in `_parts`.
+    A subclass is a dataclass with these options, and returns the heads in `parts`.
     """
 
     heads: int
@@ -55,7 +55,7 @@ class HeadAttention(Join):
     takes_one_input = True
     output_range = (-math.inf, math.inf)
 
-    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+    def parts(self, features: int) -> tuple[Part, Part, Part]:
         """Return the heads of queries, keys and values, for queries of this number of features."""
         raise NotImplementedError
 
@@ -75,7 +75,7 @@ class HeadAttention(Join):
         require_steps(key, value)
         if self.rotary is not None and self._size(features) % 2:
             raise ShapeError(query, "heads of an even size, which rotary positions need")
-        parts = self._parts(features)
+        parts = self.parts(features)
         widths = [heads * size for heads, size in parts]
         values = self.heads * parts[-1][1]
         builder.activation_count = query[0] * widths[0] + key[0] * sum(widths[1:])
@@ -113,9 +113,9 @@ class HeadAttention(Join):
     def _infer_heads(self, xs: Any, context: Context) -> list[Any]:
         """Return what `_project` does, for `infer`."""
         if "weight" in context.params:
-            return _infer_projections(xs, "", self._parts(xs.shape[-1]), context)
+            return _infer_projections(xs, "", self.parts(xs.shape[-1]), context)
         inputs, prefixes = (xs[0], xs[1], xs[-1]), ("query_", "key_", "value_")
-        each = zip(inputs, prefixes, self._parts(xs[0].shape[-1]), strict=True)
+        each = zip(inputs, prefixes, self.parts(xs[0].shape[-1]), strict=True)
         return [_infer_projections(x, prefix, [part], context)[0] for x, prefix, part in each]
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
@@ -133,11 +133,11 @@ class HeadAttention(Join):
     def _project(self, xs: Any, context: Context) -> tuple[Sequence[Array], HeadsBackward]:
         """Return the heads of queries, keys and values, each `(batch, heads, time, size)`."""
         if "weight" in context.params:
-            return _project(xs, "", self._parts(xs.shape[-1]), context)
+            return _project(xs, "", self.parts(xs.shape[-1]), context)
         inputs = zip(
             (xs[0], xs[1], xs[-1]),
             ("query_", "key_", "value_"),
-            self._parts(xs[0].shape[-1]),
+            self.parts(xs[0].shape[-1]),
             strict=True,
         )
         projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
@@ -233,7 +233,7 @@ class MultiHeadAttention(HeadAttention):
     dropout: ProperFraction = 0.0
     rotary: Positive | None = None
 
-    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+    def parts(self, features: int) -> tuple[Part, Part, Part]:
         size = self._size(features)
         return (self.heads, size), (self.heads, size), (self.heads, self.value_size or size)
 
@@ -290,7 +290,7 @@ class GroupedQueryAttention(HeadAttention):
                 f"({self.key_value_heads})"
             )
 
-    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+    def parts(self, features: int) -> tuple[Part, Part, Part]:
         shared = (self.key_value_heads, self._size(features))
         return (self.heads, self._size(features)), shared, shared
 

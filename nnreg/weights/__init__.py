@@ -1,0 +1,1 @@
+"""Weights that another library, or an export, has written."""

@@ -1,0 +1,1 @@
+"""Tests of weights in files of other formats."""
