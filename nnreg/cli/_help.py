@@ -20,7 +20,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 
 GROUPS = {
     "Train": ("init", "validate", "lr-find", "run", "resume"),
-    "Use a model": ("predict", "forecast", "evaluate", "export"),
+    "Use a model": ("predict", "forecast", "evaluate", "export", "serve"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),
@@ -37,7 +37,8 @@ SYNONYMS = {
     "create": ("init", "plugin new"), "new": ("init", "plugin new"), "generate": ("init",),
     "describe": ("show", "inspect"), "info": ("show", "inspect", "doctor"), "summary": ("inspect",),
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
-    "install": ("completion",), "convert": ("export",), "deploy": ("export",),
+    "install": ("completion",), "convert": ("export",), "deploy": ("export", "serve"),
+    "server": ("serve",),
     "version": ("--version",), "help": ("--help",),
 }  # fmt: skip
 """Command names of other programs, and the commands that do the same here."""
