@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import Any
 
+from nnreg._utils import json_text
 from nnreg._version import __version__
 from nnreg.model.model import Model
 from nnreg.serve.limits import Limits
@@ -84,7 +84,7 @@ _ERROR = {
 
 def page(model: Model, host: str) -> str:
     """Return a page of HTML that says how to ask the server at an address."""
-    row = json.dumps(example_row(model), ensure_ascii=False).replace("'", "'\\''")
+    row = json_text.dumps(example_row(model), ensure_ascii=False).replace("'", "'\\''")
     texts = {"name": model.document.name, "version": __version__, "host": host, "row": row}
     return PAGE.format(**{name: escape(text, quote=False) for name, text in texts.items()})
 
