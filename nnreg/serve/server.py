@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -45,14 +46,25 @@ def serve(
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises `UsageError`.
+
+    That its protocol is named lets asyncio send the head of an answer without waiting for more
+    (TCP_NODELAY); each answer would otherwise take 40 ms.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family)
+        if os.name == "posix":  # on Windows, it would share the port with another program
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
     except OSError as error:
-        why = explain_os_error(error).partition(" (while")[0]
+        listener.close()
         raise UsageError(
-            f"{host}, port {port}: cannot listen: {why}; choose another one with --port"
+            f"{host}, port {port}: cannot listen: {explain_os_error(error)}; choose another one "
+            "with --port"
         ) from error
+    return listener
 
 
 def _address(host: str, port: int) -> str:
