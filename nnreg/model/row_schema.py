@@ -131,12 +131,22 @@ def row_problems(schema: Mapping[str, Any], row: Any) -> Iterator[RowProblem]:
             yield RowProblem(
                 name, f"the value is not given{suggest(name, others, _missing(column))}"
             )
-        elif problem := _problem(column, row[name]):
+        elif not _is_usual(column, row[name]) and (problem := _problem(column, row[name])):
             yield RowProblem(name, problem)
 
 
 def _missing(column: Mapping[str, Any]) -> str:
     return "give null if it is missing" if "null" in _kinds(column) else "it is required"
+
+
+def _is_usual(schema: Mapping[str, Any], value: Any) -> bool:
+    """Return whether a value fits, of those of which most rows consist: this takes little time."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return "number" in schema["type"] and "enum" not in schema and -MAX <= value <= MAX
+    if kind is str:
+        return "string" in schema["type"] and value in schema.get("enum", (value,))
+    return False
 
 
 def _problem(schema: Mapping[str, Any], value: Any) -> str:

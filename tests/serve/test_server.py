@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -194,6 +195,15 @@ class TestOtherPaths:
         answer = client.get(path)
         assert answer.status_code == status
         assert answer.json()["error"].endswith("; GET / says how to ask")
+
+
+def test_answers_are_sent_without_waiting_for_more():
+    from nnreg.serve.server import _listening
+
+    with _listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # of others, asyncio delays them by 40 ms
+        with pytest.raises(nnreg.UsageError, match="cannot listen: Address already in use; choose"):
+            _listening(*listener.getsockname())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
