@@ -94,7 +94,7 @@ class _Answering:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:
-            LOGGER.error("no prediction: %s: %s", type(error).__name__, error)
+            LOGGER.error("no prediction: %r", error)
             return _response({"error": "the prediction failed; see the log of the server"}, 500)
         return Response(answer, media_type="application/json", headers=HEADERS)
 

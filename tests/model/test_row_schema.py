@@ -97,6 +97,41 @@ def test_what_is_wrong_with_another(model, row, column, message):
         jsonschema.validate(row, model.inputs)
 
 
+def test_a_number_that_is_not_finite_is_refused(model):
+    (problem,) = row_problems(model.inputs, {**ROW, "size": float("inf")})
+    assert problem == ("size", "expected a number or null, found inf")
+
+
+NUMBERS = np.sin(np.arange(12)).tolist()
+LISTS = [NUMBERS[:3], NUMBERS[:2], NUMBERS[:4]]
+GROUPS = {"time": [0, 1, 2] * 4}
+PLACE = ["string", "number"]
+
+
+@pytest.mark.parametrize(
+    ("data", "layers", "x", "y", "kinds"),
+    [
+        ({"window": {"length": 3, "order": "time"}}, ["flatten"],
+         {"time": range(12), "y": NUMBERS}, {"y": NUMBERS},
+         {"y": ["number", "null"], "time": PLACE}),
+        ({"inputs": "v", "sequences": {"group": "time"}}, [],
+         {"v": NUMBERS, **GROUPS}, {"y": NUMBERS, **GROUPS},
+         {"v": ["number", "null"], "time": PLACE}),
+        ({"inputs": "v"}, [], {"v": LISTS}, {"y": LISTS}, {"v": "array"}),
+    ],
+)  # fmt: skip
+def test_rows_of_series_have_the_columns_that_place_them(data, layers, x, y, kinds):
+    spec = {
+        "model": {"layers": [*layers, {"type": "dense", "units": 1}]},
+        "loss": "mean_squared_error",
+        "optimizer": "sgd",
+        "data": {"source": "csv", "path": "none.csv", "target": "y", **data},
+    }
+    found = nnreg.build(spec, data=({n: list(v) for n, v in x.items()}, y)).inputs
+    assert found["required"] == list(kinds)
+    assert {name: column["type"] for name, column in found["properties"].items()} == kinds
+
+
 def test_activations_are_those_of_each_layer(model):
     found = model.activations([ROW, ROW])
     assert list(found) == [*model.network.layers, "outputs"]

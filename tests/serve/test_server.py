@@ -148,7 +148,7 @@ class TestPredict:
         answer = client.post("/predict", json=ROW)
         assert answer.status_code == 500
         assert answer.json() == {"error": "the prediction failed; see the log of the server"}
-        assert caplog.messages == ["no prediction: ZeroDivisionError: division by zero"]
+        assert caplog.messages == ["no prediction: ZeroDivisionError('division by zero')"]
         assert "Traceback" not in caplog.text
 
 
