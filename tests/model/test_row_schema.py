@@ -85,6 +85,8 @@ def test_a_row_that_fits_is_predicted(model, change):
         ({**ROW, "shape": None}, "shape", "expected a list, found None"),
         ({n: v for n, v in ROW.items() if n != "kind"} | {"kinds": "a"}, "kind",
          "the value is not given; did you mean 'kinds'?"),
+        ({n: v for n, v in ROW.items() if n != "size"}, "size",
+         "the value is not given; give null if it is missing"),
         ({n: v for n, v in ROW.items() if n != "shape"}, "shape",
          "the value is not given; it is required"),
     ],
