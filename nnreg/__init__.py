@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from nnreg.model.model import Model
     from nnreg.registry.register import register
+    from nnreg.reports.comparison import compare
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
@@ -90,6 +91,7 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
+    "compare": "reports.comparison",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
     "load": "checkpoint.save_load",
@@ -164,6 +166,7 @@ __all__ = [
     "Workspace",
     "build",
     "chain",
+    "compare",
     "export",
     "fans",
     "hookimpl",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
 from nnreg.registry.names import Preferences
 from nnreg.registry.registry import Registry, installed
-from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
+from nnreg.spec.overrides import Overrides, as_tuple
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records, table
 from nnreg.training.state import EpochState, TrainingState
@@ -96,7 +96,7 @@ def check_content(
 
 def load(
     path: str | os.PathLike[str],
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,
@@ -104,7 +104,7 @@ def load(
     """Load a model whose predictions and further training are bit-identical to the saved one's.
 
     `path` is a checkpoint, or a run directory, whose best checkpoint is loaded. `overrides` change
-    its spec, as in `train.epochs=20`; of a checkpoint for resuming, what `resume_rules` allow.
+    its spec, as in `{"train.epochs": 20}`; of a checkpoint for resuming, what `resume_rules` allow.
     Components are those of `registry`, by default all that are installed and registered. Raises
     `CheckpointError` for a file that is damaged or not a checkpoint, or, without `allow_changed`,
     if a plugin behaves differently than when it was saved; `SpecError` for refused overrides;
@@ -168,7 +168,7 @@ def to_file_content(
 def from_file_content(
     checkpoint: Checkpoint,
     where: str,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,

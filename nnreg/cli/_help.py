@@ -20,7 +20,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 
 GROUPS = {
     "Train": ("example", "init", "validate", "lr-find", "run", "resume"),
-    "Use a model": ("predict", "forecast", "evaluate", "export"),
+    "Use a model": ("predict", "forecast", "evaluate", "export", "serve"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),
@@ -37,8 +37,8 @@ SYNONYMS = {
     "create": ("init", "plugin new"), "new": ("init", "plugin new"), "generate": ("init",),
     "describe": ("show", "inspect"), "info": ("show", "inspect", "doctor"), "summary": ("inspect",),
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
-    "demo": ("example",), "models": ("example",),
-    "install": ("completion",), "convert": ("export",), "deploy": ("export",),
+    "demo": ("example",), "models": ("example",), "server": ("serve",),
+    "install": ("completion",), "convert": ("export",), "deploy": ("export", "serve"),
     "version": ("--version",), "help": ("--help",),
 }  # fmt: skip
 """Command names of other programs, and the commands that do the same here."""

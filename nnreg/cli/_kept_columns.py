@@ -18,9 +18,9 @@ from nnreg.tables.lazy import materialize
 
 if TYPE_CHECKING:
     from nnreg._types import Array
-    from nnreg.cli._predicted_columns import Predictions
     from nnreg.interfaces.source import Source
     from nnreg.model.model import Model
+    from nnreg.model.predicted_columns import Predictions
     from nnreg.tables.table import Table
 
 

@@ -68,7 +68,7 @@ def _baseline_label(run: Run, comparison: Mapping[str, Any]) -> str:
 
 def print_folds(validation: CrossValidation) -> None:
     """Print the metrics of each fold, their mean and deviation, and the next command."""
-    from nnreg.spec.compose import set_options
+    from nnreg.spec.overrides import set_options
 
     summary: dict[str, Any] = validation.summary
     mean, std = summary["mean"], summary["std"]

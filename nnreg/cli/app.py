@@ -31,6 +31,7 @@ from nnreg.cli import (
     plugin,
     report,
     runs,
+    serve,
     train,
     validate,
 )
@@ -88,6 +89,7 @@ cli.params.append(debug_option())
 COMMANDS = (
     *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
     *(inference.predict, inference.forecast, inference.evaluate, export.export),
+    serve.serve,
     *(runs.runs, report.report, report.plot, report.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),

@@ -25,9 +25,9 @@ from nnreg.cli._progress import animated
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.cli._predicted_columns import Predictions
     from nnreg.interfaces.source import Source
     from nnreg.model.model import Model
+    from nnreg.model.predicted_columns import Predictions
     from nnreg.tables.table import Table
 
 
@@ -279,7 +279,7 @@ def _write_json(target: IO[str], chunks: Iterable[Predictions]) -> None:
 def _with_names(model: Model, chunk: _Chunk, keep: Sequence[str]) -> Predictions:
     """Return predictions after the kept columns, and after the row names if there are any."""
     from nnreg.cli._kept_columns import with_kept
-    from nnreg.cli._predicted_columns import predictions
+    from nnreg.model.predicted_columns import predictions
 
     head, rows = predictions(model, chunk.table)
     if keep:

@@ -67,8 +67,8 @@ def lr_find(
     """
     from nnreg.runs.lr_find import rate_curve, rate_option
     from nnreg.runs.prepare import prepare_from_spec
-    from nnreg.spec.compose import set_options
     from nnreg.spec.document import read_spec
+    from nnreg.spec.overrides import set_options
 
     planned = (f"train.epochs={max(steps, 1)}", "train.early_stopping=null")
     document = read_spec(spec, (*overrides, *planned), registry=registry_with(files))

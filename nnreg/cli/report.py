@@ -90,7 +90,9 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
     nnreg plot runs/penguins-* --out curves.png
     nnreg plot runs/penguins-001 --text
     """
-    records = _records(paths)
+    from nnreg.reports.comparison import records_of
+
+    records = records_of(paths)
     if text:
         for name, record in records.items():
             _print_losses(name, record)
@@ -128,12 +130,12 @@ def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
     nnreg compare runs/penguins-001 runs/penguins-002
     nnreg compare runs/* --plot curves.png
     """
-    from nnreg.reports.comparison import compare_runs
+    from nnreg.reports.comparison import compare as compare_runs
+    from nnreg.reports.comparison import records_of
 
-    records = _records(paths)
-    comparison = compare_runs(records if len(paths) == 1 else _means(paths))
+    comparison = compare_runs(*paths)
     if file is not None:
-        _draw(records, file)
+        _draw(records_of(paths), file)
     if as_json:
         print_json(dataclasses.asdict(comparison))
     else:
@@ -172,31 +174,6 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
     else:
         if stream is not None:
             print_lines(f"report: {page}", err=stream is sys.stderr)
-
-
-def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
-    """Read runs, replacing a cross-validation by its folds."""
-    from nnreg.checkpoint.paths import fold_directories
-    from nnreg.reports.comparison import labels
-    from nnreg.reports.run_record import read_run
-
-    runs = dict.fromkeys(run for path in paths for run in fold_directories(path) or [path])
-    return dict(zip(labels(runs), map(read_run, runs), strict=True))
-
-
-def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
-    """Read runs, replacing a cross-validation by the mean of its folds."""
-    from nnreg.checkpoint.paths import fold_directories
-    from nnreg.reports.comparison import labels
-    from nnreg.reports.run_record import read_mean, read_run
-
-    records = [
-        read_mean(path, [read_run(fold) for fold in folds])
-        if (folds := fold_directories(path))
-        else read_run(path)
-        for path in dict.fromkeys(paths)
-    ]
-    return dict(zip(labels(record.path for record in records), records, strict=True))
 
 
 def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file) -> None:

@@ -153,7 +153,7 @@ def preview(document: Document, *, as_json: bool, check: bool) -> None:
     from nnreg.provenance.environment import dependence_on_threads
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import prepare_from_spec
-    from nnreg.spec.compose import set_options
+    from nnreg.spec.overrides import set_options
 
     prepared = prepare_from_spec(document)
     with document.locating_errors():

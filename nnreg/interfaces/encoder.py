@@ -117,6 +117,11 @@ class Encoder(Component):
         """Whether a text that is not among `known_texts` is encoded as none, which is reported."""
         return False
 
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether a text that is not among `known_texts` is an error."""
+        return False
+
     def learn(self, column: RawColumn) -> Self:
         """Return this encoder with what it learns, by `dataclasses.replace(self, mean=…)`.
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.targets import ClassTarget
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.metric import without_name
@@ -18,6 +20,14 @@ from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
 from nnreg.training.inference import refuse_two_averages
 from nnreg.training.patterns import check_patterns
+
+
+def class_names(preprocessing: Preprocessing) -> dict[str, Sequence[str] | None]:
+    """Return the names of the classes of each output; None for another target."""
+    return {
+        name: target.names if isinstance(target, ClassTarget) else None
+        for name, target in preprocessing.by_output.items()
+    }
 
 
 def refuse_incompatible(

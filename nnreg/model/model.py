@@ -13,12 +13,13 @@ from nnreg._types import Array
 from nnreg.data.missing_targets import parts_with_target
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
-from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import example_weights
 from nnreg.errors import UsageError
 from nnreg.interfaces.schedule import Schedule
+from nnreg.model import layer_values
 from nnreg.model.build import build_network
-from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.compatibility import class_names, refuse_incompatible
+from nnreg.model.evaluation import evaluate_parts
 from nnreg.model.forecast import forecast_columns
 from nnreg.model.inputs import prepare_inputs, prepare_targets
 from nnreg.model.kernels import initial_kernels, network_of_prediction, network_of_training
@@ -26,20 +27,15 @@ from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target,
 from nnreg.model.planned import PlannedPrediction
 from nnreg.model.predictions import Predicted, by_output, predicted
 from nnreg.model.raw_rows import RawRows
-from nnreg.model.sequences import (
-    check_steps,
-    padded_as,
-)
+from nnreg.model.row_schema import row_schema
+from nnreg.model.sequences import check_steps
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
-from nnreg.network.parameters import views
 from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.components import describe
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
-from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import concatenate
-from nnreg.tables.padded import Padded, as_type
+from nnreg.tables.padded import as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
@@ -80,11 +76,7 @@ class Model:
                 features=preprocessing.features,
             )
             if check:
-                names = {
-                    name: target.names if isinstance(target, ClassTarget) else None
-                    for name, target in preprocessing.by_output.items()
-                }
-                refuse_incompatible(self.spec, self.network, names)
+                refuse_incompatible(self.spec, self.network, class_names(preprocessing))
             self.outputs = outputs_of(self.spec, preprocessing, self.network, document.registry)
             """The outputs by name; the name of a single one is empty."""
             self.evaluation = evaluation_of(self.spec, list(self.outputs.values()))
@@ -113,6 +105,11 @@ class Model:
         return RawRows(self.preprocessing, self.spec.data or Columns())
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """The JSON Schema of a row that it takes, an object of values by column."""
+        return row_schema(self.preprocessing, self.raw_rows.columns)
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes, or None for a numeric target."""
         return self.preprocessing.class_names
@@ -121,6 +118,11 @@ class Model:
     def history(self) -> History:
         """The records of the completed epochs."""
         return History(self.training_state.history)
+
+    @property
+    def results(self) -> dict[str, float]:
+        """The validation metrics of its weights, in the record of their epoch, if there are any."""
+        return self.training_state.results(last=self.resumable)
 
     @property
     def parameters(self) -> MutableMapping[str, Array]:
@@ -232,17 +234,10 @@ class Model:
 
         Of the others, only the outputs and the targets are in memory.
         """
-        network, rows, parts = self.inference_network, self.raw_rows, []
-        names = self.preprocessing.target_names
+        rows, names = self.raw_rows, self.preprocessing.target_names
         tables = (rows.examples(table, with_targets=True) for table in tables)
-        for table in parts_with_target(tables, names, rows.columns):
-            examples = self.examples(table, table)
-            with network.blas_threads():
-                scores = padded_as(network.logits(examples.x), examples.targets)
-            parts.append((scores, examples.targets, examples.raw_targets))
-        scores, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
-        z = scores.values if isinstance(scores, Padded) else scores
-        return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
+        examples = (self.examples(t, t) for t in parts_with_target(tables, names, rows.columns))
+        return evaluate_parts(self.inference_network, self.evaluation, examples)
 
     def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
@@ -251,15 +246,17 @@ class Model:
         members, and the gradients of each are those of its own.
         """
         x, y, _ = self.raw_rows.without_dropped(x, y)
-        examples = self.examples(x, y)
-        vector = np.zeros_like(self.network.vector)
-        context = self.network.context(self.network.workspace(reuse=False), vector)
-        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x[:]
-        with self.network.blas_threads():
-            z, backward = self.network.forward(x, context)
-            loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
-            backward(loss_backward())
-        return loss, views(vector, self.network.params)
+        return layer_values.gradients(self.network, self.evaluation, self.examples(x, y))
+
+    def activations(self, x: Any) -> dict[str, Any]:
+        """Return the output of each layer for raw rows, by its name, such as `layers/0`.
+
+        That of the last one is before the output activation, if the network has one: `outputs` are
+        after it. Of sequences, the steps of padding are included.
+        """
+        table = self.raw_rows.inputs(x)
+        inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
+        return layer_values.activations(self.inference_network, inputs)
 
     def fit(
         self,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nnreg.reports.run_record import RunRecord
+from nnreg.checkpoint.paths import fold_directories
+from nnreg.reports.run_record import RunRecord, read_mean, read_run
 from nnreg.runs.run import leaves
 from nnreg.spec.compose import FILE_PATHS
 from nnreg.training.history import best_epoch
@@ -40,6 +43,33 @@ class Comparison:
 
     sides: Sequence[Side]
     best: Mapping[str, list[str]]
+
+
+def compare(*runs: str | os.PathLike[str]) -> Comparison:
+    """Return runs side by side: the settings that differ, the metrics, and the best run of each.
+
+    A single cross-validation is compared by fold; among several runs, each by its mean.
+    Raises `UsageError` for a path that is not that of a run.
+    """
+    paths = [Path(run) for run in runs]
+    return compare_runs(records_of(paths) if len(paths) == 1 else _means(paths))
+
+
+def records_of(paths: Iterable[Path]) -> dict[str, RunRecord]:
+    """Return runs by name, with its folds in place of a cross-validation."""
+    runs = dict.fromkeys(run for path in paths for run in fold_directories(path) or [path])
+    return dict(zip(labels(runs), map(read_run, runs), strict=True))
+
+
+def _means(paths: Iterable[Path]) -> dict[str, RunRecord]:
+    """Return runs by name, with the mean of its folds in place of a cross-validation."""
+    records = [
+        read_mean(path, [read_run(fold) for fold in folds])
+        if (folds := fold_directories(path))
+        else read_run(path)
+        for path in dict.fromkeys(paths)
+    ]
+    return dict(zip(labels(record.path for record in records), records, strict=True))
 
 
 def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,25 @@ from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import tables_of
 from nnreg.runs.run import OnEpoch, Out, Run, directory_of, prepare_resume, prepare_run
 from nnreg.spec.document import SpecSource, read_spec
+from nnreg.spec.overrides import Overrides
 
 
 def run(
     spec: SpecSource,
     *,
     out: str | os.PathLike[str] | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
     on_epoch: OnEpoch | None = None,
     check: bool = True,
 ) -> Model | Any:
     """Train a spec (a path or a mapping) and return the model with its best weights.
 
-    `out` is the run directory; without it, nothing is written. `overrides` are values such as
-    `train.epochs=5`, `data=(x, y)` replaces the spec's data files, and `on_epoch` is called with
-    each record. Raises an `NnregError` for an invalid spec or data before anything is written, and
-    for a component of a plugin that fails a test of its methods and gradients, unless `check` is
-    false.
+    `out` is the run directory; without it, nothing is written. `overrides` set values, as in
+    `{"train.epochs": 5}`, or as text in the form of `--set`, `["train.epochs=5"]`. `data=(x, y)`
+    replaces the spec's data files, and `on_epoch` is called with each record. Raises an
+    `NnregError` for an invalid spec or data before anything is written, and for a component of a
+    plugin that fails a test of its methods and gradients, unless `check` is false.
 
     A spec with `train.folds` returns a `CrossValidation` instead. (Hence the `Any` in the return
     type: with a union, every caller would have to narrow it.)
@@ -49,7 +49,7 @@ def resume(
     path: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     allow_changed: bool = False,
     on_epoch: OnEpoch | None = None,
     check: bool = True,
@@ -70,7 +70,7 @@ def prepare(
     spec: SpecSource,
     *,
     out: Out = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
     check: bool = True,
 ) -> Run | CrossValidation:
@@ -94,7 +94,7 @@ def prepare_resumed(
     path: str | os.PathLike[str],
     *,
     out: Out = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
     check: bool = True,

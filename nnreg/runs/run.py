@@ -31,6 +31,7 @@ from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
 from nnreg.spec.document import SpecSource, read_spec
+from nnreg.spec.overrides import Overrides
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
 
@@ -46,7 +47,7 @@ def prepare_run(
     spec: SpecSource,
     *,
     out: Out = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
     check: bool = True,
 ) -> Run:
@@ -64,7 +65,7 @@ def prepare_resume(
     path: str | os.PathLike[str],
     *,
     out: Out = None,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
     reader: DataReader | None = None,
@@ -364,6 +365,11 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from leaves(value, f"{path}.{key}" if path else str(key))
 
 
-def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:
-    """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`."""
-    return prepare_from_spec(read_spec(spec), data).model
+def build(
+    spec: SpecSource, *, overrides: Overrides = (), data: tuple[Any, Any] | None = None
+) -> Model:
+    """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`.
+
+    `overrides` are those of `nnreg.run`.
+    """
+    return prepare_from_spec(read_spec(spec, overrides), data).model

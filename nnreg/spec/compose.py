@@ -347,16 +347,6 @@ def replace_texts(tree: Any, replace: Callable[[str, str], Any], path: str = "$"
     return replace(path, tree) if isinstance(tree, str) else tree
 
 
-def as_tuple(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Return overrides as a tuple; a single one may be given as text."""
-    return (overrides,) if isinstance(overrides, str) else tuple(overrides)
-
-
-def set_options(overrides: Iterable[str]) -> list[str]:
-    """Return the command line options of these overrides."""
-    return [argument for override in overrides for argument in ("--set", override)]
-
-
 def apply_override(tree: dict[str, Any], text: str, origins: Origins) -> None:
     """Apply an override `path=value` to a tree; the value is JSON, or else text.
 

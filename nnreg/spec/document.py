@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +24,10 @@ from nnreg.spec.compose import (
     ComposedSpec,
     Origins,
     apply_override,
-    as_tuple,
     compose,
     replace_texts,
 )
+from nnreg.spec.overrides import Overrides, as_tuple
 from nnreg.spec.renamed import replace_renamed
 from nnreg.spec.sections import Spec
 from nnreg.spec.source_text import SourceText as SpecText
@@ -86,7 +86,7 @@ class Document:
 
 def read_spec(
     source: SpecSource,
-    overrides: Iterable[str] = (),
+    overrides: Overrides = (),
     *,
     directory: Path | None = None,
     registry: Registry | None = None,
@@ -97,10 +97,11 @@ def read_spec(
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
     A file may extend others and name environment variables (see `compose`); a mapping is used as it
-    is. Each of `overrides` sets a value, as in `train.epochs=5`. An `nnregfile.py` in the directory
-    of a file is run only with `run_plugin_file`, which is for training. `recorded` has the
-    distributions that a checkpoint recorded, by kind and name, and `written_by` their versions,
-    from which options are migrated; the document then has all options as in the installed versions.
+    is. `overrides` set values, as in `train.epochs=5` or `{"train.epochs": 5}`. An `nnregfile.py`
+    in the directory of a file is run only with `run_plugin_file`, which is for training. `recorded`
+    has the distributions that a checkpoint recorded, by kind and name, and `written_by` their
+    versions, from which options are migrated; the document then has all options as in the installed
+    versions.
     Raises `SpecError` with every problem, `MissingPluginError` for a requirement that is not
     installed.
     """

@@ -101,6 +101,17 @@ class TrainingState:
     unfrozen: dict[str, int] = field(default_factory=dict)
     lock: StepLock = field(default_factory=StepLock, repr=False, compare=False)
 
+    def results(self, *, last: bool) -> dict[str, float]:
+        """Return the validation metrics in the record of the last or the best epoch.
+
+        Empty if there are none, as of weights in the middle of an epoch.
+        """
+        epoch = self.epoch if last else self.best_epoch
+        if self.epoch_state is not None or not 0 < epoch <= len(self.history):
+            return {}
+        record = self.history[epoch - 1].items()
+        return {name.removeprefix("val_"): v for name, v in record if name.startswith("val_")}
+
 
 class Snapshot:
     """Copies of arrays that can be restored, always in the same memory."""

@@ -92,3 +92,31 @@ class TestSet:
         first, second = problems_of("spec.json", ["train.epochs=0"])
         assert first.startswith("spec.json:20:10: $.loss")
         assert second.startswith("--set train.epochs=0: must be greater than 0")
+
+
+class TestMapping:
+    def test_values_are_those_of_the_mapping_and_text_stays_text(self):
+        overrides = {"train.epochs": 3, "optimizer.learning_rate": 0.25, "data.target": "7"}
+        document = read_spec(classifier(data=csv_data()), overrides)
+        assert document.spec.train.epochs == 3
+        assert document.spec.data.target == "7"
+        expected = ("train.epochs=3", "optimizer.learning_rate=0.25", 'data.target="7"')
+        assert document.overrides == expected
+
+    def test_a_built_model_has_them(self):
+        data = blobs()
+        model = nnreg.build(classifier(), overrides={"model.layers.0.units": 7}, data=data)
+        assert model.parameters["layers/0/bias"].shape == (7,)
+
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            ({"train.epochs": {1}}, r"--set train.epochs=\{1\}: not expressible as JSON"),
+            ({"train.l2": float("nan")}, "--set train.l2=nan: not expressible as JSON"),
+            ({5: 1}, "overrides: 5 is not a path"),
+            ({"train.epoch": 1}, "--set train.epoch=1: unknown key 'epoch'"),
+        ],
+    )
+    def test_what_they_cannot_be_is_an_error(self, overrides, message):
+        with pytest.raises((UsageError, SpecError), match=message):
+            read_spec(classifier(), overrides)

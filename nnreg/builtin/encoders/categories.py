@@ -70,6 +70,11 @@ class Category(Encoder):
         """Whether they are 0 everywhere, and not one more category."""
         return self.ignore_unseen and not self.other
 
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether they are neither ignored nor one more category."""
+        return not (self.ignore_unseen or self.other)
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories."""
         counts = category_counts(column.categories)

@@ -86,6 +86,11 @@ class Ordered(Encoder):
         """Whether they become the mean position."""
         return self.ignore_unseen
 
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether they are not ignored."""
+        return not self.ignore_unseen
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories, and the scale of their positions."""
         known = replace(self, categories=self._order(column), ignore_unseen=False)

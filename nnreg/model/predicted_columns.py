@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import click
 import numpy as np
 
 from nnreg.data.label_targets import LabelTarget
 from nnreg.data.preprocessing import columns_of
 from nnreg.data.window_table import WindowTable
+from nnreg.errors import UsageError
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
 
@@ -73,7 +73,7 @@ def _refuse_same_names(names: Sequence[str]) -> None:
     """Raise `UsageError` if two outputs, whose names and columns are joined, give one name."""
     if len(set(names)) < len(names):
         twice = next(one for one in names if names.count(one) > 1)
-        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
+        raise UsageError(f"two columns are called {twice}; use model.predict in Python")
 
 
 def _file_order(table: Table, *, per_step: bool) -> Sequence[int]:

@@ -1,0 +1,1 @@
+"""A server of the predictions of a model: JSON over HTTP."""
