@@ -9,6 +9,7 @@ import numpy as np
 
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.interfaces.graph import INPUT
 
 MISSING = 0.1
 """The fraction of missing values of a column in which they are allowed."""
@@ -25,11 +26,26 @@ def random_rows(
     `integers` are the names of the inputs of the network that are integers, "" for the only one.
     """
     rng, parts = np.random.default_rng(seed), preprocessing.parts or {"": preprocessing}
-    return {
-        one.name: _values(one, count, rng, integer=name in integers)
-        for name, part in parts.items()
-        for one in part.inputs
-    }
+    found: dict[str, Sequence[Any]] = {}
+    for name, part in parts.items():
+        lengths = _lengths(part, count, rng)
+        total = count if lengths is None else int(lengths.sum())
+        for one in part.inputs:
+            values = _values(one, total, rng, integer=name in integers)
+            found[one.name] = values if lengths is None else _split(values, lengths)
+    return found
+
+
+def _lengths(part: Preprocessing, count: int, rng: np.random.Generator) -> Any:
+    """Return the number of steps of each row of an input of sequences; None of another one."""
+    longest = part.steps.get(INPUT)
+    return None if longest is None else rng.integers(1, longest + 1, count)
+
+
+def _split(values: Sequence[Any], lengths: Any) -> list[Any]:
+    ends = np.cumsum(lengths).tolist()
+    starts = [0, *ends[:-1]]
+    return [list(values[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
 def _values(

@@ -156,6 +156,14 @@ HELPERS = {
         places = {text: place for place, text in enumerate(known)}
         return np.array([places.get(text, -1) for text in texts], np.int64)
     """,
+    "_padded": """
+    def _padded(sequences, shape, kind):
+        found = np.full((len(sequences), *shape), None if kind is object else 0, kind)
+        for row, one in zip(found, sequences):
+            count = min(len(one), len(row))
+            row[:count] = one[:count]
+        return found
+    """,
     "_windows": """
     def _windows(x, size, strides, dilation=()):
         dilation = dilation or (1,) * len(size)
@@ -246,8 +254,12 @@ class _Writer:
     def _statement(self, one: Operation) -> str:
         name = self.names[one] = f"x{len(self.names)}"
         if one.name == "input":
-            column = one.attributes["name"]
+            column = one.attributes.get("of", one.attributes["name"])
             kind = "object" if one.dtype == object else "np.float64"
+            if "of" in one.attributes:
+                return f"{name} = np.array([len(one) for one in columns[{column!r}]])"
+            if one.attributes.get("sequence"):
+                return f"{name} = _padded(columns[{column!r}], {one.shape}, {kind})"
             return f"{name} = np.array(columns[{column!r}], {kind})"
         if one.name == "scan":
             return self._scan(one, name)

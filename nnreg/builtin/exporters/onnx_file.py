@@ -69,12 +69,10 @@ class OnnxFile(Exporter):
         session = onnxruntime.InferenceSession(
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
-        given = {
-            one.name: np.array(["" if v is None else v for v in columns[one.name]], object)
-            if one.takes == "text"
-            else np.asarray(columns[one.name], one.operation.dtype)
-            for one in program.inputs
-        }
+        given = {one.name: one.given(columns) for one in program.inputs}
+        for name, values in given.items():
+            if values.dtype == object:
+                given[name] = np.where(np.equal(values, None), "", values)
         names = [one.name or "prediction" for one in program.outputs]
         return dict(zip(names, session.run(names, given), strict=True))
 
