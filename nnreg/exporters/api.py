@@ -16,7 +16,7 @@ from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.errors import ExportError, UsageError
 from nnreg.exporters.record import program_of
-from nnreg.exporters.rows import random_rows
+from nnreg.exporters.rows import random_rows, window_table
 from nnreg.interfaces.exporter import Exporter
 from nnreg.model.model import Model
 from nnreg.operations.program import Program
@@ -120,7 +120,9 @@ def _require_supported(program: Program, exporter: Exporter) -> None:
 
 
 def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    found = model.probabilities(columns) if model.classes else model.predict(columns)
+    window = model.preprocessing.window
+    rows = columns if window is None else window_table(model, columns)
+    found = model.probabilities(rows) if model.classes else model.predict(rows)
     return found if isinstance(found, dict) else {"": found}
 
 

@@ -51,7 +51,7 @@ def _output(
     """
     if output.predicts_classes:
         y = output.class_scores(y)
-    y = output.in_units(y, None)
+    y = output.in_units_from(y, inputs.base(output))
     if mask is not None:
         real = inputs.masks[mask]
         y = np.where(real.reshape(*real.shape, *(1,) * (y.ndim - 2)), y, np.array(np.nan, y.dtype))

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Shape
+from nnreg._types import Array, Shape
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.targets import NumericTarget
+from nnreg.data.window_table import step_names
+from nnreg.data.windows import relative_rows
 from nnreg.errors import ExportError
-from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.model.model import Model
+from nnreg.model.outputs import Output
 from nnreg.operations.functions import lookup, scan
 from nnreg.operations.operation import Operation
 from nnreg.operations.program import ProgramInput, Requirement, Takes
@@ -71,6 +74,14 @@ def encode(
     return encoded, missing, own.required
 
 
+def relative_of(model: Model) -> int:
+    """Return how many rows before a target the value is that it is relative to; 0 if to none."""
+    window, settings = model.preprocessing.window, model.raw_rows.columns.windows
+    if window is None or settings is None:
+        return 0
+    return relative_rows(settings, window.spacing)
+
+
 class RecordedInputs:
     """The inputs `x` of a network, recorded from raw columns, and the masks of its sequences."""
 
@@ -80,6 +91,7 @@ class RecordedInputs:
         self.values: dict[str, Recorded] = {}
         self.requirements: list[Requirement] = []
         self.masks: dict[str, Any] = {}
+        self.relative = relative_of(model)
         preprocessing = model.preprocessing
         parts = preprocessing.parts or {"": preprocessing}
         found = {name: self._input(part, name) for name, part in parts.items()}
@@ -87,8 +99,9 @@ class RecordedInputs:
 
     def _input(self, preprocessing: Preprocessing, name: str) -> Recorded:
         """Record the input of the network of this name."""
+        dtype = self.network.input_dtype(name or None)
         if preprocessing.window is not None:
-            raise ExportError("the model reads windows of rows")
+            return self._window(preprocessing, name, dtype)
         steps = preprocessing.steps.get(INPUT)
         if steps is None:
             parts = [self._encoded(one, self._column(one)) for one in preprocessing.inputs]
@@ -96,8 +109,56 @@ class RecordedInputs:
             real = self.masks[name or INPUT] = self._mask(preprocessing, steps)
             parts = [self._sequence(column, steps, real) for column in preprocessing.inputs]
         joined: Any = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-        found: Recorded = joined.astype(self.network.input_dtype(name or None))
+        found: Recorded = joined.astype(dtype)
         return found
+
+    def _window(self, preprocessing: Preprocessing, name: str, dtype: Any) -> Recorded:
+        """Record an input of windows: each column has the values of several rows."""
+        whole, window = self.model.preprocessing, preprocessing.window
+        assert window is not None  # asked of windows
+        ahead, parts = name in (whole.window or window).known, []
+        for one in preprocessing.inputs:
+            key = name_ahead(whole, one.name) if ahead else one.name
+            values = self._column(one, window.length, name=key)
+            parts.append(self._by_step(one, values, carry=True))
+        joined: Any = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        x: Recorded = joined.astype(dtype)
+        if ahead or not self.relative:
+            return x
+        moved = np.zeros(x.shape[-1], dtype)
+        moved[list(preprocessing.features_of(window.targets))] = 1
+        return x - x[:, -1:] * moved[None, None] if moved.any() else x
+
+    def base(self, output: Output) -> Any:
+        """Record the values that the targets of an output are relative to; None if they are not."""
+        target, window = output.target, self.model.preprocessing.window
+        if not self.relative or window is None or not isinstance(target, NumericTarget):
+            return None
+        settings = self.model.raw_rows.columns.windows
+        assert settings is not None  # the model has windows
+        names, columns = step_names(window.targets, settings.horizon), []
+        for name in target.names:
+            step, number = divmod(names.index(name), len(window.targets))
+            ahead = settings.gap + step + 1
+            back = self.relative * -(-ahead // self.relative) - ahead
+            known = self._carried_forward(window.targets[number], window.length)
+            columns.append(known[:, window.length - 1 - back])
+        base = np.stack(columns, axis=1)
+        text = "expected a known value that the prediction is relative to"
+        self._require(np.all(~np.isnan(base), axis=1), text)
+        return base
+
+    def _carried_forward(self, name: str, length: int) -> Any:
+        """Record the numbers of a column, a missing one as the last before it in the window."""
+        if (read := self.inputs.get(name)) is not None and read.takes != "number":
+            raise ExportError(f"column {name!r}: is read as text, but targets are relative to it")
+        values = self._number(name, "number", (length,))
+
+        def step(carried: Sequence[Any], given: Sequence[Any]) -> Any:
+            last = np.where(np.isnan(given[0]), carried[0], given[0])
+            return [last], [last]
+
+        return scan(step, [np.full(1, np.nan)], [values])[1][0]
 
     def _encoded(self, column: InputColumn, values: Any, *time: int) -> Any:
         """Record the encoded values of a column of one value per row, or of arrays of steps."""
@@ -122,18 +183,34 @@ class RecordedInputs:
         wide = real.reshape(*real.shape, *(1,) * (encoded.ndim - 2))
         return np.where(wide, encoded, np.zeros((), encoded.dtype))
 
-    def _by_step(self, column: InputColumn, values: Any, real: Any) -> Any:
-        """Record the encoded values of each step, as those of rows are."""
+    def _by_step(
+        self, column: InputColumn, values: Any, real: Any = None, *, carry: bool = False
+    ) -> Any:
+        """Record the encoded values of each step, as those of rows are.
+
+        To `carry`, an imputed value is that of the last step before which has one.
+        """
         texts: list[str] = []
+        carry = carry and column.fill is not None
+        carry = carry and not (column.indicator and column.encoder.takes_missing)
+        shape = column.encoder.shape
+        last = [np.zeros((1, *shape)), np.zeros((1, *(1 for _ in shape)), bool)] if carry else []
 
-        def step(_: Sequence[Any], given: Sequence[Any]) -> Any:
-            encoded, _missing, required = encode(column, given[0])
+        def step(carried: Sequence[Any], given: Sequence[Any]) -> Any:
+            encoded, missing, required = encode(column, given[0])
             texts[:] = [text for _, text in required]
-            return [], [encoded, *(valid for valid, _ in required)]
+            after = []
+            if carry:
+                gap = missing.reshape((len(missing), *(1 for _ in shape)))
+                own, indicator = encoded[:, : shape[0]], encoded[:, shape[0] :]
+                own = np.where(gap & carried[1], carried[0], own)
+                encoded = np.concatenate([own, indicator], axis=1) if column.indicator else own
+                after = [own, carried[1] | ~gap]
+            return after, [encoded, *(valid for valid, _ in required)]
 
-        _, (encoded, *valid) = scan(step, [], [values])
+        _, (encoded, *valid) = scan(step, last, [values])
         for one, text in zip(valid, texts, strict=True):
-            self._require(np.all(one | ~real, axis=1), text)
+            self._require(np.all(one if real is None else one | ~real, axis=1), text)
         return encoded
 
     def _mask(self, preprocessing: Preprocessing, steps: int) -> Any:
@@ -149,17 +226,28 @@ class RecordedInputs:
         if isinstance(valid, Recorded):
             self.requirements.append(Requirement(valid.operation, text))
 
-    def _column(self, column: InputColumn, *time: int, sequence: bool = False) -> Recorded:
+    def _column(
+        self, column: InputColumn, *time: int, name: str = "", sequence: bool = False
+    ) -> Recorded:
         """Return the input for a column, the same for all encoders that read it."""
-        name, encoder = column.name, column.encoder
+        encoder = column.encoder
+        if encoder.takes == "arrays":
+            return self._number(name or column.name, "array", (*time, *encoder.shape), sequence)
+        if encoder.takes == "numbers":
+            return self._number(name or column.name, "number", time, sequence)
+        known = next(iter(encoder.known_texts), "")
+        values = np.full((SAMPLES, *time), known, object)
+        return self._known(name or column.name, "text", values, sequence)
+
+    def _number(self, name: str, takes: Takes, shape: Shape, sequence: bool = False) -> Recorded:
+        return self._known(name, takes, np.zeros((SAMPLES, *shape)), sequence)
+
+    def _known(self, name: str, takes: Takes, values: Array, sequence: bool) -> Recorded:
+        """Return the input of this name; `values` are examples of it."""
         if name not in self.values:
-            takes, shape = _takes(encoder)
-            dtype = np.dtype(object) if takes == "text" else np.dtype(np.float64)
             attributes = {"name": name, "sequence": sequence}
-            operation = Operation("input", (), (*time, *shape), dtype, attributes)
-            text = next(iter(encoder.known_texts), "") if takes == "text" else 0.0
-            value = np.full((SAMPLES, *operation.shape), text, dtype)
-            self.values[name] = Recorded(operation, value)
+            operation = Operation("input", (), values.shape[1:], values.dtype, attributes)
+            self.values[name] = Recorded(operation, values)
             self.inputs[name] = ProgramInput(name, takes, operation, sequence=sequence)
         return self.values[name]
 
@@ -175,7 +263,9 @@ class RecordedInputs:
         return self.values[name]
 
 
-def _takes(encoder: Encoder) -> tuple[Takes, Shape]:
-    if encoder.takes == "arrays":
-        return "array", encoder.shape
-    return ("text" if encoder.takes == "text" else "number"), ()
+def name_ahead(preprocessing: Preprocessing, column: str) -> str:
+    """Return the name of the values that a column has in the rows of the targets."""
+    name = f"{column}_ahead"
+    while name in preprocessing.names:
+        name += "_"
+    return name
