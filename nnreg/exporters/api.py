@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,7 +15,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.errors import ExportError, UsageError
+from nnreg.errors import ExportError, NnregWarning, UsageError
 from nnreg.exporters.record import program_of
 from nnreg.exporters.rows import random_rows, window_table
 from nnreg.interfaces.exporter import Exporter
@@ -122,7 +123,9 @@ def _require_supported(program: Program, exporter: Exporter) -> None:
 def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     window = model.preprocessing.window
     rows = columns if window is None else window_table(model, columns)
-    found = model.probabilities(rows) if model.classes else model.predict(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NnregWarning)  # of the unknown texts of random rows
+        found = model.probabilities(rows) if model.classes else model.predict(rows)
     return found if isinstance(found, dict) else {"": found}
 
 

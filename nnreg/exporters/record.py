@@ -42,9 +42,7 @@ def _outputs(model: Model, network: Network, inputs: RecordedInputs) -> Any:
     return found.get("", found)
 
 
-def _output(
-    output: Output, y: Any, inputs: RecordedInputs, mask: str | None
-) -> ProgramOutput:
+def _output(output: Output, y: Any, inputs: RecordedInputs, mask: str | None) -> ProgramOutput:
     """Return an output in the units of its target, or as probabilities of its classes.
 
     One for each step of a sequence is not a number after the end.

@@ -48,9 +48,7 @@ class RecordedColumn:
         self.required.append((valid, f"column {self.name!r}: expected {expected}"))
 
 
-def encode(
-    column: InputColumn, values: Any, *time: int
-) -> tuple[Any, Any, list[tuple[Any, str]]]:
+def encode(column: InputColumn, values: Any, *time: int) -> tuple[Any, Any, list[tuple[Any, str]]]:
     """Return the encoded values of a column, which are missing, and what rows are required to be.
 
     `values` are `(rows, …)`, recorded or not; with `time`, arrays `(rows, time, …)`.

@@ -78,7 +78,8 @@ class Output(NamedTuple):
     def in_units(self, y: Array, table: Table) -> Array:
         """Return the outputs for a table in the units of the target."""
         relative = isinstance(self.target, NumericTarget) and self.spec.loss is not None
-        return self.in_units_from(y, self._base(table) if relative else None)
+        found: Array = self.in_units_from(y, self._base(table) if relative else None)
+        return found
 
     def in_units_from(self, y: Any, base: Any) -> Any:
         """Do the same for values `base` that the target is relative to, None if it is not."""

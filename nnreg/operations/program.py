@@ -86,4 +86,3 @@ class Program:
             one.name: np.where(met.reshape(-1, *(1,) * (y.ndim - 1)), y, np.nan)
             for one, y in zip(self.outputs, found, strict=True)
         }
-

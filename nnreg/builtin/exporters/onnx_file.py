@@ -72,7 +72,8 @@ class OnnxFile(Exporter):
         given = {one.name: one.given(columns) for one in program.inputs}
         for name, values in given.items():
             if values.dtype == object:
-                given[name] = np.where(np.equal(values, None), "", values)
+                filled = ["" if value is None else value for value in values.reshape(-1)]
+                given[name] = np.array(filled, object).reshape(values.shape)
         names = [one.name or "prediction" for one in program.outputs]
         return dict(zip(names, session.run(names, given), strict=True))
 
