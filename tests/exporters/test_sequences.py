@@ -20,7 +20,7 @@ LAYERS = {
         {"type": "global_average_pool"},
         DENSE,
     ],
-    "maximum": [{"type": "group_norm"}, {"type": "global_max_pool"}, DENSE],
+    "maximum": [{"type": "group_norm", "groups": 1}, {"type": "global_max_pool"}, DENSE],
 }
 WINDOW = {"length": 5, "horizon": 2, "order": "day"}
 STANDARD = {"scaling": "standard", "target_scaling": "standard"}
