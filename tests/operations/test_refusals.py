@@ -69,18 +69,16 @@ def test_what_cannot_be_recorded_is_refused_with_what_to_write_instead(name):
 def test_an_unknown_attribute_is_an_error_of_python_that_names_the_layer_where_it_is_located():
     with pytest.raises(AttributeError):
         _ = given(3).unknown_name
-    with pytest.raises(ExportError, match=r"layer 3: cannot record its computation: unknown_name"):
-        with located("layer 3"):
-            _ = given(3).unknown_name
+    message = "layer 3: cannot record its computation: unknown_name"
+    with pytest.raises(ExportError, match=message), located("layer 3"):
+        _ = given(3).unknown_name
 
 
 @pytest.mark.parametrize("function", [lambda x: x @ x, lambda x: x + x[:, :2], lambda x: x[:, 9]])
 def test_shapes_that_numpy_refuses_are_an_error_that_names_the_layer(function):
-    with pytest.raises(
-        ExportError, match=r"layer 3: cannot record its computation: .*(shape|size|index)"
-    ):
-        with located("layer 3"):
-            function(given(3))
+    message = r"layer 3: cannot record its computation: .*(shape|size|index)"
+    with pytest.raises(ExportError, match=message), located("layer 3"):
+        function(given(3))
 
 
 def test_a_name_that_another_array_shares_keeps_its_values_in_an_assignment_with_an_operator():
