@@ -151,7 +151,7 @@ def located(text: str) -> Iterator[None]:
     token = _location.set(text)
     try:
         yield
-    except (NotImplementedError, TypeError, AttributeError) as error:
+    except (NotImplementedError, TypeError, AttributeError, ValueError, LookupError) as error:
         what = str(error) or "it has neither a formula nor a method 'infer'"
         raise ExportError(f"{text}: cannot record its computation: {what}") from error
     finally:

@@ -161,7 +161,7 @@ class _Writer(OperationWriter):
 
     def text(self) -> str:
         """Return the text."""
-        program, names = self.program, [one.name for one in self.program.inputs]
+        program, names = self.program, [one.name for one in self.program.inputs if not one.of]
         for one in program.operations:
             self.operation(one)
         for requirement in program.requirements:

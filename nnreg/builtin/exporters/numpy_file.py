@@ -31,8 +31,8 @@ class NumpyFile(Exporter):
     """A Python file that needs NumPy only.
 
     `predict(columns)` in it takes lists or arrays by column name, numbers NaN or None where
-    missing, and returns arrays by the name of the output. `python FILE` checks it on the rows that
-    it carries.
+    missing, and returns arrays by the name of the output. Rows with a value that the model does not
+    know, such as another category, become NaN.
     """
 
     suffix = ".py"
@@ -164,6 +164,10 @@ HELPERS = {
             row[:count] = one[:count]
         return found
     """,
+    "_where_met": """
+    def _where_met(met, values):
+        return np.where(met.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)
+    """,
     "_windows": """
     def _windows(x, size, strides, dilation=()):
         dilation = dilation or (1,) * len(size)
@@ -212,11 +216,11 @@ class _Writer:
         """Return the text."""
         program = self.program
         body = [self._statement(one) for one in program.operations]
-        body += (
-            [f"met = {' & '.join(map(self._operand, self._required))}"] if self._required else []
-        )
+        required = [self._operand(one.operand) for one in program.requirements]
+        body += [f"met = {' & '.join(required)}"] if required else []
+        given = "_where_met(met, {})" if required else "{}"
         found = [
-            f"    {one.name or 'prediction'!r}: {self._operand(one.operand)},"
+            f"    {one.name or 'prediction'!r}: {given.format(self._operand(one.operand))},"
             for one in program.outputs
         ]
         function = ["def predict(columns):", *_indented(body), "    found = {"]
@@ -231,15 +235,14 @@ class _Writer:
         )
         return "\n\n\n".join(filter(None, [self._head(), tables, helpers, code])) + "\n"
 
-    @property
-    def _required(self) -> list[Operand]:
-        return [one.operand for one in self.program.requirements]
-
     def _head(self) -> str:
-        names = ", ".join(one.name for one in self.program.inputs)
+        given = [one.name for one in self.program.inputs if not one.of]
+        names = ", ".join(map(_in_docstring, given))
         return (
-            f'"""Predictions of {self.program.name!r}, exported from nnreg {__version__}.\n\n'
-            f'predict(columns) takes a list of values for each of: {names}.\n"""\n\n'
+            f'"""Predictions of {_in_docstring(self.program.name)}, exported from nnreg '
+            f"{__version__}.\n\npredict(columns) takes a list of values for each of: {names}.\n"
+            "Rows with a value that the model does not know, such as another category, are NaN.\n"
+            '"""\n\n'
             "import base64\nimport math\nimport zlib\n\nimport numpy as np"
         )
 
@@ -304,6 +307,11 @@ class _Writer:
         return (
             f"{name} = np.frombuffer(zlib.decompress(base64.b85decode(\n{lines}\n)), {kind}){shape}"
         )
+
+
+def _in_docstring(text: str) -> str:
+    """Return a text as it is written in a docstring, on one line."""
+    return repr(text).replace('"', '\\"')
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
