@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from nnreg.errors import ExportError
 from nnreg.interfaces.graph import INPUT
 from nnreg.model.model import Model
 from nnreg.model.outputs import Output
-from nnreg.operations.functions import lookup, scan
+from nnreg.operations.functions import lookup, of_texts, scan
 from nnreg.operations.operation import Operation
 from nnreg.operations.program import ProgramInput, Requirement, Takes
 from nnreg.operations.recorded import Recorded, located
@@ -42,6 +42,12 @@ class RecordedColumn:
     def positions(self, texts: Sequence[str]) -> Any:
         """Record the position of each text among these, -1 for others and missing ones."""
         return lookup(self.values, texts)
+
+    def of_texts(
+        self, name: str, compute: Callable[[Sequence[Any]], Array], **attributes: Any
+    ) -> Any:
+        """Record numbers `(rows, …)` that a function finds in texts; see `of_texts`."""
+        return of_texts(name, self.values, compute, **attributes)
 
     def require(self, valid: Any, expected: str) -> None:
         """Record that a program has no answer for rows that are not valid."""
@@ -101,6 +107,9 @@ class RecordedInputs:
         if preprocessing.window is not None:
             return self._window(preprocessing, name, dtype)
         steps = preprocessing.steps.get(INPUT)
+        if preprocessing.inputs[0].encoder.makes_sequences:
+            assert steps is not None  # of the longest text in training
+            return self._made_sequence(preprocessing.inputs[0], steps, name)
         if steps is None:
             parts = [self._encoded(one, self._column(one)) for one in preprocessing.inputs]
         else:
@@ -169,17 +178,31 @@ class RecordedInputs:
         """Record the encoded steps of a column of sequences, 0 after the end of each."""
         values = self._column(column, steps, sequence=True)
         encoder = column.encoder
-        if encoder.makes_sequences:
-            raise ExportError(
-                f"column {column.name!r} ({type(encoder).__name__}): its texts become sequences, "
-                "which no format can express; export a model of the tokens"
-            )
         if encoder.takes == "arrays":
             encoded = self._encoded(column, values, steps)
         else:
             encoded = self._by_step(column, values, real)
         wide = real.reshape(*real.shape, *(1,) * (encoded.ndim - 2))
         return np.where(wide, encoded, np.zeros((), encoded.dtype))
+
+    def _made_sequence(self, column: InputColumn, steps: int, name: str) -> Recorded:
+        """Record the indices of a column whose texts become sequences, 0 after the end of each."""
+        values = self._column(column)
+        missing = lookup(values, (None,)) == 0
+        own = RecordedColumn(column.name, values, missing)
+        if column.fill is None:
+            own.require(~missing, "a value, found none")
+        else:
+            own.values = np.where(missing, np.array(column.fill, object), values)
+        with located(f"column {column.name!r} ({type(column.encoder).__name__})"):
+            found = column.encoder.infer_sequences(own, steps)
+        counts = found[:, 0]
+        own.require(counts <= steps, f"a text of at most {steps} tokens")
+        for valid, text in own.required:
+            self._require(valid, text)
+        self.masks[name or INPUT] = np.arange(steps)[None] < counts[:, None]
+        x: Recorded = found[:, 1:].astype(self.network.input_dtype(name or None))
+        return x
 
     def _by_step(
         self, column: InputColumn, values: Any, real: Any = None, *, carry: bool = False
@@ -233,7 +256,7 @@ class RecordedInputs:
             return self._number(name or column.name, "array", (*time, *encoder.shape), sequence)
         if encoder.takes == "numbers":
             return self._number(name or column.name, "number", time, sequence)
-        known = next(iter(encoder.known_texts), "")
+        known = next(iter(encoder.example_texts), "")
         values = np.full((SAMPLES, *time), known, object)
         return self._known(name or column.name, "text", values, sequence)
 

@@ -96,7 +96,7 @@ def window_table(model: Model, columns: Mapping[str, Sequence[Any]]) -> WindowTa
 
 def _lengths(part: Preprocessing, count: int, rng: np.random.Generator) -> Any:
     """Return the number of steps of each row of an input of sequences; None of another one."""
-    longest = part.steps.get(INPUT)
+    longest = None if part.inputs[0].encoder.makes_sequences else part.steps.get(INPUT)
     return None if longest is None else rng.integers(1, longest + 1, count)
 
 
@@ -112,7 +112,7 @@ def _values(
     encoder, optional = column.encoder, column.fill is not None or column.indicator
     missing = rng.random(count) < (MISSING if optional else 0)
     if encoder.takes == "text":
-        known = list(encoder.known_texts) or ["text"]
+        known = list(encoder.example_texts) or ["text"]
         texts = [known[k] for k in rng.integers(len(known), size=count)]
         if encoder.ignores_unknown:
             texts = [

@@ -44,6 +44,17 @@ def lookup(texts: Any, known: Sequence[str | None]) -> Any:
     return np.array([places.get(text, -1) for text in texts], np.int64)
 
 
+def of_texts(name: str, texts: Any, compute: Callable[[Any], Array], **attributes: Any) -> Any:
+    """Return `compute(texts)`, numbers `(rows, …)` for texts `(rows,)`, None where missing.
+
+    An exporter writes the same function by its name and its attributes.
+    """
+    if isinstance(texts, Recorded):
+        value = compute(texts.value)
+        return recorded(name, [texts], value, compute=compute, **attributes)
+    return compute(texts)
+
+
 def convolve(
     x: Any,
     weight: Array,

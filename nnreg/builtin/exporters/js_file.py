@@ -17,6 +17,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
+from nnreg.builtin.exporters import js_texts
 from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
@@ -113,7 +114,7 @@ class JsFile(Exporter):
     suffix = ".mjs"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in OPERATIONS:
+        if operation.name in OPERATIONS or operation.name in js_texts.SETTINGS:
             return ""
         return f"JavaScript has no operation {operation.name!r}"
 
@@ -181,7 +182,9 @@ class _Writer(OperationWriter):
         )
         code = f"export function predict(row) {{\n{body}\n}}"
         used = "\n\n".join(
-            text.strip() for name, text in FUNCTIONS.items() if f"{name}(" in code + tables
+            text.strip()
+            for name, text in {**FUNCTIONS, **js_texts.FUNCTIONS}.items()
+            if f"{name}(" in code + tables
         )
         head = (
             f"// Predictions of {program.name}, exported from nnreg {__version__}.\n\n"
@@ -203,6 +206,15 @@ class _Writer(OperationWriter):
             return name
         self.line(f"const {name} = {value} ?? {missing};")
         return name
+
+    def other(self, one: Operation) -> None:
+        if one.name not in js_texts.SETTINGS:
+            super().other(one)
+            return
+        (text,) = one.inputs
+        name = self.variables[one] = f"x{len(self.variables)}"
+        target = f"[{name}]" if one.size == 1 else name
+        self.line(f"const {target} = {js_texts.call(one, self.at(text, '0'))};")
 
     def declaration(self, name: str, operand: Operand, size: int) -> str:
         if size == 1:

@@ -15,12 +15,17 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._version import __version__
+from nnreg.builtin.exporters.numpy_texts import CALLS as TEXT_CALLS
+from nnreg.builtin.exporters.numpy_texts import FUNCTIONS as TEXT_FUNCTIONS
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Body, Operand, Operation
 from nnreg.operations.program import Program
 
 MAX_SHOWN = 16
 """The most values of a constant that is written as numbers; longer ones are compressed."""
+
+MODULES = ("base64", "calendar", "datetime", "json", "math", "re", "zlib")
+"""The modules of Python's library that a file imports if it uses them."""
 
 LINE = 96
 """The length of a line of compressed values."""
@@ -39,7 +44,9 @@ class NumpyFile(Exporter):
 
     def unsupported(self, operation: Operation) -> str:
         return (
-            "" if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, "input", "scan"} else "unknown"
+            ""
+            if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, *TEXT_CALLS, "input", "scan"}
+            else "unknown"
         )
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
@@ -230,10 +237,13 @@ class _Writer:
         used = [name for name in HELPERS if f"{name}(" in code]
         if "_convolve" in used:
             used.insert(0, "_windows")
-        helpers = "\n\n".join(
-            textwrap.dedent(HELPERS[name]).strip() for name in dict.fromkeys(used)
-        )
-        return "\n\n\n".join(filter(None, [self._head(), tables, helpers, code])) + "\n"
+        texts = [HELPERS[name] for name in dict.fromkeys(used)]
+        texts += [text for name, text in TEXT_FUNCTIONS.items() if f"_{name}(" in code]
+        helpers = "\n\n\n".join(textwrap.dedent(text).strip() for text in texts)
+        written = "\n\n\n".join(filter(None, [tables, helpers, code])) + "\n"
+        imports = [f"import {name}" for name in MODULES if f"{name}." in written]
+        head = "\n".join([self._head(), *imports, *([""] if imports else []), "import numpy as np"])
+        return f"{head}\n\n\n{written}"
 
     def _head(self) -> str:
         given = [one.name for one in self.program.inputs if not one.of]
@@ -242,8 +252,7 @@ class _Writer:
             f'"""Predictions of {_in_docstring(self.program.name)}, exported from nnreg '
             f"{__version__}.\n\npredict(columns) takes a list of values for each of: {names}.\n"
             "Rows with a value that the model does not know, such as another category, are NaN.\n"
-            '"""\n\n'
-            "import base64\nimport math\nimport zlib\n\nimport numpy as np"
+            '"""\n'
         )
 
     def _operand(self, operand: Operand) -> str:
@@ -272,6 +281,8 @@ class _Writer:
             values = [x if isinstance(read, Operation) else f"{x}[None]" for x, read in pairs]
         if one.name in INFIX:
             return f"{name} = {values[0]} {INFIX[one.name]} {values[1]}"
+        if one.name in TEXT_CALLS:
+            return f"{name} = _{one.name}({values[0]}, {TEXT_CALLS[one.name](one)})"
         if one.name in CALLS:
             return f"{name} = {CALLS[one.name]}({', '.join(values)})"
         return f"{name} = {EXPRESSIONS[one.name](one, *values)}"
