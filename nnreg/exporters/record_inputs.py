@@ -63,6 +63,8 @@ def encode(column: InputColumn, values: Any, *time: int) -> tuple[Any, Any, list
     missing = lookup(values, (None,)) == 0 if encoder.takes == "text" else np.isnan(values)
     if values.ndim > 1:
         missing = np.any(missing, axis=tuple(range(1, values.ndim)))
+    if encoder.takes_lists:  # a missing cell is one without labels
+        missing = missing & False
     own = RecordedColumn(column.name, values, missing)
     if not (column.indicator and encoder.takes_missing):
         if column.fill is None:

@@ -13,6 +13,7 @@ from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.window_table import WindowTable
 from nnreg.exporters.record_inputs import name_ahead, relative_of
+from nnreg.interfaces.encoder import RawColumn
 from nnreg.interfaces.graph import INPUT
 from nnreg.model.model import Model
 
@@ -43,7 +44,8 @@ def random_rows(
         lengths = _lengths(part, count, rng)
         total = count if lengths is None else int(lengths.sum())
         for one in part.inputs:
-            values = _values(one, total, rng, integer=name in integers)
+            longest = part.steps.get(INPUT)
+            values = _values(one, total, rng, integer=name in integers, longest=longest)
             found[one.name] = values if lengths is None else _split(values, lengths)
     if (window := preprocessing.window) is not None:  # targets may be relative to these
         for name in {*window.targets} - {*found}:
@@ -107,12 +109,20 @@ def _split(values: Sequence[Any], lengths: Any) -> list[Any]:
 
 
 def _values(
-    column: InputColumn, count: int, rng: np.random.Generator, *, integer: bool
+    column: InputColumn,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    integer: bool,
+    longest: int | None = None,
 ) -> Sequence[Any]:
     encoder, optional = column.encoder, column.fill is not None or column.indicator
     missing = rng.random(count) < (MISSING if optional else 0)
     if encoder.takes == "text":
         known = list(encoder.example_texts) or ["text"]
+        if longest is not None and encoder.makes_sequences:
+            made: Any = encoder.encode(RawColumn.of(known, "text"))
+            known = [text for text, n in zip(known, made.lengths, strict=True) if n <= longest]
         texts = [known[k] for k in rng.integers(len(known), size=count)]
         if encoder.ignores_unknown:
             texts = [

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.errors import ExportError
 from nnreg.exporters.record import program_of
 from tests.exporters.formats import export_in_all_formats
 
@@ -159,18 +158,6 @@ def test_a_window_gives_the_forecast_of_nnreg(directory):
     rows = {"day": days, "sales": [7.0, 7.5, None, 8.0, 8.5], "rain": [1.0, 0.0, 2.0, None, 1.0]}
     found = program_of(model).run({name: [rows[name]] for name in ("sales", "rain")})[""]
     np.testing.assert_allclose(found[0], model.forecast(rows)["prediction"], rtol=1e-5)
-
-
-def test_texts_that_become_sequences_are_refused_by_name(directory, tmp_path):
-    layers = [{"type": "embedding", "vocabulary": 20, "units": 2}, {"type": "global_average_pool"}]
-    model = trained(
-        directory / "series.csv", [*layers, {"type": "dense", "units": 1}], "sales",
-        "mean_squared_error", missing="impute", exclude=["day", "rain"],
-        columns={"kind": {"type": "tokens", "vocabulary": 20, "length": 4}},
-    )  # fmt: skip
-    with pytest.raises(ExportError, match=r"column 'kind' \(Tokens\): its texts become sequences"):
-        nnreg.export(model, tmp_path / "model.py")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.verify

@@ -169,7 +169,9 @@ class Date(Encoder):
 
     def _date_parts(self, texts: Sequence[str | None]) -> Array:
         """Return what an export finds in texts: `(rows, 9)`, 0 where one is no date."""
-        moments = [None if text is None else read(text, self.form) for text in texts]
+        read_texts = [None if text is None else read(text, self.form) for text in texts]
+        kind = self.zoned, self.of_day
+        moments = [one if one and (one.zoned, one.of_day) == kind else None for one in read_texts]
         times = np.array([0 if one is None else one.time for one in moments], np.int64)
         length = _day_of_year(times)[1]
         parts = [
