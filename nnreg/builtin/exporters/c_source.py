@@ -22,7 +22,7 @@ from nnreg.operations.operation import Operation
 from nnreg.operations.program import Program, ProgramInput
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
 @dataclass(frozen=True)
