@@ -77,9 +77,9 @@ def _call(
     row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
     function = getattr(library, f"{names.model}_predict")
     shapes = [one.operand.shape for one in program.outputs]
-    single = np.float32 if kind == "float" else np.float64
-    types = [one.operand.dtype for one in program.outputs]
-    dtypes = [single if one == np.float32 else one for one in types]
+    single = np.dtype(np.float32 if kind == "float" else np.float64)
+    types = {"float32": single, "bool": np.dtype(np.int32)}  # as the types of the source
+    dtypes = [types.get(str(one.operand.dtype), one.operand.dtype) for one in program.outputs]
     rows = len(next(iter(columns.values())))
     found = [np.full((rows, *shape), np.nan) for shape in shapes]
     for index in range(rows):

@@ -250,6 +250,8 @@ class _Writer(OperationWriter):
         return f"for (long {name} = 0; {name} < {count}; {name}++) {{"
 
     def expression(self, one: Operation, operands: Sequence[str]) -> str:
+        if one.name == "as_type" and one.dtype == bool:
+            return f"({operands[0]} != 0)"
         computed = one.inputs[1] if one.name == "where" else one.inputs[0]
         kind = self._type(one if one.name == "as_type" else computed)
         suffix = "f" if kind == "float" else ""

@@ -148,6 +148,8 @@ class JsFile(Exporter):
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

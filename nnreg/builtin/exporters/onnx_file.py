@@ -22,7 +22,7 @@ OPSET, ML_OPSET = 20, 3
 ELEMENTWISE = {
     "negative": "Neg", "abs": "Abs", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin",
     "cos": "Cos", "tanh": "Tanh", "sign": "Sign", "floor": "Floor", "ceil": "Ceil",
-    "round": "Round", "is_nan": "IsNaN", "not": "Not", "erf": "Erf", "add": "Add",
+    "round": "Round", "is_nan": "IsNaN", "not": "Not", "add": "Add",
     "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "maximum": "Max",
     "minimum": "Min", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
     "greater_equal": "GreaterOrEqual", "equal": "Equal", "and": "And", "or": "Or",
@@ -253,6 +253,12 @@ def _log1p(writer: _Writer, one: Operation) -> str:
     return writer.node("Log", writer.node("Add", x, writer.tensor(1, one.dtype)))
 
 
+def _erf(writer: _Writer, one: Operation) -> str:
+    """ONNX Runtime has the error function of float32 alone."""
+    single = writer.node("Cast", writer.value(one.inputs[0]), to=writer.type(np.float32(0)))
+    return writer.node("Cast", writer.node("Erf", single), to=writer.type(one))
+
+
 def _as_type(writer: _Writer, one: Operation) -> str:
     return writer.node("Cast", writer.value(one.inputs[0]), to=writer.type(one))
 
@@ -376,6 +382,7 @@ def _part(writer: _Writer, one: Operation) -> str:
 
 WRITERS: Mapping[str, Write] = {
     "not_equal": _not_equal,
+    "erf": _erf,
     "expm1": _expm1,
     "log1p": _log1p,
     "as_type": _as_type,
