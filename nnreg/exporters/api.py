@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,7 +15,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.errors import ExportError, UsageError
+from nnreg.errors import DataDriftWarning, ExportError, UsageError
 from nnreg.exporters.record import program_of
 from nnreg.exporters.rows import random_rows
 from nnreg.interfaces.exporter import Exporter
@@ -120,7 +121,9 @@ def _require_supported(program: Program, exporter: Exporter) -> None:
 
 
 def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
-    found = model.probabilities(columns) if model.classes else model.predict(columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataDriftWarning)  # the rows are drawn, not the user's
+        found = model.probabilities(columns) if model.classes else model.predict(columns)
     return found if isinstance(found, dict) else {"": np.asarray(found)}
 
 
