@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import nnreg
 from nnreg.builtin.exporters.c_source import CSource
 from nnreg.builtin.exporters.js_file import JsFile
 from nnreg.builtin.exporters.numpy_file import NumpyFile
@@ -38,3 +39,12 @@ def answers(exporter, program, columns, directory):
     for name, content in exporter.contents(program).items():
         (path / name if name else path).write_bytes(content)
     return exporter.run(program, path, columns)
+
+
+FORMATS = {"numpy": "model.py", "c": "model_c", "js": "model.mjs", "onnx": "model.onnx"}
+
+
+def export_in_all_formats(model, directory, formats=tuple(FORMATS)):
+    """Export a model; each checks its answers, if its programs are installed."""
+    for form in formats:
+        nnreg.export(model, directory / FORMATS[form], to=form)

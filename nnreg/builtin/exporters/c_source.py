@@ -81,15 +81,15 @@ def _call(
     types = {"float32": single, "bool": np.dtype(np.int32)}  # as the types of the source
     dtypes = [types.get(str(one.operand.dtype), one.operand.dtype) for one in program.outputs]
     rows = len(next(iter(columns.values())))
+    given = {one.name: one.given(columns) for one in program.inputs}
     found = [np.full((rows, *shape), np.nan) for shape in shapes]
     for index in range(rows):
         row = row_type()
         for one in program.inputs:
-            value = columns[one.name][index]
+            values = np.ravel(given[one.name][index]).tolist()
             if one.takes == "text":
-                value = None if value is None else value.encode()
-            elif one.operation.shape:
-                value = _field(one)(*np.ravel(value).astype(float).tolist())
+                values = [None if value is None else value.encode() for value in values]
+            value = _field(one)(*values) if one.operation.shape else values[0]
             setattr(row, names.fields[one.name], value)
         results = [np.zeros(*both) for both in zip(shapes, dtypes, strict=True)]
         pointers = [ctypes.c_void_p(result.ctypes.data) for result in results]
@@ -100,6 +100,6 @@ def _call(
 
 
 def _field(one: ProgramInput) -> Any:
-    if one.takes == "text":
-        return ctypes.c_char_p
-    return ctypes.c_double * one.operation.size if one.operation.shape else ctypes.c_double
+    kinds = {"text": ctypes.c_char_p, "steps": ctypes.c_long}
+    kind: Any = kinds.get(one.takes, ctypes.c_double)
+    return kind * one.operation.size if one.operation.shape else kind

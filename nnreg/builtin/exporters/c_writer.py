@@ -198,9 +198,12 @@ class _Writer(OperationWriter):
 
     def _field(self, one: ProgramInput) -> str:
         name, size = self.names.fields[one.name], one.operation.size
+        name = f"{name}[{size}]" if one.operation.shape else name
+        if one.takes == "steps":
+            return f"long {name}; /* the number of steps of {one.of.replace('*/', '* /')} */"
         if one.takes == "text":
             return f"const char *{name}; /* NULL where missing */"
-        return f"double {name}{f'[{size}]' if one.operation.shape else ''}; /* NAN where missing */"
+        return f"double {name}; /* NAN where missing */"
 
     def _conditions(self) -> str:
         found = [

@@ -148,8 +148,10 @@ class JsFile(Exporter):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -160,7 +162,7 @@ class _Writer(OperationWriter):
 
     def text(self) -> str:
         """Return the text."""
-        program, names = self.program, [one.name for one in self.program.inputs]
+        program, names = self.program, [one.name for one in self.program.inputs if not one.of]
         for one in program.operations:
             self.operation(one)
         for requirement in program.requirements:
@@ -191,11 +193,15 @@ class _Writer(OperationWriter):
 
     def input(self, one: Operation) -> str:
         name = f"x{len(self.variables)}"
-        value = f"row[{dumps(one.attributes['name'])}]"
+        value = f"row[{dumps(one.attributes.get('of', one.attributes['name']))}]"
+        if "of" in one.attributes:
+            self.line(f"const {name} = {value}.length;")
+            return name
         missing = "null" if one.dtype == object else "NaN"
         if one.shape:
-            missing = f"Array({one.size}).fill(NaN)"
-            value = f"[{value}].flat(Infinity)"
+            filled = f"[{value}, Array({one.size}).fill({missing})].flat(Infinity)"
+            self.line(f"const {name} = {filled}.slice(0, {one.size}).map((v) => v ?? {missing});")
+            return name
         self.line(f"const {name} = {value} ?? {missing};")
         return name
 

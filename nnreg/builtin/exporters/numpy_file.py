@@ -156,6 +156,14 @@ HELPERS = {
         places = {text: place for place, text in enumerate(known)}
         return np.array([places.get(text, -1) for text in texts], np.int64)
     """,
+    "_padded": """
+    def _padded(sequences, shape, kind):
+        found = np.full((len(sequences), *shape), None if kind is object else 0, kind)
+        for row, one in zip(found, sequences):
+            count = min(len(one), len(row))
+            row[:count] = one[:count]
+        return found
+    """,
     "_where_met": """
     def _where_met(met, values):
         return np.where(met.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)
@@ -233,7 +241,8 @@ class _Writer:
         return "\n\n\n".join(filter(None, [self._head(), tables, helpers, code])) + "\n"
 
     def _head(self) -> str:
-        names = ", ".join(_in_docstring(one.name) for one in self.program.inputs)
+        given = [one.name for one in self.program.inputs if not one.of]
+        names = ", ".join(map(_in_docstring, given))
         return (
             f'"""Predictions of {_in_docstring(self.program.name)}, exported from nnreg '
             f"{__version__}.\n\npredict(columns) takes a list of values for each of: {names}.\n"
@@ -253,8 +262,12 @@ class _Writer:
     def _statement(self, one: Operation) -> str:
         name = self.names[one] = f"x{len(self.names)}"
         if one.name == "input":
-            column = one.attributes["name"]
+            column = one.attributes.get("of", one.attributes["name"])
             kind = "object" if one.dtype == object else "np.float64"
+            if "of" in one.attributes:
+                return f"{name} = np.array([len(one) for one in columns[{column!r}]])"
+            if one.attributes.get("sequence"):
+                return f"{name} = _padded(columns[{column!r}], {one.shape}, {kind})"
             return f"{name} = np.array(columns[{column!r}], {kind})"
         if one.name == "scan":
             return self._scan(one, name)

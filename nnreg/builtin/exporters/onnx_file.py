@@ -71,14 +71,11 @@ class OnnxFile(Exporter):
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         names = GraphNames(program)
-        given = {
-            names.inputs[one.name]: np.array(
-                ["" if v is None else v for v in columns[one.name]], object
-            )
-            if one.takes == "text"
-            else np.asarray(columns[one.name], one.operation.dtype)
-            for one in program.inputs
-        }
+        given = {names.inputs[one.name]: one.given(columns) for one in program.inputs}
+        for name, values in given.items():
+            if values.dtype == object:
+                filled = ["" if value is None else value for value in values.reshape(-1)]
+                given[name] = np.array(filled, object).reshape(values.shape)
         found = session.run([names.outputs[one.name] for one in program.outputs], given)
         outputs = [one.name or "prediction" for one in program.outputs]
         return dict(zip(outputs, found, strict=True))
