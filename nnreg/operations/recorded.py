@@ -213,6 +213,8 @@ def elementwise(name: str, function: Any, *operands: Any) -> Recorded:
     with np.errstate(all="ignore"):
         value = function(*map(value_of, operands))
     dtype = np.dtype(bool) if name in ("and", "or", "not") else common_dtype(operands)
+    if value.dtype.kind == "f" and dtype.kind != "f":  # a quotient of integers, say
+        dtype = value.dtype
     return recorded(name, [operand_of_row(one, value, dtype) for one in operands], value)
 
 

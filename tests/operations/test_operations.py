@@ -145,6 +145,14 @@ def test_types_are_those_of_numpy(dtype):
     compared(lambda x: x.mean(axis=1) + x.sum(axis=1) / 2, X.astype(dtype))
 
 
+def test_integers_become_floats_before_what_has_no_result_of_integers():
+    x = np.arange(8).reshape(4, 2)
+    for function in (lambda x: x / 3, np.exp, lambda x: np.mean(x > 3, axis=1), np.sqrt):
+        made = function(Recorded(Operation("input", (), (2,), x.dtype), x[:2]))
+        assert all(one.dtype.kind == "f" for one in made.operation.inputs)
+        compared(function, x)
+
+
 CONVOLUTIONS = [((1, 1), (1, 1), 1), ((2, 1), (1, 2), 1), ((1, 1), (1, 1), 2)]
 
 

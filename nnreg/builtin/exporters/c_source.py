@@ -22,7 +22,7 @@ from nnreg.operations.operation import Operation
 from nnreg.operations.program import Program, ProgramInput
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def _call(
     row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
     function = getattr(library, f"{names.model}_predict")
     shapes = [one.operand.shape for one in program.outputs]
-    single = np.float32 if kind == "float" else np.float64
-    types = [one.operand.dtype for one in program.outputs]
-    dtypes = [single if one == np.float32 else one for one in types]
+    single = np.dtype(np.float32 if kind == "float" else np.float64)
+    types = {"float32": single, "bool": np.dtype(np.int32)}  # as the types of the source
+    dtypes = [types.get(str(one.operand.dtype), one.operand.dtype) for one in program.outputs]
     rows = len(next(iter(columns.values())))
     given = {one.name: one.given(columns) for one in program.inputs}
     found = [np.full((rows, *shape), np.nan) for shape in shapes]

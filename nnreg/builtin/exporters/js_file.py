@@ -19,6 +19,7 @@ from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
 from nnreg.builtin.exporters import js_texts
 from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
+from nnreg.builtin.exporters.loop_writer import in_comment
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operand, Operation
@@ -43,7 +44,7 @@ console.log(JSON.stringify(answers));
 """What node runs to check a module: from rows to answers, null for a row without one."""
 
 EXPRESSIONS = {
-    "negative": "-{0}", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
+    "negative": "(-{0})", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
     "exp": "Math.exp({0})", "expm1": "Math.expm1({0})", "log": "Math.log({0})",
     "log1p": "Math.log1p({0})", "sqrt": "Math.sqrt({0})", "sin": "Math.sin({0})",
     "cos": "Math.cos({0})", "tanh": "Math.tanh({0})", "erf": "erf({0})",
@@ -187,7 +188,7 @@ class _Writer(OperationWriter):
             if f"{name}(" in code + tables
         )
         head = (
-            f"// Predictions of {program.name}, exported from nnreg {__version__}.\n\n"
+            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )

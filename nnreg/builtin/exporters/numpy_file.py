@@ -230,7 +230,12 @@ class _Writer:
             f"    {one.name or 'prediction'!r}: {given.format(self._operand(one.operand))},"
             for one in program.outputs
         ]
-        function = ["def predict(columns):", *_indented(body), "    found = {"]
+        function = [
+            '@np.errstate(all="ignore")',
+            "def predict(columns):",
+            *_indented(body),
+            "    found = {",
+        ]
         function += [*_indented(found), "    }", "    return found"]
         code = "\n".join(function)
         tables = "\n".join(self._constant(name, array) for name, array in self.constants.values())
