@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +183,14 @@ def test_all_formats_read_sequences(layers, directory, tmp_path):
     for missing in ("impute", "indicate"):
         model = trained(path, LAYERS[layers], missing=missing, exclude=["level"])
         export_in_all_formats(model, tmp_path)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("name", ["reber", "topics"])
+def test_all_formats_read_sequences_of_indices(name, tmp_path):
+    path = Path(__file__).parents[2] / f"models/{name}.json"
+    model = nnreg.run(str(path), out=None, overrides=["train.epochs=1"])
+    export_in_all_formats(model, tmp_path)
 
 
 @pytest.mark.verify

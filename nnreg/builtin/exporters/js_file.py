@@ -202,7 +202,8 @@ class _Writer(OperationWriter):
             return name
         missing = "null" if one.dtype == object else "NaN"
         if one.shape:
-            filled = f"[{value}, Array({one.size}).fill({missing})].flat(Infinity)"
+            padding = "0" if one.attributes.get("sequence") and missing == "NaN" else missing
+            filled = f"[{value}, Array({one.size}).fill({padding})].flat(Infinity)"
             self.line(f"const {name} = {filled}.slice(0, {one.size}).map((v) => v ?? {missing});")
             return name
         self.line(f"const {name} = {value} ?? {missing};")
