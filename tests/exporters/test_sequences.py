@@ -9,6 +9,7 @@ import pytest
 
 import nnreg
 from nnreg.exporters.record import program_of
+from nnreg.operations.run import run
 from tests.exporters.formats import export_in_all_formats
 
 DENSE = {"type": "dense", "units": "classes", "activation": "softmax"}
@@ -126,6 +127,16 @@ def test_an_unknown_text_in_a_step_has_no_answer_but_one_after_the_end_has(per_s
     found = program_of(per_step).run(columns)[""]
     assert np.isfinite(found[0, 0]).all()
     assert np.isnan(found[1]).all()
+
+
+def test_what_is_after_the_end_need_not_be_known(per_step):
+    program = program_of(per_step)
+    columns = {"size": [[0.5], [0.5, 0.5]], "kind": [["a"], ["a", "b"]]}
+    given = {one.operation: one.given(columns) for one in program.inputs}
+    (kind,) = (one.operation for one in program.inputs if one.name == "kind")
+    given[kind][:, 1] = "none of these"
+    met = run([one.operand for one in program.requirements], given)
+    assert np.all(met, axis=0).tolist() == [True, False]
 
 
 def test_an_index_beyond_an_embedding_has_no_answer():
