@@ -214,3 +214,13 @@ def test_all_formats_give_outputs_per_step(per_step, tmp_path):
 def test_all_formats_read_windows(case, directory, tmp_path):
     model = series(directory, **WINDOWS[case], **known_columns(case))
     export_in_all_formats(model, tmp_path)
+
+
+def test_the_mean_of_an_ensemble_of_sequences_is_exported(directory, tmp_path):
+    data = {"source": "csv", "path": str(directory / "sequences.csv"), "target": "group"}
+    model = nnreg.run({
+        "data": {**data, "missing": "indicate", "exclude": ["level"]},
+        "model": {"members": 2, "layers": LAYERS["maximum"]},
+        "loss": "cross_entropy", "optimizer": "adam", "train": {"epochs": 1},
+    })  # fmt: skip
+    assert nnreg.export(model, tmp_path / "model.py").difference < 1e-6
