@@ -1,8 +1,6 @@
-"""The standard normal distribution: its cumulative probability and its quantiles."""
+"""The quantiles of the standard normal distribution."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -47,10 +45,3 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Array) 
     numerator, denominator = coefficients
     found: Array = np.polyval(numerator, x) / np.polyval(denominator, x)
     return found
-
-
-def normal_probability(x: Array) -> Array:
-    """Return the probability that a standard normal number is below each of these."""
-    scaled = (x * -math.sqrt(0.5)).reshape(-1)
-    values = np.fromiter(map(math.erfc, scaled.tolist()), np.float64, scaled.size)
-    return (values / 2).reshape(x.shape)

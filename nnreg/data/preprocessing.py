@@ -179,7 +179,7 @@ class Preprocessing(Configurable):
                 last = last_known(missing, groups)[gaps]
                 values[gaps, own] = values[last, own]
 
-    def _features_of(self, columns: Sequence[str]) -> tuple[int, ...]:
+    def features_of(self, columns: Sequence[str]) -> tuple[int, ...]:
         """Return which features are the numbers of these columns."""
         starts = itertools.accumulate((math.prod(one.shape[-1:]) for one in self.inputs), initial=0)
         pairs = zip(self.inputs, starts, strict=False)
@@ -292,7 +292,7 @@ class Preprocessing(Configurable):
             values = replace(self, window=None).encode(used, dtype)
             assert isinstance(values, np.ndarray)  # rows have one value each
             self._carry_forward(values, used, table.groups[table.used_rows])
-            relative = self._features_of(table.targets) if table.relative else ()
+            relative = self.features_of(table.targets) if table.relative else ()
             return Windows(values, starts, table.length, relative)
         self.require_columns(table)
         if self.inputs[0].encoder.makes_sequences:

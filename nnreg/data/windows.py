@@ -129,11 +129,11 @@ def _without_windows(
         groups=series.groups,
         times=series.times,
         spacing=spacing,
-        relative=_relative(window, spacing),
+        relative=relative_rows(window, spacing),
     )
 
 
-def _relative(window: Window, spacing: Spacing | None) -> int:
+def relative_rows(window: Window, spacing: Spacing | None) -> int:
     """Return how many rows before a target the value is that it is relative to; 0 if to none."""
     if window.relative_to != "season":
         return int(window.relative_to == "last")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,9 +15,9 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.errors import ExportError, UsageError
+from nnreg.errors import ExportError, NnregWarning, UsageError
 from nnreg.exporters.record import program_of, weights_of
-from nnreg.exporters.rows import random_rows
+from nnreg.exporters.rows import random_rows, window_table
 from nnreg.interfaces.exporter import Exporter
 from nnreg.model.model import Model
 from nnreg.operations.program import Program
@@ -133,18 +134,27 @@ def _require_supported(program: Program, exporter: Exporter) -> None:
         raise ExportError(*sorted(problems))
 
 
-def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
-    found = model.probabilities(columns) if model.classes else model.predict(columns)
-    return found if isinstance(found, dict) else {"": np.asarray(found)}
+def _answers(model: Model, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    window = model.preprocessing.window
+    rows = columns if window is None else window_table(model, columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NnregWarning)  # of the unknown texts of random rows
+        found = model.probabilities(rows) if model.classes else model.predict(rows)
+    return found if isinstance(found, dict) else {"": found}
 
 
-def _difference(found: Mapping[str, Array] | None, answers: Mapping[str, Array]) -> float | None:
+def _difference(found: Mapping[str, Array] | None, answers: Mapping[str, Any]) -> float | None:
     """Return the largest relative difference. Raises `ExportError` if it is too large."""
     if found is None:
         return None
     largest = 0.0
-    for name, expected in answers.items():
-        given = np.asarray(found[name or "prediction"], np.float64).reshape(expected.shape)
+    for name, answer in answers.items():
+        given = np.asarray(found[name or "prediction"], np.float64)
+        if isinstance(answer, list):  # of sequences: the steps of all, one after the other
+            given = np.concatenate([y[: len(own)] for y, own in zip(given, answer, strict=True)])
+            answer = np.concatenate(answer)
+        expected = np.asarray(answer)
+        given = given.reshape(expected.shape)
         if np.isnan(given).any():
             raise ExportError("an exported answer is not a number, unlike that of nnreg")
         scale = max(1.0, float(np.abs(expected).max()))

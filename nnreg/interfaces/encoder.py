@@ -113,6 +113,11 @@ class Encoder(Component):
         return ()
 
     @property
+    def example_texts(self) -> Sequence[str]:
+        """Texts that it reads, with which an export is checked; by default the known ones."""
+        return self.known_texts
+
+    @property
     def ignores_unknown(self) -> bool:
         """Whether a text that is not among `known_texts` is encoded as none, which is reported."""
         return False
@@ -142,9 +147,19 @@ class Encoder(Component):
         """Return what `encode` returns, for an export that records it.
 
         `column` has what `encode` may use: recorded `values`, which for text are only for
-        `positions` among known texts, and `require`. By default it is `encode`.
+        `positions` among known texts and `of_texts`, and `require`. By default it is `encode`; one
+        of text must override it.
         """
+        if self.takes == "text":
+            raise NotImplementedError("no format can express what it reads in a text")
         return self.encode(column)
+
+    def infer_sequences(self, column: Any, steps: int) -> Any:
+        """Return the number of steps of each row, and after it this many of them, 0 after the end.
+
+        It is `infer` of an encoder that `makes_sequences`: integers `(rows, 1 + steps)`.
+        """
+        raise NotImplementedError("no format can express the sequences that texts become")
 
     def text_of(self, encoded: Array) -> str | None:
         """Return the value that becomes these numbers, of one row, as text for a report.

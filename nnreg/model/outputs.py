@@ -77,15 +77,21 @@ class Output(NamedTuple):
 
     def in_units(self, y: Array, table: Table) -> Array:
         """Return the outputs for a table in the units of the target."""
+        relative = isinstance(self.target, NumericTarget) and self.spec.loss is not None
+        found: Array = self.in_units_from(y, self._base(table) if relative else None)
+        return found
+
+    def in_units_from(self, y: Any, base: Any) -> Any:
+        """Do the same for values `base` that the target is relative to, None if it is not."""
         target, loss = self.target, self.spec.loss
         if loss is None or not isinstance(target, NumericTarget):
             return y
-        base = self._base(table) if loss.predicts_target else None
+        base = base if loss.predicts_target else None
         if base is not None:
             differences = loss.in_units(y.astype(np.float64), target.mean, target.std)
             blocks = differences.shape[1] // base.shape[1]
-            found: Array = differences + self._moved(differences.shape[1]) * np.tile(base, blocks)
-            return found
+            moved = self._moved(differences.shape[1])
+            return differences + moved * np.tile(base, (1, blocks))
         if not target.curves or not loss.predicts_target:
             return loss.in_units(y.astype(np.float64), target.mean, target.std)
         blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nnreg.interfaces.passes import infer
 from nnreg.network.network import Network
 
 
-def infer_network(network: Network, x: Any) -> Any:
-    """Return the outputs, each after its activation; several are a dictionary by name."""
+def infer_network(network: Network, x: Any, masks: Mapping[str, Any]) -> Any:
+    """Return the outputs, each after its activation; several are a dictionary by name.
+
+    `masks` has the steps that are real, `(rows, time)`, for each input of sequences.
+    """
     context = network.context(network.workspace(reuse=False))
+    context.workspace.masks = masks
     steps = zip(network.layers.values(), context.children.values(), strict=True)
     if not network.named_outputs:
         y = infer(steps, x)

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from nnreg._types import Array
 from nnreg.operations.operation import Body, Operation
-from nnreg.operations.recorded import Recorded, is_recorded, recorded, value_of
+from nnreg.operations.recorded import Recorded, collecting, is_recorded, recorded, value_of
 
 Step: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], tuple[Sequence[Any], Sequence[Any]]]
 
@@ -42,6 +42,17 @@ def lookup(texts: Any, known: Sequence[str | None]) -> Any:
         return recorded("lookup", [texts], lookup(texts.value, known), known=tuple(known))
     places = {text: place for place, text in enumerate(known)}
     return np.array([places.get(text, -1) for text in texts], np.int64)
+
+
+def of_texts(name: str, texts: Any, compute: Callable[[Any], Array], **attributes: Any) -> Any:
+    """Return `compute(texts)`, numbers `(rows, …)` for texts `(rows,)`, None where missing.
+
+    An exporter writes the same function by its name and its attributes.
+    """
+    if isinstance(texts, Recorded):
+        value = compute(texts.value)
+        return recorded(name, [texts], value, compute=compute, **attributes)
+    return compute(texts)
 
 
 def convolve(
@@ -112,7 +123,8 @@ def scan(
     first = -1 if backwards else 0
     items = [value_of(one)[:, first] for one in sequences]
     arguments = [_argument(one) for one in (*before, *items)]
-    new, made = step(arguments[: len(before)], arguments[len(before) :])
+    with collecting(None):  # a condition of one step is none of a row
+        new, made = step(arguments[: len(before)], arguments[len(before) :])
     body = Body(
         tuple(one.operation for one in arguments),
         tuple(one.operation if isinstance(one, Recorded) else one for one in (*new, *made)),

@@ -371,11 +371,18 @@ def _matmul(a: Any, b: Any) -> Recorded:
         weight = np.asarray(b, dtype)
         if weight.ndim > a.ndim - 1 and not (weight.ndim == 2 and a.ndim == 2):
             refuse(f"a product of shapes {a.shape} and {weight.shape}")
-        return recorded("matmul", [a if a.dtype == dtype else as_type(a, dtype), weight], value)
+        return recorded("matmul", _of_type((a, weight), dtype), value)
     if value.ndim < 3:
         refuse("a product of two computed vectors", "write np.sum(a * b, axis=-1)")
-    operands = [one if isinstance(one, Recorded) else np.asarray(one, dtype) for one in (a, b)]
-    return recorded("matmul", operands, value)
+    return recorded("matmul", _of_type((a, b), dtype), value)
+
+
+def _of_type(operands: Sequence[Any], dtype: Any) -> list[Any]:
+    """Return operands of a product in the type of its result."""
+    return [
+        np.asarray(one, dtype) if not isinstance(one, Recorded) else _astype(one, dtype)
+        for one in operands
+    ]
 
 
 @records(np.einsum)
@@ -388,4 +395,5 @@ def _einsum(subscripts: str, *operands: Any) -> Recorded:
         refuse(f"np.einsum of {subscripts!r}", "name every axis, with that of the rows first")
     value = np.einsum(subscripts, *map(value_of, operands))
     of_row = ",".join(one.replace(result[0], "") for one in letters)
+    operands = tuple(_of_type(operands, value.dtype))
     return recorded("einsum", operands, value, subscripts=f"{of_row}->{result[1:]}")

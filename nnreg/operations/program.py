@@ -12,16 +12,43 @@ from nnreg._types import Array
 from nnreg.operations.operation import Operand, Operation, in_order
 from nnreg.operations.run import run
 
-Takes: TypeAlias = Literal["number", "text", "array", "integers"]
+Takes: TypeAlias = Literal["number", "text", "array", "steps"]
 
 
 @dataclass(frozen=True)
 class ProgramInput:
-    """A column that a program reads: a number (NaN where missing), a text, or an array."""
+    """A column that a program reads: a number (NaN where missing), a text, or an array.
+
+    A column of `sequence` has values `(time, …)`, 0 or None after the end of each; another input,
+    that takes "steps", has the number of real ones: that of the column in `of`.
+    """
 
     name: str
     takes: Takes
     operation: Operation
+    of: str = ""
+    sequence: bool = False
+
+    def given(self, columns: Mapping[str, Sequence[Any]], no_text: str | None = None) -> Array:
+        """Return the values `(rows, *shape)` for raw columns; sequences are padded, or cut.
+
+        A missing text is `no_text`.
+        """
+        values = columns[self.of or self.name]
+        if self.takes == "steps":
+            return np.array([len(one) for one in values], np.int64)
+        text = self.takes == "text"
+        found = np.full(
+            (len(values), *self.operation.shape), no_text if text else 0, self.operation.dtype
+        )
+        if not self.sequence:
+            found[...] = np.array(list(values), self.operation.dtype)
+        else:
+            for row, one in zip(found, values, strict=True):
+                row[: len(one)] = one[: len(row)]
+        if text:
+            found[np.equal(found, np.array(None, object))] = no_text
+        return found
 
 
 @dataclass(frozen=True)
@@ -64,7 +91,7 @@ class Program:
 
     def run(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
         """Return the outputs by name, computed with NumPy; NaN for rows without an answer."""
-        given = {one.operation: _column(one, columns[one.name]) for one in self.inputs}
+        given = {one.operation: one.given(columns) for one in self.inputs}
         found = run([one.operand for one in self.outputs], given)
         met = np.all(run([one.operand for one in self.requirements], given), axis=0)
         met = np.broadcast_to(met, len(found[0]))
@@ -72,9 +99,3 @@ class Program:
             one.name: np.where(met.reshape(-1, *(1,) * (y.ndim - 1)), y, np.nan)
             for one, y in zip(self.outputs, found, strict=True)
         }
-
-
-def _column(one: ProgramInput, values: Sequence[Any]) -> Array:
-    if one.takes == "text":
-        return np.array(values, object)
-    return np.asarray(values, one.operation.dtype)

@@ -151,11 +151,31 @@ def located(text: str) -> Iterator[None]:
     token = _location.set(text)
     try:
         yield
-    except (NotImplementedError, TypeError, AttributeError) as error:
+    except (NotImplementedError, TypeError, AttributeError, ValueError, LookupError) as error:
         what = str(error) or "it has neither a formula nor a method 'infer'"
         raise ExportError(f"{text}: cannot record its computation: {what}") from error
     finally:
         _location.reset(token)
+
+
+_conditions: ContextVar[list[tuple[Recorded, str]] | None] = ContextVar("conditions", default=None)
+
+
+@contextmanager
+def collecting(found: list[tuple[Recorded, str]] | None) -> Iterator[None]:
+    """Let `require` add to these conditions; with None, to none."""
+    token = _conditions.set(found)
+    try:
+        yield
+    finally:
+        _conditions.reset(token)
+
+
+def require(valid: Any, expected: str) -> None:
+    """Record that a program has no answer for rows `(rows,)` that are not valid."""
+    found = _conditions.get()
+    if found is not None and isinstance(valid, Recorded):
+        found.append((valid, f"{_location.get()}: expected {expected}"))
 
 
 REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any"}
@@ -213,6 +233,8 @@ def elementwise(name: str, function: Any, *operands: Any) -> Recorded:
     with np.errstate(all="ignore"):
         value = function(*map(value_of, operands))
     dtype = np.dtype(bool) if name in ("and", "or", "not") else common_dtype(operands)
+    if value.dtype.kind == "f" and dtype.kind != "f":  # a quotient of integers, say
+        dtype = value.dtype
     return recorded(name, [operand_of_row(one, value, dtype) for one in operands], value)
 
 

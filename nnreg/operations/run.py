@@ -40,6 +40,8 @@ def _value(one: Operation, known: Mapping[Operation, Any], rows: int) -> Any:
     if one.name in FUNCTIONS:
         with np.errstate(all="ignore"):
             return FUNCTIONS[one.name](*values)
+    if "compute" in one.attributes:
+        return one.attributes["compute"](*values)
     return VALUES[one.name](one, *values)
 
 

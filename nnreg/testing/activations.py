@@ -180,6 +180,12 @@ def sums_to_one(activation: Activation) -> None:
         )
 
 
+def inferred(activation: Activation) -> None:
+    """What `infer` returns, or a `formula` beside `forward`, is what `forward` does."""
+    y, _ = _pass(activation, X, DY)
+    close(activation, "what `infer` returns", activation.infer(X.copy()), y, 1e-10)
+
+
 CHECKS = (
     returns,
     gradient,
@@ -194,6 +200,7 @@ CHECKS = (
     dispatch,
     declared_range,
     sums_to_one,
+    inferred,
 )
 
 
@@ -204,6 +211,9 @@ def checks_of(cls: type[Activation]) -> Sequence[Any]:
         skipped.add(declared_range)
     if cls.sums_to_one is None:
         skipped.add(sums_to_one)
+    alone = cls.formula is Activation.formula or cls.forward is Activation.forward
+    if cls.infer is Activation.infer and alone:  # it calls the only one that there is
+        skipped.add(inferred)
     return [check for check in CHECKS if check not in skipped]
 
 

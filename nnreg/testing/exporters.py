@@ -103,3 +103,8 @@ CHECKS = (answers, same_bytes, refuses)
 def checks_of(cls: type[Exporter]) -> Sequence[Any]:
     """Return the checks of a class."""
     return CHECKS
+
+
+def cases(exporter: Exporter) -> Sequence[Exporter]:
+    """Return the arguments of the checks."""
+    return [exporter]

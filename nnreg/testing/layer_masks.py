@@ -149,6 +149,15 @@ def empty_sequences(case: LayerCase) -> None:
                 finite(case, "the input's gradient for an empty sequence", dx)
 
 
+def masked_passes(case: LayerCase) -> Iterator[MaskedPass]:
+    """Return passes in inference with sequences of different lengths, if it supports masks."""
+    if case.layer.keeps_mask is None:
+        return
+    for training, lengths in _settings(case):
+        if not training:
+            yield MaskedPass(case, lengths, training=False)
+
+
 def _settings(case: LayerCase) -> Iterator[tuple[bool, dict[str, Array]]]:
     """Return training and inference, each with lengths, unless the layer refuses this input."""
     shapes, names = inputs_of(case.layer, case.x.shape[1:])

@@ -15,7 +15,13 @@ from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
 from nnreg.testing.assertions import close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, points, require_gradient
-from nnreg.testing.layer_masks import empty_sequences, masked_gradient, masked_values, padding
+from nnreg.testing.layer_masks import (
+    empty_sequences,
+    masked_gradient,
+    masked_passes,
+    masked_values,
+    padding,
+)
 from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass, different
 from nnreg.testing.layer_shards import shards
 from nnreg.training.component_checks import check_layer as check_layer_returns
@@ -231,6 +237,17 @@ def output_activation(case: LayerCase) -> None:
     close(case, "the output of its split activation", split[1].forward(z)[0], y, 1e-12)
 
 
+def inferred(case: LayerCase) -> None:
+    """What `infer` returns is the output in inference, with masks at all steps that are real."""
+    tried = Pass(case, training=False)
+    y, _ = tried.run()
+    close(case, "what `infer` returns", tried.infer(), y, 1e-10)
+    for other in masked_passes(case):
+        y, _ = other.run()
+        real, what = other.real_output, "what `infer` returns with a mask"
+        close(case, what, other.infer() * real, y * real, 1e-10)
+
+
 CHECKS = (
     returns,
     gradient,
@@ -253,6 +270,7 @@ CHECKS = (
     padding,
     empty_sequences,
     shards,
+    inferred,
 )
 
 
@@ -273,6 +291,8 @@ def checks_of(cls: type[Layer]) -> Sequence[Any]:
         skipped.add(output_range)
     if cls.split_output_activation is Layer.split_output_activation:
         skipped.add(output_activation)
+    if cls.infer in (Layer.infer, Join.infer) and cls.formula is Layer.formula:
+        skipped.add(inferred)
     return [check for check in CHECKS if check not in skipped]
 
 

@@ -55,7 +55,10 @@ def checks_of(cls: type[TrainableActivation]) -> Sequence[Any]:
         for check in activations.checks_of(cls)
         if check in (activations.kinks, activations.declared_range, activations.sums_to_one)
     ]
-    of_layers = [one for one in layers.checks_of(cls) if one is not layers.output_range]
+    skipped = {layers.output_range}
+    if cls.infer is TrainableActivation.infer:
+        skipped.add(layers.inferred)
+    of_layers = [one for one in layers.checks_of(cls) if one not in skipped]
     return [*of_layers, keeps_shape, buffered, *of_activations]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from annotated_types import Interval, Len
@@ -14,10 +14,11 @@ from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.encoders.categories import require_distinct
+from nnreg.builtin.encoders.date_texts import patterns_of
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
-from nnreg.tables.date_forms import DAY, HOUR, MINUTE, SECOND, Form, UnixUnit
+from nnreg.tables.date_forms import DAY, HOUR, MINUTE, SECOND, Form, UnixUnit, read, written
 from nnreg.tables.dates import Moments, moments
 
 if TYPE_CHECKING:
@@ -134,6 +135,52 @@ class Date(Encoder):
         result[missing] = 0
         return result
 
+    @property
+    def example_texts(self) -> Sequence[str]:
+        """Times of several years from the first one, or of a day, in the form of the dates."""
+        form = self.form
+        if self.of_day:
+            return [f"{n % 24:02}:{n * 7 % 60:02}:{n * 13 % 60:02}" for n in range(100)]
+        times = [self.origin + n * (37 * DAY + 5 * HOUR + 11 * MINUTE) for n in range(100)]
+        if form != Form() and not (self.zoned and form.unit is None):
+            return [written(time, form) for time in times]
+        zone = "Z" if self.zoned else ""
+        return [f"{time.astype('datetime64[s]')}{zone}" for time in np.array(times, "M8[us]")]
+
+    def infer(self, column: Any) -> Any:
+        """Return the parts."""
+        if self.time_zone:
+            raise NotImplementedError("no format can express time zones; give times in UTC")
+        found = column.of_texts(
+            "date_parts", self._date_parts,
+            patterns=patterns_of(self.form, zoned=self.zoned, of_day=self.of_day),
+        )  # fmt: skip
+        known = {name: found[:, n] for n, name in enumerate(_FOUND)}
+        column.require((known["valid"] == 1) | column.missing, "a date written as in training")
+        encoded, scales = list[Any](), iter(zip(self.mean, self.std, strict=True))
+        for part in self.chosen:
+            values, count = _inferred(part, known, self.origin)
+            if part in CYCLES:
+                angles = 2 * np.pi * values / count
+                encoded += [np.sin(angles), np.cos(angles)]
+            else:
+                encoded.append(standardize(values, *next(scales)))
+        return np.where(column.missing[:, None], 0, np.stack(encoded, axis=1))
+
+    def _date_parts(self, texts: Sequence[str | None]) -> Array:
+        """Return what an export finds in texts: `(rows, 9)`, 0 where one is no date."""
+        read_texts = [None if text is None else read(text, self.form) for text in texts]
+        kind = self.zoned, self.of_day
+        moments = [one if one and (one.zoned, one.of_day) == kind else None for one in read_texts]
+        times = np.array([0 if one is None else one.time for one in moments], np.int64)
+        length = _day_of_year(times)[1]
+        parts = [
+            times / DAY, times // SECOND % 86400, _year(times), _month(times),
+            _since(_dates(times), "M") + 1, _since(_dates(times), "Y"), length, _week(times),
+            np.array([one is not None for one in moments]),
+        ]  # fmt: skip
+        return np.stack(parts, axis=1).astype(np.float64)
+
     def _refuse_options(self, column: RawColumn, found: Moments) -> None:
         """Raise `DataError` for an option that does not fit the dates of the training rows."""
         wrong = [part for part in self.parts or () if found.of_day and part not in _OF_DAY]
@@ -222,6 +269,29 @@ def _varying(raw: Mapping[Part, Array], found: Moments) -> tuple[Part, ...]:
     else:
         differ -= {"day_of_year", "weekday"}
     return tuple(part for part in _KNOWN if part in differ) or ("time",)
+
+
+_FOUND = ("days", "second", "year", "month", "day", "day_of_year", "days_of_year", "week", "valid")
+"""The numbers that an export finds in the text of a date; months and days of the year from 0."""
+
+
+def _inferred(part: Part, known: Mapping[str, Any], origin: int) -> tuple[Any, Any]:
+    """Do what `_values` does, with what an export finds in a text."""
+    days, second = np.floor(known["days"]), known["second"]
+    since_monday = days + 3 - 7 * np.floor((days + 3) / 7)
+    minutes, hours = np.floor(second / 60), np.floor(second / 3600)
+    found: dict[str, tuple[Any, Any]] = {
+        "time": (known["days"] - origin / DAY, 0),
+        "quarter": (np.floor(known["month"] / 3) + 1, 0),
+        "month": (known["month"], 12),
+        "day_of_year": (known["day_of_year"], known["days_of_year"]),
+        "weekday": (since_monday, 7),
+        "weekend": ((since_monday >= 5).astype(np.float64), 0),
+        "hour": (hours, 24),
+        "minute": (minutes - 60 * hours, 60),
+        "second": (second - 60 * minutes, 60),
+    }
+    return found.get(part) or (known[part], 0)
 
 
 _KNOWN: tuple[Part, ...] = ("time", "month", "day_of_year", "day", "weekday", "hour", "minute")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Interval
@@ -45,13 +46,34 @@ class Hashed(Encoder):
         """One number per column."""
         return (self.size,)
 
+    @property
+    def example_texts(self) -> Sequence[str]:
+        """Some texts of all lengths, and numbers."""
+        return ["a", "bc", "Käse", "1.0", "-2.50", "1e-5", "007", "a longer text", "1e21", "0.3"]
+
     def encode(self, column: RawColumn) -> Array:
         """Return the hashed categories."""
         cells = column.categories
-        hashes = murmurhash([canonical(text) for text in cells.categories], self.seed)
-        places = np.abs(hashes.astype(np.int64)) % self.size  # |-2³¹| is no int32
-        values = np.where((hashes < 0) & self.signed, -1.0, 1.0)
+        places, values = self._places(cells.categories)
         chosen = cells.each(places.tolist(), 0, np.intp)
         encoded = np.zeros((len(chosen), self.size))
         encoded[np.arange(len(chosen)), chosen] = cells.each(values.tolist(), 0.0, np.float64)
         return encoded
+
+    def infer(self, column: Any) -> Any:
+        """Return the hashed categories."""
+        found = column.of_texts("hash", self._hashed, seed=self.seed, size=self.size)
+        value = found[:, 1:] if self.signed else np.abs(found[:, 1:])
+        return np.equal(found[:, :1], np.arange(self.size)[None]) * value
+
+    def _places(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """Return the column that each text is in, and its value there."""
+        hashes = murmurhash([canonical(text) for text in texts], self.seed)
+        places = np.abs(hashes.astype(np.int64)) % self.size  # |-2³¹| is no int32
+        return places, np.where((hashes < 0) & self.signed, -1.0, 1.0)
+
+    def _hashed(self, texts: Sequence[str | None]) -> Array:
+        """Return the same side by side, 0 for a missing text: `(rows, 2)`."""
+        found = np.stack(self._places([text or "" for text in texts]), axis=1)
+        found[[text is None for text in texts]] = 0
+        return found

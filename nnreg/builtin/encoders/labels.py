@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Len
 
 from nnreg._types import Array, Shape
+from nnreg._utils.json_text import dumps
 from nnreg.builtin.encoders.categories import require_distinct
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
-from nnreg.tables.label_cells import label_counts, label_matrix, most_frequent_labels
+from nnreg.tables.label_cells import label_counts, label_matrix, labels_of, most_frequent_labels
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,13 @@ class Labels(Encoder):
         """One number per label."""
         return (len(self.labels) + self.other,)
 
+    @property
+    def example_texts(self) -> Sequence[str]:
+        """Some of the labels, texts of several, and lists."""
+        some = self.labels[:50]
+        both = [f"{one}{self.separator} {two}" for one, two in pairwise(some)]
+        return [*some, *both, *(dumps([one, one]) for one in some)]
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the labels."""
         found = label_counts(column.table, column.name, column.categories, self.separator)
@@ -72,3 +82,25 @@ class Labels(Encoder):
             ignore_unseen=self.ignore_unseen or self.other,
         )[:, : self.shape[0]]  # fmt: skip
         return found if self.counts else np.minimum(found, 1)
+
+    def infer(self, column: Any) -> Any:
+        """Return which labels each cell has, or how often."""
+        found = column.of_texts(
+            "count_labels", self._counts_of, labels=self.labels, separator=self.separator
+        )
+        if not (self.ignore_unseen or self.other):
+            column.require(found[:, -1] == 0, f"labels among {', '.join(self.labels)}")
+        found = found[:, : self.shape[0]]
+        return found if self.counts else np.minimum(found, 1)
+
+    def _counts_of(self, texts: Sequence[str | None]) -> Array:
+        """Return how often each text has each label, and others; these are NaN in a wrong list."""
+        place = {label: number for number, label in enumerate(self.labels)}
+        counts = np.zeros((len(texts), len(self.labels) + 1))
+        for row, text in zip(counts, texts, strict=True):
+            labels = labels_of(text or "", self.separator)
+            if labels is None:
+                row[-1] = np.nan
+            for label in labels or ():
+                row[place.get(label, -1)] += 1
+        return counts

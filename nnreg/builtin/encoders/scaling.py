@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.normal_distribution import normal_probability, normal_quantile
+from nnreg._utils.normal_distribution import normal_quantile
 from nnreg._utils.statistics import (
     HEADROOM,
     mean_and_deviation,
@@ -21,6 +21,7 @@ from nnreg._utils.statistics import (
 )
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import RawColumn
+from nnreg.operations.functions import erf
 
 TargetScaling: TypeAlias = Literal[
     "standard", "robust", "min_max", "quantile", "log", "power", "none"
@@ -238,9 +239,9 @@ def from_normal_scores(y: Array, quantiles: tuple[float, ...]) -> Array:
     """Return the numbers that have these quantiles of the normal distribution."""
     if not quantiles:
         return np.zeros_like(y)
-    probability = normal_probability(y)
-    probability[probability < SMALLEST_PROBABILITY] = 0
-    probability[probability > 1 - SMALLEST_PROBABILITY] = 1
+    probability = (1 + erf(y * math.sqrt(0.5))) / 2
+    highest = np.where(probability > 1 - SMALLEST_PROBABILITY, 1, probability)
+    probability = np.where(probability < SMALLEST_PROBABILITY, 0, highest)
     found: Array = np.interp(probability, np.linspace(0, 1, len(quantiles)), quantiles)
     return found
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Annotated, Literal, Self
+from itertools import chain, pairwise
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Gt, Interval, Len
@@ -52,9 +52,19 @@ class _Words(Encoder):
         """Return the encoder with the words."""
         return replace(self, words=self._learn_words(column)[0])
 
+    @property
+    def example_texts(self) -> Sequence[str]:
+        """Some of the words, and texts of several."""
+        words = self.words[:100]
+        return ["", *words, *(f"{one}, {two.upper()} {one}." for one, two in pairwise(words))]
+
     def encode(self, column: RawColumn) -> Array:
         """Return the counts of the words."""
         return self._counts(column)
+
+    def infer(self, column: Any) -> Any:
+        """Return the counts of the words."""
+        return self._inferred_counts(column)
 
     def _learn_words(self, column: RawColumn) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return the words that are kept, sorted, and how many rows have each."""
@@ -78,8 +88,11 @@ class _Words(Encoder):
 
     def _counts(self, column: RawColumn) -> Array:
         """Return how often each row has each word, `(rows, words)`; with `binary`, 0 or 1."""
-        number_of = {word: number for number, word in enumerate(self.words)}
         texts, number_of_row = texts_of(column.categories)
+        return self._counts_of(texts)[number_of_row]
+
+    def _counts_of(self, texts: Sequence[str]) -> Array:
+        number_of = {word: number for number, word in enumerate(self.words)}
         found = [[number_of.get(word, -1) for word in self._terms(text)] for text in texts]
         rows = np.repeat(np.arange(len(texts)), [len(numbers) for numbers in found])
         words = np.fromiter(chain.from_iterable(found), np.intp, len(rows))
@@ -88,7 +101,16 @@ class _Words(Encoder):
         np.add.at(counts, (rows[known], words[known]), 1)
         if self.binary:
             np.minimum(counts, 1, out=counts)
-        return counts[number_of_row]
+        return counts
+
+    def _inferred_counts(self, column: Any) -> Any:
+        """Record the counts for an export."""
+        low, high = self.ngrams
+        found = column.of_texts(
+            "count_terms", self._counts_of, terms=self.words, lowercase=self.lowercase,
+            stop_words=self.stop_words, low=low, high=high,
+        )  # fmt: skip
+        return np.minimum(found, 1) if self.binary else found
 
     def _terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text, and the sequences of words that `ngrams` asks for."""
@@ -177,11 +199,16 @@ class TfIdf(_Words):
 
     def encode(self, column: RawColumn) -> Array:
         """Return the weighted frequencies."""
-        y = self._counts(column)
+        y: Array = self._weighted(self._counts(column))
+        return y
+
+    def infer(self, column: Any) -> Any:
+        """Return the weighted frequencies."""
+        return self._weighted(self._inferred_counts(column))
+
+    def _weighted(self, y: Any) -> Any:
         if self.sublinear_tf:
-            occurs = y > 0
-            np.log(y, out=y, where=occurs)
-            y += occurs
+            y = np.where(y > 0, np.log(np.maximum(y, 1)) + 1, 0)
         y *= np.array(self.idf)
         if self.norm == "none":
             return y

@@ -7,13 +7,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Annotated, Literal, Self
+from itertools import chain, pairwise
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Ge
 
-from nnreg._types import Shape
+from nnreg._types import Array, Shape
 from nnreg.builtin.encoders.byte_pairs import BYTES, BytePairs, learn_merges, pieces_of
 from nnreg.builtin.encoders.text import texts_of
 from nnreg.errors import NnregWarning
@@ -107,6 +107,31 @@ class Tokens(Encoder):
         lengths = np.fromiter(map(len, found), np.int64, len(found))
         steps = np.fromiter(chain.from_iterable(found), np.int64, int(lengths.sum()))
         return of_consecutive(steps, lengths)[number_of_row]
+
+    @property
+    def example_texts(self) -> Sequence[str]:
+        """Texts of the words or characters."""
+        some = [item for item in self.items[:100] if item.strip()]
+        return ["", "?", *some, *(f"{one} {two.upper()}" for one, two in pairwise(some))]
+
+    def infer_sequences(self, column: Any, steps: int) -> Any:
+        """Return the number of tokens of each text, and their indices."""
+        if self.tokens == "byte_pairs":
+            raise NotImplementedError("no format can express byte pairs")
+        tokens_of, longest = self._tokenizer(), self.length or LENGTH
+
+        def compute(texts: Sequence[str]) -> Array:
+            found = np.zeros((len(texts), 1 + steps), np.int64)
+            for row, text in zip(found, texts, strict=True):
+                tokens = tokens_of(text)[:longest]
+                row[0] = len(tokens)
+                row[1 : len(tokens) + 1] = tokens[:steps]
+            return found
+
+        return column.of_texts(
+            "tokens", compute, items=self.items, parts=self.tokens, lowercase=self.lowercase,
+            longest=longest, steps=steps,
+        )  # fmt: skip
 
     def _tokenizer(self) -> Callable[[str], Sequence[int]]:
         """Return the function from a text to all its indices."""

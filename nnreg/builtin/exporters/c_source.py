@@ -22,7 +22,7 @@ from nnreg.operations.operation import Operation
 from nnreg.operations.program import Program, ProgramInput
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ def _call(
     row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
     function = getattr(library, f"{names.model}_predict")
     shapes = [one.operand.shape for one in program.outputs]
-    single = np.float32 if kind == "float" else np.float64
-    types = [one.operand.dtype for one in program.outputs]
-    dtypes = [single if one == np.float32 else one for one in types]
+    single = np.dtype(np.float32 if kind == "float" else np.float64)
+    types = {"float32": single, "bool": np.dtype(np.int32)}  # as the types of the source
+    dtypes = [types.get(str(one.operand.dtype), one.operand.dtype) for one in program.outputs]
     rows = len(next(iter(columns.values())))
+    given = {one.name: one.given(columns) for one in program.inputs}
     found = [np.full((rows, *shape), np.nan) for shape in shapes]
     for index in range(rows):
         row = row_type()
         for one in program.inputs:
-            value = columns[one.name][index]
+            values = np.ravel(given[one.name][index]).tolist()
             if one.takes == "text":
-                value = None if value is None else value.encode()
-            elif one.operation.shape:
-                value = _field(one)(*np.ravel(value).astype(float).tolist())
+                values = [None if value is None else value.encode() for value in values]
+            value = _field(one)(*values) if one.operation.shape else values[0]
             setattr(row, names.fields[one.name], value)
         results = [np.zeros(*both) for both in zip(shapes, dtypes, strict=True)]
         pointers = [ctypes.c_void_p(result.ctypes.data) for result in results]
@@ -100,6 +100,6 @@ def _call(
 
 
 def _field(one: ProgramInput) -> Any:
-    if one.takes == "text":
-        return ctypes.c_char_p
-    return ctypes.c_double * one.operation.size if one.operation.shape else ctypes.c_double
+    kinds = {"text": ctypes.c_char_p, "steps": ctypes.c_long}
+    kind: Any = kinds.get(one.takes, ctypes.c_double)
+    return kind * one.operation.size if one.operation.shape else kind

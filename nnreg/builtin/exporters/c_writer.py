@@ -5,54 +5,39 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from nnreg._types import Array
 from nnreg._version import __version__
 from nnreg.builtin.exporters.loop_operations import OperationWriter
+from nnreg.builtin.exporters.loop_writer import in_comment
 from nnreg.operations.operation import Operand, Operation
 from nnreg.operations.program import Program, ProgramInput
 
-KEYWORDS = frozenset(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-    ]
-)
+RESERVED = frozenset((
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
+    "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
+    "union", "unsigned", "void", "volatile", "while",
+    # of C++ and later versions of C
+    "alignas", "alignof", "and", "and_eq", "asm", "bitand", "bitor", "bool", "catch", "class",
+    "compl", "concept", "const_cast", "consteval", "constexpr", "constinit", "decltype",
+    "delete", "dynamic_cast", "explicit", "export", "false", "friend", "mutable", "namespace",
+    "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private",
+    "protected", "public", "reinterpret_cast", "requires", "static_assert", "static_cast",
+    "template", "this", "thread_local", "throw", "true", "try", "typeid", "typename", "typeof",
+    "using", "virtual", "wchar_t", "xor", "xor_eq",
+    # macros
+    "EOF", "HUGE_VAL", "HUGE_VALF", "HUGE_VALL", "I", "INFINITY", "NAN", "NULL", "errno",
+    "linux", "stderr", "stdin", "stdout", "unix",
+))  # fmt: skip
+"""What cannot be a name: keywords, and macros of the headers that programs include."""
+
+SIZES = {"float": 4, "double": 8, "long": 8, "int": 4}
+"""The bytes of a value."""
 
 EXPRESSIONS = {
-    "negative": "-{0}", "not": "!{0}", "is_nan": "({0} != {0})", "abs": "fabs{f}({0})",
+    "negative": "(-{0})", "not": "!{0}", "is_nan": "({0} != {0})", "abs": "fabs{f}({0})",
     "exp": "exp{f}({0})", "expm1": "expm1{f}({0})", "log": "log{f}({0})",
     "log1p": "log1p{f}({0})", "sqrt": "sqrt{f}({0})", "sin": "sin{f}({0})",
     "cos": "cos{f}({0})", "tanh": "tanh{f}({0})", "erf": "erf{f}({0})",
@@ -85,13 +70,46 @@ FUNCTIONS = {
 def identifier(text: str, taken: set[str]) -> str:
     """Return an identifier of C for a name, unlike those taken, to which it is added."""
     found = re.sub(r"\W", "_", text, flags=re.ASCII) or "_"
-    if found[0].isdigit() or found in KEYWORDS:
-        found = f"_{found}"
+    if found[0].isdigit() or found[0] == "_":
+        found = f"x{found}"
+    if found in RESERVED:
+        found = f"{found}_"
     name, number = found, 2
     while name in taken:
         name, number = f"{found}_{number}", number + 1
     taken.add(name)
     return name
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An array of the function: its type, and the line of its declaration."""
+
+    name: str
+    kind: str
+    size: int
+    line: int
+
+
+def places(buffers: Sequence[Buffer], lines: Sequence[str]) -> dict[str, int]:
+    """Return where each buffer starts among the values of its type.
+
+    A later one gets the place of another that no line reads any more.
+    """
+    last = {name: at for at, line in enumerate(lines) for name in re.findall(r"\bx\d+\b", line)}
+    found: dict[str, int] = {}
+    used: list[Buffer] = []
+    for one in buffers:
+        used = [other for other in used if last[other.name] >= one.line]
+        start = 0
+        for other in sorted(used, key=lambda other: found[other.name]):
+            if other.kind == one.kind:
+                if start + one.size <= found[other.name]:
+                    break
+                start = found[other.name] + other.size
+        found[one.name] = start
+        used.append(one)
+    return found
 
 
 class Names:
@@ -101,7 +119,7 @@ class Names:
         self.model = identifier(program.name, set())
         taken: set[str] = set()
         self.fields = {one.name: identifier(one.name, taken) for one in program.inputs}
-        taken = {"row"}
+        taken = set()
         self.outputs = {
             one.name: identifier(one.name or "prediction", taken) for one in program.outputs
         }
@@ -110,7 +128,8 @@ class Names:
 def source_and_header(program: Program, kind: str) -> tuple[str, str]:
     """Return model.c and model.h; `kind` is the type of the network's values."""
     writer = _Writer(program, kind)
-    return writer.source(), writer.header()
+    source = writer.source()
+    return source, writer.header()
 
 
 class _Writer(OperationWriter):
@@ -121,6 +140,9 @@ class _Writer(OperationWriter):
     def __init__(self, program: Program, kind: str) -> None:
         super().__init__(program)
         self.names = Names(program)
+        self.buffers: list[Buffer] = []
+        self.stack = self.nested = 0
+        """The bytes of all arrays, and of those inside of loops, once the source is written."""
         self.types = {"float32": kind, "float64": "double", "int64": "long", "bool": "int"}
 
     def header(self) -> str:
@@ -131,13 +153,15 @@ class _Writer(OperationWriter):
             f"extern const char *const {name}[{count}];" for name, count in self._class_tables()
         )
         return (
-            f"/* Predictions of {self.program.name}, exported from nnreg {__version__}. */\n"
-            f"#ifndef {guard}\n#define {guard}\n\n"
+            f"/* Predictions of {in_comment(self.program.name)}, exported from nnreg {__version__}."
+            f" */\n#ifndef {guard}\n#define {guard}\n\n"
+            '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
             f"typedef struct {{\n{fields}\n}} {self.names.model}_row;\n\n"
             f"{classes}\n\n"
             "/* Write the predictions for a row. Return 0, or the number of a condition that the\n"
-            f"   row does not meet:\n{self._conditions()} */\n"
-            f"{self._signature()};\n\n#endif\n"
+            f"   row does not meet:\n{self._conditions()}\n\n"
+            f"   It needs about {self.stack} bytes of stack. */\n"
+            f"{self._signature()};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
         )
 
     def source(self) -> str:
@@ -147,9 +171,17 @@ class _Writer(OperationWriter):
         for number, requirement in enumerate(self.program.requirements, 1):
             self.line(f"if (!{self.at(requirement.operand, '0')}) return {number};")
         for output in self.program.outputs:
-            self._output(output.operand, self.names.outputs[output.name])
+            self._output(output.operand, f"{self.names.outputs[output.name]}_out")
         self.line("return 0;")
-        body = "\n".join(self.lines)
+        starts = places(self.buffers, self.lines)
+        for one in self.buffers:
+            self.lines[one.line] += f" + {starts[one.name]};" if starts[one.name] else ";"
+        sizes: dict[str, int] = {}
+        for one in self.buffers:
+            sizes[one.kind] = max(sizes.get(one.kind, 0), starts[one.name] + one.size)
+        self.stack = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
+        arena = [f"    {kind} {kind}_values[{size}];" for kind, size in sizes.items()]
+        body = "\n".join([*arena, *self.lines])
         functions = "\n\n".join(text for name, text in FUNCTIONS.items() if f"{name}(" in body)
         tables = "\n".join(self._table(name, array) for name, array in self.constants.values())
         names = "\n".join(self._class_definitions())
@@ -166,20 +198,23 @@ class _Writer(OperationWriter):
 
     def _field(self, one: ProgramInput) -> str:
         name, size = self.names.fields[one.name], one.operation.size
+        name = f"{name}[{size}]" if one.operation.shape else name
+        if one.takes == "steps":
+            return f"long {name}; /* the number of steps of {one.of.replace('*/', '* /')} */"
         if one.takes == "text":
             return f"const char *{name}; /* NULL where missing */"
-        return f"double {name}{f'[{size}]' if one.operation.shape else ''}; /* NAN where missing */"
+        return f"double {name}; /* NAN where missing */"
 
     def _conditions(self) -> str:
         found = [
-            f"   {number}  {one.message.replace('*/', '* /')}"
+            f"   {number}  {in_comment(one.message)}"
             for number, one in enumerate(self.program.requirements, 1)
         ]
         return "\n".join(found) or "   (none)"
 
     def _signature(self) -> str:
         outputs = "".join(
-            f", {self._type(one.operand)} *{self.names.outputs[one.name]}"
+            f", {self._type(one.operand)} *{self.names.outputs[one.name]}_out"
             for one in self.program.outputs
         )
         model = self.names.model
@@ -202,7 +237,14 @@ class _Writer(OperationWriter):
         return f"row->{self.names.fields[one.attributes['name']]}"
 
     def declaration(self, name: str, operand: Operand, size: int) -> str:
-        return f"{self._type(operand)} {name}{f'[{size}]' if size != 1 else ''};"
+        kind = self._type(operand)
+        if size == 1:
+            return f"{kind} {name};"
+        if self.depth > 1:
+            self.nested += SIZES[kind] * size
+            return f"{kind} {name}[{size}];"
+        self.buffers.append(Buffer(name, kind, size, len(self.lines)))
+        return f"{kind} *const {name} = {kind}_values"  # its place is added later
 
     def definition(self, name: str, operand: Operand, value: str) -> str:
         return f"const {self._type(operand)} {name} = {value};"
@@ -211,6 +253,8 @@ class _Writer(OperationWriter):
         return f"for (long {name} = 0; {name} < {count}; {name}++) {{"
 
     def expression(self, one: Operation, operands: Sequence[str]) -> str:
+        if one.name == "as_type" and one.dtype == bool:
+            return f"({operands[0]} != 0)"
         computed = one.inputs[1] if one.name == "where" else one.inputs[0]
         kind = self._type(one if one.name == "as_type" else computed)
         suffix = "f" if kind == "float" else ""

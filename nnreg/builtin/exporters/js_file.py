@@ -17,7 +17,9 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
+from nnreg.builtin.exporters import js_texts
 from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
+from nnreg.builtin.exporters.loop_writer import in_comment
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operand, Operation
@@ -42,7 +44,7 @@ console.log(JSON.stringify(answers));
 """What node runs to check a module: from rows to answers, null for a row without one."""
 
 EXPRESSIONS = {
-    "negative": "-{0}", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
+    "negative": "(-{0})", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
     "exp": "Math.exp({0})", "expm1": "Math.expm1({0})", "log": "Math.log({0})",
     "log1p": "Math.log1p({0})", "sqrt": "Math.sqrt({0})", "sin": "Math.sin({0})",
     "cos": "Math.cos({0})", "tanh": "Math.tanh({0})", "erf": "erf({0})",
@@ -113,7 +115,7 @@ class JsFile(Exporter):
     suffix = ".mjs"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in OPERATIONS:
+        if operation.name in OPERATIONS or operation.name in js_texts.SETTINGS:
             return ""
         return f"JavaScript has no operation {operation.name!r}"
 
@@ -147,6 +149,10 @@ class JsFile(Exporter):
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -157,7 +163,7 @@ class _Writer(OperationWriter):
 
     def text(self) -> str:
         """Return the text."""
-        program, names = self.program, [one.name for one in self.program.inputs]
+        program, names = self.program, [one.name for one in self.program.inputs if not one.of]
         for one in program.operations:
             self.operation(one)
         for requirement in program.requirements:
@@ -177,10 +183,12 @@ class _Writer(OperationWriter):
         )
         code = f"export function predict(row) {{\n{body}\n}}"
         used = "\n\n".join(
-            text.strip() for name, text in FUNCTIONS.items() if f"{name}(" in code + tables
+            text.strip()
+            for name, text in {**FUNCTIONS, **js_texts.FUNCTIONS}.items()
+            if f"{name}(" in code + tables
         )
         head = (
-            f"// Predictions of {program.name}, exported from nnreg {__version__}.\n\n"
+            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )
@@ -188,13 +196,27 @@ class _Writer(OperationWriter):
 
     def input(self, one: Operation) -> str:
         name = f"x{len(self.variables)}"
-        value = f"row[{dumps(one.attributes['name'])}]"
+        value = f"row[{dumps(one.attributes.get('of', one.attributes['name']))}]"
+        if "of" in one.attributes:
+            self.line(f"const {name} = {value}.length;")
+            return name
         missing = "null" if one.dtype == object else "NaN"
         if one.shape:
-            missing = f"Array({one.size}).fill(NaN)"
-            value = f"[{value}].flat(Infinity)"
+            padding = "0" if one.attributes.get("sequence") and missing == "NaN" else missing
+            filled = f"[{value}, Array({one.size}).fill({padding})].flat(Infinity)"
+            self.line(f"const {name} = {filled}.slice(0, {one.size}).map((v) => v ?? {missing});")
+            return name
         self.line(f"const {name} = {value} ?? {missing};")
         return name
+
+    def other(self, one: Operation) -> None:
+        if one.name not in js_texts.SETTINGS:
+            super().other(one)
+            return
+        (text,) = one.inputs
+        name = self.variables[one] = f"x{len(self.variables)}"
+        target = f"[{name}]" if one.size == 1 else name
+        self.line(f"const {target} = {js_texts.call(one, self.at(text, '0'))};")
 
     def declaration(self, name: str, operand: Operand, size: int) -> str:
         if size == 1:

@@ -152,7 +152,7 @@ def _along(writer: LoopWriter, one: Operation) -> None:
         def place(index: str) -> str:
             return flat([*outer[:axis], index, *outer[axis:]], shape)
 
-        with writer.loops((shape[axis],), "k") as (k,):
+        with writer.block(), writer.loops((shape[axis],), "k") as (k,):
             if one.name == "cumulative_sum":
                 before = f" + ({k} > 0 ? {name}[{place(f'({k} - 1)')}] : 0)"
                 writer.line(f"{name}[{place(k)}] = {writer.at(x, place(k))}{before};")
@@ -190,7 +190,7 @@ def _matmul(writer: LoopWriter, one: Operation) -> None:
 
             with writer.loops((columns,), "j") as (j,):
                 writer.line(f"{target(j)} = 0;")
-            with writer.loops((depth,), "k") as (k,):
+            with writer.block(), writer.loops((depth,), "k") as (k,):
                 value = writer.at(a, f"{at_a}{i} * {depth} + {k}")
                 writer.line(writer.definition("value", one, value))
                 with writer.loops((columns,), "j") as (j,):
@@ -231,15 +231,12 @@ def _convolve(writer: LoopWriter, one: Operation) -> None:
             for group in range(groups):
                 channel = k if groups == 1 else f"({k} + {group * depth})"
                 value = writer.at(x, flat([*space, channel], x.shape))
-                writer.line("{")
-                writer.depth += 1
-                writer.line(writer.definition("value", one, value))
-                with writer.loops((each,), "f") as (f,):
-                    filter_ = f if groups == 1 else f"({f} + {group * each})"
-                    factor = writer.at(weight, flat([*inner, filter_], weight.shape))
-                    writer.line(f"{name}[{at} + {filter_}] += value * {factor};")
-                writer.depth -= 1
-                writer.line("}")
+                with writer.block():
+                    writer.line(writer.definition("value", one, value))
+                    with writer.loops((each,), "f") as (f,):
+                        filter_ = f if groups == 1 else f"({f} + {group * each})"
+                        factor = writer.at(weight, flat([*inner, filter_], weight.shape))
+                        writer.line(f"{name}[{at} + {filter_}] += value * {factor};")
 
 
 def _pool(writer: LoopWriter, one: Operation) -> None:

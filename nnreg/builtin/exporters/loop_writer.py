@@ -158,6 +158,15 @@ class LoopWriter:
             self.depth -= 1
             self.line("}")
 
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """Write a block, in which names may be declared that other blocks declare too."""
+        self.line("{")
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.line("}")
+
     def declare(self, one: Operation) -> str:
         """Declare the variable of an operation; return its name."""
         name = self.variables[one] = f"x{len(self.variables)}"
@@ -270,3 +279,9 @@ def flat(indices: Sequence[str], shape: Shape) -> str:
         if index != "0"
     ]
     return " + ".join(terms) or "0"
+
+
+def in_comment(text: str) -> str:
+    """Return a text as it may be in a comment: on one line, which does not end it."""
+    shown = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+    return shown.replace("*/", "* /").replace("/*", "/ *")

@@ -15,12 +15,17 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._version import __version__
+from nnreg.builtin.exporters.numpy_texts import CALLS as TEXT_CALLS
+from nnreg.builtin.exporters.numpy_texts import FUNCTIONS as TEXT_FUNCTIONS
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Body, Operand, Operation
 from nnreg.operations.program import Program
 
 MAX_SHOWN = 16
 """The most values of a constant that is written as numbers; longer ones are compressed."""
+
+MODULES = ("base64", "calendar", "datetime", "json", "math", "re", "zlib")
+"""The modules of Python's library that a file imports if it uses them."""
 
 LINE = 96
 """The length of a line of compressed values."""
@@ -31,15 +36,17 @@ class NumpyFile(Exporter):
     """A Python file that needs NumPy only.
 
     `predict(columns)` in it takes lists or arrays by column name, numbers NaN or None where
-    missing, and returns arrays by the name of the output. `python FILE` checks it on the rows that
-    it carries.
+    missing, and returns arrays by the name of the output. Rows with a value that the model does not
+    know, such as another category, become NaN.
     """
 
     suffix = ".py"
 
     def unsupported(self, operation: Operation) -> str:
         return (
-            "" if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, "input", "scan"} else "unknown"
+            ""
+            if operation.name in {*EXPRESSIONS, *INFIX, *CALLS, *TEXT_CALLS, "input", "scan"}
+            else "unknown"
         )
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
@@ -156,6 +163,18 @@ HELPERS = {
         places = {text: place for place, text in enumerate(known)}
         return np.array([places.get(text, -1) for text in texts], np.int64)
     """,
+    "_padded": """
+    def _padded(sequences, shape, kind):
+        found = np.full((len(sequences), *shape), None if kind is object else 0, kind)
+        for row, one in zip(found, sequences):
+            count = min(len(one), len(row))
+            row[:count] = one[:count]
+        return found
+    """,
+    "_where_met": """
+    def _where_met(met, values):
+        return np.where(met.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan)
+    """,
     "_windows": """
     def _windows(x, size, strides, dilation=()):
         dilation = dilation or (1,) * len(size)
@@ -204,35 +223,41 @@ class _Writer:
         """Return the text."""
         program = self.program
         body = [self._statement(one) for one in program.operations]
-        body += (
-            [f"met = {' & '.join(map(self._operand, self._required))}"] if self._required else []
-        )
+        required = [self._operand(one.operand) for one in program.requirements]
+        body += [f"met = {' & '.join(required)}"] if required else []
+        given = "_where_met(met, {})" if required else "{}"
         found = [
-            f"    {one.name or 'prediction'!r}: {self._operand(one.operand)},"
+            f"    {one.name or 'prediction'!r}: {given.format(self._operand(one.operand))},"
             for one in program.outputs
         ]
-        function = ["def predict(columns):", *_indented(body), "    found = {"]
+        function = [
+            '@np.errstate(all="ignore")',
+            "def predict(columns):",
+            *_indented(body),
+            "    found = {",
+        ]
         function += [*_indented(found), "    }", "    return found"]
         code = "\n".join(function)
         tables = "\n".join(self._constant(name, array) for name, array in self.constants.values())
         used = [name for name in HELPERS if f"{name}(" in code]
         if "_convolve" in used:
             used.insert(0, "_windows")
-        helpers = "\n\n".join(
-            textwrap.dedent(HELPERS[name]).strip() for name in dict.fromkeys(used)
-        )
-        return "\n\n\n".join(filter(None, [self._head(), tables, helpers, code])) + "\n"
-
-    @property
-    def _required(self) -> list[Operand]:
-        return [one.operand for one in self.program.requirements]
+        texts = [HELPERS[name] for name in dict.fromkeys(used)]
+        texts += [text for name, text in TEXT_FUNCTIONS.items() if f"_{name}(" in code]
+        helpers = "\n\n\n".join(textwrap.dedent(text).strip() for text in texts)
+        written = "\n\n\n".join(filter(None, [tables, helpers, code])) + "\n"
+        imports = [f"import {name}" for name in MODULES if f"{name}." in written]
+        head = "\n".join([self._head(), *imports, *([""] if imports else []), "import numpy as np"])
+        return f"{head}\n\n\n{written}"
 
     def _head(self) -> str:
-        names = ", ".join(one.name for one in self.program.inputs)
+        given = [one.name for one in self.program.inputs if not one.of]
+        names = ", ".join(map(_in_docstring, given))
         return (
-            f'"""Predictions of {self.program.name!r}, exported from nnreg {__version__}.\n\n'
-            f'predict(columns) takes a list of values for each of: {names}.\n"""\n\n'
-            "import base64\nimport math\nimport zlib\n\nimport numpy as np"
+            f'"""Predictions of {_in_docstring(self.program.name)}, exported from nnreg '
+            f"{__version__}.\n\npredict(columns) takes a list of values for each of: {names}.\n"
+            "Rows with a value that the model does not know, such as another category, are NaN.\n"
+            '"""\n'
         )
 
     def _operand(self, operand: Operand) -> str:
@@ -246,8 +271,12 @@ class _Writer:
     def _statement(self, one: Operation) -> str:
         name = self.names[one] = f"x{len(self.names)}"
         if one.name == "input":
-            column = one.attributes["name"]
+            column = one.attributes.get("of", one.attributes["name"])
             kind = "object" if one.dtype == object else "np.float64"
+            if "of" in one.attributes:
+                return f"{name} = np.array([len(one) for one in columns[{column!r}]])"
+            if one.attributes.get("sequence"):
+                return f"{name} = _padded(columns[{column!r}], {one.shape}, {kind})"
             return f"{name} = np.array(columns[{column!r}], {kind})"
         if one.name == "scan":
             return self._scan(one, name)
@@ -257,6 +286,8 @@ class _Writer:
             values = [x if isinstance(read, Operation) else f"{x}[None]" for x, read in pairs]
         if one.name in INFIX:
             return f"{name} = {values[0]} {INFIX[one.name]} {values[1]}"
+        if one.name in TEXT_CALLS:
+            return f"{name} = _{one.name}({values[0]}, {TEXT_CALLS[one.name](one)})"
         if one.name in CALLS:
             return f"{name} = {CALLS[one.name]}({', '.join(values)})"
         return f"{name} = {EXPRESSIONS[one.name](one, *values)}"
@@ -292,6 +323,11 @@ class _Writer:
         return (
             f"{name} = np.frombuffer(zlib.decompress(base64.b85decode(\n{lines}\n)), {kind}){shape}"
         )
+
+
+def _in_docstring(text: str) -> str:
+    """Return a text as it is written in a docstring, on one line."""
+    return repr(text).replace('"', '\\"')
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.extras import installed
 from nnreg._version import __version__
+from nnreg.builtin.exporters.onnx_names import GraphNames
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Body, Operand, Operation
 from nnreg.operations.program import Program, ProgramOutput
@@ -21,7 +22,7 @@ OPSET, ML_OPSET = 20, 3
 ELEMENTWISE = {
     "negative": "Neg", "abs": "Abs", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin",
     "cos": "Cos", "tanh": "Tanh", "sign": "Sign", "floor": "Floor", "ceil": "Ceil",
-    "round": "Round", "is_nan": "IsNaN", "not": "Not", "erf": "Erf", "add": "Add",
+    "round": "Round", "is_nan": "IsNaN", "not": "Not", "add": "Add",
     "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "maximum": "Max",
     "minimum": "Min", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
     "greater_equal": "GreaterOrEqual", "equal": "Equal", "and": "And", "or": "Or",
@@ -46,7 +47,7 @@ class OnnxFile(Exporter):
         return "" if installed("onnx") else "onnx; run: pip install 'nnreg[onnx]'"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in ELEMENTWISE or operation.name in WRITERS:
+        if operation.name in {*ELEMENTWISE, *WRITERS, "input"}:
             return ""
         return f"ONNX has no operation {operation.name!r}"
 
@@ -69,14 +70,10 @@ class OnnxFile(Exporter):
         session = onnxruntime.InferenceSession(
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
-        given = {
-            one.name: np.array(["" if v is None else v for v in columns[one.name]], object)
-            if one.takes == "text"
-            else np.asarray(columns[one.name], one.operation.dtype)
-            for one in program.inputs
-        }
-        names = [one.name or "prediction" for one in program.outputs]
-        return dict(zip(names, session.run(names, given), strict=True))
+        names = GraphNames(program)
+        given = {names.inputs[one.name]: one.given(columns, "") for one in program.inputs}
+        found = session.run([names.outputs[one.name] for one in program.outputs], given)
+        return dict(zip((one.name or "prediction" for one in program.outputs), found, strict=True))
 
 
 class _Writer:
@@ -86,6 +83,7 @@ class _Writer:
         from onnx import helper, numpy_helper
 
         self.helper, self.numpy_helper, self.program = helper, numpy_helper, program
+        self.of_graph = GraphNames(program)
         self.names: dict[Operation, str] = {}
         self.parts: dict[Operation, list[str]] = {}
         self.nodes: list[Any] = []
@@ -98,7 +96,9 @@ class _Writer:
         helper, program = self.helper, self.program
         inputs = [
             helper.make_tensor_value_info(
-                one.name, self.type(one.operation), ["rows", *one.operation.shape]
+                self.of_graph.inputs[one.name],
+                self.type(one.operation),
+                ["rows", *one.operation.shape],
             )
             for one in program.inputs
         ]
@@ -106,7 +106,7 @@ class _Writer:
             self.operation(one)
         outputs = [info for one in program.outputs for info in self.output(one)]
         graph = helper.make_graph(
-            self.nodes, program.name, inputs, outputs, list(self.tensors.values())
+            self.nodes, program.name or "model", inputs, outputs, list(self.tensors.values())
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         return helper.make_model(
@@ -121,7 +121,7 @@ class _Writer:
     def operation(self, one: Operation) -> None:
         """Add the nodes of an operation."""
         if one.name == "input":
-            self.names[one] = one.attributes["name"]
+            self.names[one] = self.of_graph.inputs[one.attributes["name"]]
         elif one.name in ELEMENTWISE:
             self.names[one] = self.node(ELEMENTWISE[one.name], *map(self.value, one.inputs))
         else:
@@ -139,7 +139,7 @@ class _Writer:
     def new(self) -> str:
         """Return a new name."""
         self.count += 1
-        return f"/{self.count}"  # columns may have any other name
+        return self.of_graph.new(f"/{self.count}")
 
     def value(self, operand: Operand) -> str:
         """Return the name of an operand."""
@@ -152,7 +152,7 @@ class _Writer:
         text = values.dtype == object
         key = values.shape, str(values.dtype), values.tobytes() if not text else str(values)
         if key not in self.tensors:
-            name = f"/c{len(self.tensors)}"
+            name = self.of_graph.new(f"/c{len(self.tensors)}")
             missing = np.array(["" if v is None else v for v in values.reshape(-1)], object)
             found = missing.reshape(values.shape) if text else np.ascontiguousarray(values)
             self.tensors[key] = self.numpy_helper.from_array(found.reshape(values.shape), name)
@@ -169,7 +169,7 @@ class _Writer:
 
     def output(self, one: ProgramOutput) -> list[Any]:
         """Add the outputs of the graph; return their descriptions."""
-        name, y = one.name or "prediction", self.value(one.operand)
+        name, y = self.of_graph.outputs[one.name], self.value(one.operand)
         for condition in self.program.requirements:
             shape = self.tensor([-1, *[1] * len(one.operand.shape)], np.int64)
             valid = self.node("Reshape", self.value(condition.operand), shape)
@@ -181,15 +181,16 @@ class _Writer:
             )
         ]
         if one.classes:
+            label = self.of_graph.labels[one.name]
             chosen = self.node("ArgMax", name, axis=-1, keepdims=0)
             self.node(
-                "LabelEncoder", chosen, outputs=[f"{name}_label"],
+                "LabelEncoder", chosen, outputs=[label],
                 keys_int64s=list(range(len(one.classes))), values_strings=list(one.classes),
                 default_string="",
             )  # fmt: skip
             labels: list[Any] = ["rows", *one.operand.shape[:-1]]
             kind = self.helper.np_dtype_to_tensor_dtype(np.dtype(object))
-            found.append(self.helper.make_tensor_value_info(f"{name}_label", kind, labels))
+            found.append(self.helper.make_tensor_value_info(label, kind, labels))
         return found
 
     def images(self, x: Operand) -> str:
@@ -242,6 +243,12 @@ def _expm1(writer: _Writer, one: Operation) -> str:
 def _log1p(writer: _Writer, one: Operation) -> str:
     x = writer.value(one.inputs[0])
     return writer.node("Log", writer.node("Add", x, writer.tensor(1, one.dtype)))
+
+
+def _erf(writer: _Writer, one: Operation) -> str:
+    """ONNX Runtime has the error function of float32 alone."""
+    single = writer.node("Cast", writer.value(one.inputs[0]), to=writer.type(np.float32(0)))
+    return writer.node("Cast", writer.node("Erf", single), to=writer.type(one))
 
 
 def _as_type(writer: _Writer, one: Operation) -> str:
@@ -366,8 +373,8 @@ def _part(writer: _Writer, one: Operation) -> str:
 
 
 WRITERS: Mapping[str, Write] = {
-    "input": lambda writer, one: str(one.attributes["name"]),
     "not_equal": _not_equal,
+    "erf": _erf,
     "expm1": _expm1,
     "log1p": _log1p,
     "as_type": _as_type,

@@ -8,6 +8,7 @@ from tests.conformance.broken import (
     augmentations,
     constraints,
     encoders,
+    exporters,
     initializers,
     kernels,
     layers,
@@ -34,6 +35,7 @@ CORRECT = [
     augmentations.Neighbours,
     sources.JsonColumns,
     encoders.Ranked,
+    exporters.Lists,
 ]
 
 BROKEN = {
@@ -51,5 +53,6 @@ BROKEN = {
     "source": sources.BROKEN,
     "kernels": kernels.BROKEN,
     "encoder": encoders.BROKEN,
+    "exporter": exporters.BROKEN,
 }
 """By kind and check, the components that must fail this check and no other."""

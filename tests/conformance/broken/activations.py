@@ -185,6 +185,14 @@ class FormulaOverAnAxis(Activation):
         return x - np.max(x, axis=-1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class OtherFormula(Good):
+    """y = tanh(gain · x), but its formula has another gain"""
+
+    def formula(self, x):
+        return np.tanh(1.01 * self.gain * x)
+
+
 BROKEN = {
     "documented": [Undocumented, OptionUndocumented],
     "annotated": [Unannotated],
@@ -202,4 +210,5 @@ BROKEN = {
     "dispatch": [Converts],
     "declared range": [OutOfRange],
     "sums to one": [NoDistribution],
+    "inferred": [OtherFormula],
 }

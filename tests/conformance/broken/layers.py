@@ -278,6 +278,22 @@ class BuffersOfShards(Layer):
         return x, lambda dy: dy
 
 
+@dataclass(frozen=True)
+class InfersTwice(Scale):
+    """y = scale · x, but `infer` multiplies twice"""
+
+    def infer(self, x, context):
+        return x * context.params["scale"] * context.params["scale"]
+
+
+@dataclass(frozen=True)
+class InfersMaskTwice(SequenceLayer):
+    """y = scale · x, but with a mask `infer` doubles it"""
+
+    def infer(self, x, context):
+        return x * context.params["scale"] * (1 if context.mask is None else 2)
+
+
 BROKEN = {
     "gradient": [Averages],
     "returns": [WritesHalf],
@@ -300,4 +316,5 @@ BROKEN = {
     "padding": [DividesBySteps],
     "empty sequences": [DividesByLength],
     "shards": [MeanOfShard, BuffersOfShards],
+    "inferred": [InfersTwice, InfersMaskTwice],
 }

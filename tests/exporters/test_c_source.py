@@ -1,0 +1,109 @@
+"""The C that is written: its buffers, and its memory with the compiler's sanitizers."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from nnreg.builtin.exporters.c_source import FLAGS, CSource
+from nnreg.builtin.exporters.c_writer import Buffer, identifier, in_comment, places
+from nnreg.operations.operation import Operation
+from nnreg.operations.program import Program, ProgramInput, ProgramOutput
+from nnreg.operations.recorded import Recorded
+from tests.exporters.formats import require
+from tests.operations.test_operations import X
+
+
+def network(depth, width):
+    """Return a program of that many dense layers."""
+    x = Recorded(
+        Operation("input", (), (width,), np.dtype(float), {"name": "x"}), np.ones((2, width))
+    )
+    y = x.astype(np.float32)
+    for _ in range(depth):
+        y = np.tanh(y @ np.full((width, width), 1 / width, np.float32))
+    inputs = (ProgramInput("x", "array", x.operation),)
+    return Program("deep", inputs, (ProgramOutput("", y.operation),))
+
+
+def stack_of(program, precision="float"):
+    header = CSource(precision).contents(program)["model.h"].decode()
+    return int(re.search(r"about (\d+) bytes of stack", header)[1])
+
+
+def test_the_stack_does_not_grow_with_the_depth_and_is_stated():
+    assert stack_of(network(3, 50)) == stack_of(network(30, 50)) == 2 * 50 * 4
+    assert stack_of(network(3, 50), "double") == 2 * 50 * 8
+
+
+def test_a_buffer_gets_the_place_of_one_that_is_not_read_any_more():
+    each = [("x0", "float", 8, 0), ("x1", "float", 4, 1), ("x2", "float", 6, 4),
+            ("x3", "int", 5, 5), ("x4", "float", 3, 6)]  # fmt: skip
+    buffers = [Buffer(*one) for one in each]
+    lines = [
+        "x0",
+        "x1",
+        "x1[i] = x0[i];",
+        "x1[i] = x0[i];",
+        "x2",
+        "x3",
+        "x4[i] = x2[i] + x1[i] + x3[i];",
+    ]
+    assert places(buffers, lines) == {"x0": 0, "x1": 8, "x2": 0, "x3": 0, "x4": 12}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("int", "int_"), ("class", "class_"), ("NAN", "NAN_"), ("_Bool", "x_Bool"), ("3d", "x3d"),
+     ("a b", "a_b"), ("", "x_"), ("größe", "gr__e")],
+)  # fmt: skip
+def test_a_name_becomes_an_identifier(text, expected):
+    assert identifier(text, set()) == expected
+    assert identifier(text, {expected}) == f"{expected}_2"
+
+
+def test_a_text_in_a_comment_does_not_end_it():
+    assert in_comment("a */ b\n/* c*/*") == "a * / b\\u000a/ * c* / *"
+
+
+MAIN = """
+#include "model.h"
+int main(void)
+{
+    operations_row row;
+    long value = 0;
+    for (long k = 0; k < 6; k++) row.x[k] = (double)k - 2.5;
+%s
+    value = operations_predict(&row, %s);
+    return (int)value;
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float", "double"])
+def test_sanitizers_find_nothing(precision, tmp_path):
+    """Every operation, with the sanitizers of addresses and of undefined behaviour."""
+    from tests.exporters.test_operations_written import computations
+
+    require("c")
+    x = Recorded(Operation("input", (), X.shape[1:], np.dtype(float), {"name": "x"}), X[:2])
+    made = computations(x.astype(np.float32))
+    outputs = tuple(ProgramOutput(f"y{n}", y.operation) for n, y in enumerate(made.values()))
+    program = Program("operations", (ProgramInput("x", "array", x.operation),), outputs)
+    for name, content in CSource(precision).contents(program).items():
+        (tmp_path / name).write_bytes(content)
+    kinds = {"float32": precision, "float64": "double", "int64": "long", "bool": "int"}
+    declared = "\n".join(
+        f"    static {kinds[str(one.operand.dtype)]} {one.name}[{one.operand.size}];"
+        for one in outputs
+    )
+    names = ", ".join(one.name for one in outputs)
+    (tmp_path / "main.c").write_text(MAIN % (declared, names))
+    command = [shutil.which("cc"), *FLAGS, "-g", "-fsanitize=address,undefined",
+               "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
+    command = [one for one in command if one != "-O2"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "run"], check=True)

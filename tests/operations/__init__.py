@@ -1,0 +1,1 @@
+"""Tests of recording computations, and of computing what was recorded."""
