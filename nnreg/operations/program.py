@@ -29,18 +29,25 @@ class ProgramInput:
     of: str = ""
     sequence: bool = False
 
-    def given(self, columns: Mapping[str, Sequence[Any]]) -> Array:
-        """Return the values `(rows, *shape)` for raw columns; sequences are padded, or cut."""
+    def given(self, columns: Mapping[str, Sequence[Any]], no_text: str | None = None) -> Array:
+        """Return the values `(rows, *shape)` for raw columns; sequences are padded, or cut.
+
+        A missing text is `no_text`.
+        """
         values = columns[self.of or self.name]
         if self.takes == "steps":
             return np.array([len(one) for one in values], np.int64)
+        text = self.takes == "text"
+        found = np.full(
+            (len(values), *self.operation.shape), no_text if text else 0, self.operation.dtype
+        )
         if not self.sequence:
-            return np.array(list(values), self.operation.dtype)
-        filled = None if self.takes == "text" else 0
-        found = np.full((len(values), *self.operation.shape), filled, self.operation.dtype)
-        for row, one in zip(found, values, strict=True):
-            count = min(len(one), len(row))
-            row[:count] = one[:count]
+            found[...] = np.array(list(values), self.operation.dtype)
+        else:
+            for row, one in zip(found, values, strict=True):
+                row[: len(one)] = one[: len(row)]
+        if text:
+            found[np.equal(found, np.array(None, object))] = no_text
         return found
 
 

@@ -71,14 +71,9 @@ class OnnxFile(Exporter):
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         names = GraphNames(program)
-        given = {names.inputs[one.name]: one.given(columns) for one in program.inputs}
-        for name, values in given.items():
-            if values.dtype == object:
-                filled = ["" if value is None else value for value in values.reshape(-1)]
-                given[name] = np.array(filled, object).reshape(values.shape)
+        given = {names.inputs[one.name]: one.given(columns, "") for one in program.inputs}
         found = session.run([names.outputs[one.name] for one in program.outputs], given)
-        outputs = [one.name or "prediction" for one in program.outputs]
-        return dict(zip(outputs, found, strict=True))
+        return dict(zip((one.name or "prediction" for one in program.outputs), found, strict=True))
 
 
 class _Writer:
