@@ -11,20 +11,27 @@ from nnreg.model.model import Model
 from nnreg.model.outputs import Output, averages_of
 from nnreg.network.network import Network
 from nnreg.network.recorded_pass import infer_network
-from nnreg.operations.program import Program, ProgramOutput
+from nnreg.operations.program import Program, ProgramOutput, Requirement
+from nnreg.operations.recorded import Recorded, collecting
 
 
 def program_of(model: Model) -> Program:
     """Return the program of a model. Raises `ExportError` for what cannot be recorded."""
     network = model.inference_network
     inputs = RecordedInputs(model)
-    y = _outputs(model, network, inputs)
+    conditions: list[tuple[Recorded, str]] = []
+    with collecting(conditions):
+        y = _outputs(model, network, inputs)
     outputs = [
         _output(one, one.of(y), inputs, network.output_masks[one.name])
         for one in model.outputs.values()
     ]
-    known, requirements = tuple(inputs.inputs.values()), tuple(inputs.requirements)
-    return Program(model.document.name, known, tuple(outputs), requirements)
+    requirements = [
+        *inputs.requirements,
+        *(Requirement(valid.operation, text) for valid, text in conditions),
+    ]
+    known = tuple(inputs.inputs.values())
+    return Program(model.document.name, known, tuple(outputs), tuple(requirements))
 
 
 def _outputs(model: Model, network: Network, inputs: RecordedInputs) -> Any:

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from nnreg._types import Array
 from nnreg.operations.operation import Body, Operation
-from nnreg.operations.recorded import Recorded, is_recorded, recorded, value_of
+from nnreg.operations.recorded import Recorded, collecting, is_recorded, recorded, value_of
 
 Step: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], tuple[Sequence[Any], Sequence[Any]]]
 
@@ -123,7 +123,8 @@ def scan(
     first = -1 if backwards else 0
     items = [value_of(one)[:, first] for one in sequences]
     arguments = [_argument(one) for one in (*before, *items)]
-    new, made = step(arguments[: len(before)], arguments[len(before) :])
+    with collecting(None):  # a condition of one step is none of a row
+        new, made = step(arguments[: len(before)], arguments[len(before) :])
     body = Body(
         tuple(one.operation for one in arguments),
         tuple(one.operation if isinstance(one, Recorded) else one for one in (*new, *made)),

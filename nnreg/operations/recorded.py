@@ -158,6 +158,26 @@ def located(text: str) -> Iterator[None]:
         _location.reset(token)
 
 
+_conditions: ContextVar[list[tuple[Recorded, str]] | None] = ContextVar("conditions", default=None)
+
+
+@contextmanager
+def collecting(found: list[tuple[Recorded, str]] | None) -> Iterator[None]:
+    """Let `require` add to these conditions; with None, to none."""
+    token = _conditions.set(found)
+    try:
+        yield
+    finally:
+        _conditions.reset(token)
+
+
+def require(valid: Any, expected: str) -> None:
+    """Record that a program has no answer for rows `(rows,)` that are not valid."""
+    found = _conditions.get()
+    if found is not None and isinstance(valid, Recorded):
+        found.append((valid, f"{_location.get()}: expected {expected}"))
+
+
 REDUCTIONS = {np.add: "sum", np.maximum: "max", np.minimum: "min", np.logical_or: "any"}
 
 HANDLERS: dict[Any, Handler] = {}

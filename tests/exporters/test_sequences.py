@@ -127,6 +127,21 @@ def test_an_unknown_text_in_a_step_has_no_answer_but_one_after_the_end_has(per_s
     assert np.isnan(found[1]).all()
 
 
+def test_an_index_beyond_an_embedding_has_no_answer():
+    x = np.arange(12).reshape(4, 3) % 5
+    spec = {
+        "model": {"layers": [{"type": "embedding", "vocabulary": 5, "units": 2},
+                             {"type": "flatten"}, {"type": "dense", "units": 1}]},
+        "loss": "mean_squared_error", "optimizer": "adam",
+    }  # fmt: skip
+    program = program_of(nnreg.build(spec, data=(x, x[:, 0] * 1.0)))
+    (name,) = (one.name for one in program.inputs)
+    found = program.run({name: [[0, 1, 4], [0, 1, 5], [-1, 2, 3]]})[""]
+    assert np.isnan(found).any(axis=1).tolist() == [False, True, True]
+    (one,) = program.requirements[-1:]
+    assert one.message == "layer 0 (Embedding): expected integers from 0 to 4"
+
+
 WINDOWS = {
     "values": {},
     "relative": {"window": {"relative_to": "last"}},

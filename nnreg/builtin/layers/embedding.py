@@ -24,6 +24,7 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, PairForwa
 from nnreg.interfaces.masks import require_features
 from nnreg.interfaces.passes import HasForward, OfMembers, chain
 from nnreg.operations.functions import gather
+from nnreg.operations.recorded import require
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ class Embedding(Layer):
             )
 
     def infer(self, x: Any, context: Context) -> Any:
-        return gather(context.params["weight"], x.astype(np.int64))
+        weight, indices = context.params["weight"], x.astype(np.int64)
+        last = len(weight) - 1
+        valid = (indices >= 0) & (indices <= last)
+        axes = tuple(range(1, x.ndim))
+        require(np.all(valid, axis=axes) if axes else valid, f"integers from 0 to {last}")
+        return gather(weight, np.clip(indices, 0, last))  # a program must not read beyond it
 
     def joined(self, following: Layer) -> PairForward | None:
         return self._mean if isinstance(following, GlobalAveragePool) else None
@@ -168,11 +174,11 @@ class ColumnEmbedding(Layer):
         features = context.features
         if features is None or not features.indices:
             return x
-        embedding, others = Embedding(1, 1), _others(features, x.shape[-1])
+        others = _others(features, x.shape[-1])
         parts = [np.take(x, others, axis=-1)] if others else []
         for number, place in enumerate(features.indices):
             own = context.children[f"columns/{number}"]
-            parts.append(embedding.infer(x[..., place], own))
+            parts.append(gather(own.params["weight"], x[..., place].astype(np.int64)))
         return np.concatenate(parts, axis=-1)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
