@@ -39,7 +39,7 @@ compiler of C installed.
 | --- | --- | --- | --- | --- |
 """
 
-ROW = re.compile(r"^\| (\w+) \| (\w+) \| ([\d.e-]+) \| [\d,]+ \| [\d.,]+ \|$", re.M)
+ROW = re.compile(r"^\| (\w+) \| (\w+) \| ([\d.e+-]+) \| [\d,]+ \| [\d.,]+ \|$", re.M)
 
 NODE = """
 import { readFileSync } from "node:fs";

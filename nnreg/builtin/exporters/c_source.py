@@ -92,7 +92,7 @@ def rows_of(program: Program, columns: Mapping[str, Sequence[Any]]) -> Any:
     """Return an array of the structs that the function takes."""
     names = Names(program)
     fields = [(names.fields[one.name], _field(one)) for one in program.inputs]
-    row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
+    row_type: Any = type("Row", (ctypes.Structure,), {"_fields_": fields})
     found = (row_type * len(next(iter(columns.values()))))()
     for one in program.inputs:
         for row, value in zip(found, one.given(columns), strict=True):
