@@ -2,12 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nnreg
 from nnreg.exporters.record import program_of
+from nnreg.operations.run import run
 from tests.exporters.formats import export_in_all_formats
 
 DENSE = {"type": "dense", "units": "classes", "activation": "softmax"}
@@ -127,6 +129,16 @@ def test_an_unknown_text_in_a_step_has_no_answer_but_one_after_the_end_has(per_s
     assert np.isnan(found[1]).all()
 
 
+def test_what_is_after_the_end_need_not_be_known(per_step):
+    program = program_of(per_step)
+    columns = {"size": [[0.5], [0.5, 0.5]], "kind": [["a"], ["a", "b"]]}
+    given = {one.operation: one.given(columns) for one in program.inputs}
+    (kind,) = (one.operation for one in program.inputs if one.name == "kind")
+    given[kind][:, 1] = "none of these"
+    met = run([one.operand for one in program.requirements], given)
+    assert np.all(met, axis=0).tolist() == [True, False]
+
+
 def test_an_index_beyond_an_embedding_has_no_answer():
     x = np.arange(12).reshape(4, 3) % 5
     spec = {
@@ -182,6 +194,14 @@ def test_all_formats_read_sequences(layers, directory, tmp_path):
     for missing in ("impute", "indicate"):
         model = trained(path, LAYERS[layers], missing=missing, exclude=["level"])
         export_in_all_formats(model, tmp_path)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("name", ["reber", "topics"])
+def test_all_formats_read_sequences_of_indices(name, tmp_path):
+    path = Path(__file__).parents[2] / f"models/{name}.json"
+    model = nnreg.run(str(path), out=None, overrides=["train.epochs=1"])
+    export_in_all_formats(model, tmp_path)
 
 
 @pytest.mark.verify

@@ -202,9 +202,7 @@ class _Writer(OperationWriter):
             return name
         missing = "null" if one.dtype == object else "NaN"
         if one.shape:
-            steps = [x.operation.attributes.get("of") for x in self.program.inputs]
-            padded = one.attributes["name"] in steps and one.dtype != object
-            padding = f"{value} == null ? NaN : 0" if padded else missing
+            padding = "0" if one.attributes.get("sequence") and missing == "NaN" else missing
             filled = f"[{value}, Array({one.size}).fill({padding})].flat(Infinity)"
             self.line(f"const {name} = {filled}.slice(0, {one.size}).map((v) => v ?? {missing});")
             return name

@@ -27,8 +27,8 @@ FUNCTIONS = {
         found = np.zeros((len(texts), len(terms)))
         for row, text in zip(found, texts):
             text = text or ""
-            words = re.findall(r"\b\w\w+\b", text.lower() if lowercase else text)
-            words = [word for word in words if word not in stop_words]
+            all_words = re.findall(r"\b\w\w+\b", text.lower() if lowercase else text)
+            words = [one for one in all_words if one not in stop_words]
             for size in range(low, high + 1):
                 for at in range(len(words) - size + 1):
                     term = " ".join(words[at : at + size])
