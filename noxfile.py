@@ -189,7 +189,7 @@ def package(session: nox.Session) -> None:
 @nox.session
 def verify(session: nox.Session) -> None:
     """Compare with PyTorch, TensorFlow and scikit-learn, and run the slow tests; needs Chromium."""
-    session.install("-e", ".[test,verify]", *group("docs"), *group("benchmarks"))
+    session.install("-e", ".[test,verify,onnx]", *group("docs"), *group("benchmarks"))
     marked = ["-m", "slow or verify"]
     # One at a time: they measure memory, and use as many BLAS threads as a user's program.
     serial = ["-n", "0"]

@@ -14,7 +14,7 @@ from nnreg.model.outputs import Output, averages_of
 from nnreg.network.network import Network
 from nnreg.network.recorded_pass import infer_network
 from nnreg.operations.program import Program, ProgramOutput, Requirement
-from nnreg.operations.recorded import Recorded, collecting
+from nnreg.operations.recorded import Recorded, collecting, located
 
 
 def weights_of(model: Model) -> Program:
@@ -67,9 +67,10 @@ def _output(output: Output, y: Any, inputs: RecordedInputs, mask: str | None) ->
 
     One for each step of a sequence is not a number after the end.
     """
-    if output.predicts_classes:
-        y = output.class_scores(y)
-    y = output.in_units_from(y, inputs.base(output))
+    with located(f"output {output.name!r}" if output.name else "the output"):
+        if output.predicts_classes:
+            y = output.class_scores(y)
+        y = output.in_units_from(y, inputs.base(output))
     if mask is not None:
         real = inputs.masks[mask]
         y = np.where(real.reshape(*real.shape, *(1,) * (y.ndim - 2)), y, np.array(np.nan, y.dtype))

@@ -1,9 +1,13 @@
 """What a model predicts is exported in the units of its target, for every family of losses."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import nnreg
+from nnreg.builtin.losses.errors import MeanSquaredError as Squared
+from nnreg.errors import ExportError
 
 ROWS = 40
 COLUMNS = "a,b,y,z,count,class,order,f1,f2\n" + "".join(
@@ -78,3 +82,31 @@ def test_predictions_are_in_the_units_of_the_target(name, path, tmp_path):
     loss, units, options = SPECS[name]
     model = nnreg.run(spec_of(path, loss, units, **options))
     assert nnreg.export(model, tmp_path / "model.py").difference < 1e-6
+
+
+@dataclass(frozen=True)
+class Curved(Squared):
+    """A loss whose units cannot be recorded."""
+
+    def in_units(self, y, mean, std):
+        return np.arctan(y)
+
+
+@dataclass(frozen=True)
+class Strided(Squared):
+    """A loss that reads an attribute that recorded arrays do not have."""
+
+    def in_units(self, y, mean, std):
+        return y * len(y.strides)
+
+
+@pytest.mark.usefixtures("registering")
+@pytest.mark.parametrize(("loss", "reason"), [(Curved, "np.arctan"), (Strided, "strides")])
+def test_units_that_cannot_be_recorded_are_an_error_that_names_the_output(
+    loss, reason, path, tmp_path
+):
+    nnreg.register("other", loss)
+    model = nnreg.run(spec_of(path, "other", 1))
+    with pytest.raises(ExportError, match=f"the output: cannot record .*{reason}"):
+        nnreg.export(model, tmp_path / "model.py")
+    assert not list(tmp_path.iterdir())

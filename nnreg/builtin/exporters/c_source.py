@@ -72,31 +72,39 @@ def _call(
     library: Any, program: Program, columns: Mapping[str, Sequence[Any]], kind: str
 ) -> dict[str, Array]:
     """Return the outputs of the compiled function for each row."""
-    names = Names(program)
-    fields = [(names.fields[one.name], _field(one)) for one in program.inputs]
-    row_type = type("Row", (ctypes.Structure,), {"_fields_": fields})
-    function = getattr(library, f"{names.model}_predict")
+    function = getattr(library, f"{Names(program).model}_predict")
     shapes = [one.operand.shape for one in program.outputs]
     single = np.dtype(np.float32 if kind == "float" else np.float64)
     types = {"float32": single, "bool": np.dtype(np.int32)}  # as the types of the source
     dtypes = [types.get(str(one.operand.dtype), one.operand.dtype) for one in program.outputs]
-    rows = len(next(iter(columns.values())))
-    given = {one.name: one.given(columns) for one in program.inputs}
-    found = [np.full((rows, *shape), np.nan) for shape in shapes]
-    for index in range(rows):
-        row = row_type()
-        for one in program.inputs:
-            values = np.ravel(given[one.name][index]).tolist()
-            if one.takes == "text":
-                values = [None if value is None else value.encode() for value in values]
-            value = _field(one)(*values) if one.operation.shape else values[0]
-            setattr(row, names.fields[one.name], value)
+    rows = rows_of(program, columns)
+    found = [np.full((len(rows), *shape), np.nan) for shape in shapes]
+    for index, row in enumerate(rows):
         results = [np.zeros(*both) for both in zip(shapes, dtypes, strict=True)]
         pointers = [ctypes.c_void_p(result.ctypes.data) for result in results]
         if function(ctypes.byref(row), *pointers) == 0:
             for own, result in zip(found, results, strict=True):
                 own[index] = result
     return {one.name or "prediction": own for one, own in zip(program.outputs, found, strict=True)}
+
+
+def rows_of(program: Program, columns: Mapping[str, Sequence[Any]]) -> Any:
+    """Return an array of the structs that the function takes."""
+    names = Names(program)
+    fields = [(names.fields[one.name], _field(one)) for one in program.inputs]
+    row_type: Any = type("Row", (ctypes.Structure,), {"_fields_": fields})
+    found = (row_type * len(next(iter(columns.values()))))()
+    for one in program.inputs:
+        for row, value in zip(found, one.given(columns), strict=True):
+            values = np.ravel(value).tolist()
+            if one.takes == "text":
+                values = [None if text is None else text.encode() for text in values]
+            setattr(
+                row,
+                names.fields[one.name],
+                _field(one)(*values) if one.operation.shape else values[0],
+            )
+    return found
 
 
 def _field(one: ProgramInput) -> Any:

@@ -174,11 +174,11 @@ class _Writer(OperationWriter):
             self._output(output.operand, f"{self.names.outputs[output.name]}_out")
         self.line("return 0;")
         starts = places(self.buffers, self.lines)
-        for one in self.buffers:
-            self.lines[one.line] += f" + {starts[one.name]};" if starts[one.name] else ";"
         sizes: dict[str, int] = {}
-        for one in self.buffers:
-            sizes[one.kind] = max(sizes.get(one.kind, 0), starts[one.name] + one.size)
+        for buffer in self.buffers:
+            start = starts[buffer.name]
+            self.lines[buffer.line] += f" + {start};" if start else ";"
+            sizes[buffer.kind] = max(sizes.get(buffer.kind, 0), start + buffer.size)
         self.stack = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
         arena = [f"    {kind} {kind}_values[{size}];" for kind, size in sizes.items()]
         body = "\n".join([*arena, *self.lines])

@@ -95,12 +95,7 @@ class _Writer:
         """Return the model."""
         helper, program = self.helper, self.program
         inputs = [
-            helper.make_tensor_value_info(
-                self.of_graph.inputs[one.name],
-                self.type(one.operation),
-                ["rows", *one.operation.shape],
-            )
-            for one in program.inputs
+            _info(self, self.of_graph.inputs[one.name], one.operation) for one in program.inputs
         ]
         for one in program.operations:
             self.operation(one)
@@ -175,11 +170,7 @@ class _Writer:
             valid = self.node("Reshape", self.value(condition.operand), shape)
             y = self.node("Where", valid, y, self.tensor(np.nan, one.operand.dtype))
         self.node("Identity", y, outputs=[name])
-        found = [
-            self.helper.make_tensor_value_info(
-                name, self.type(one.operand), ["rows", *one.operand.shape]
-            )
-        ]
+        found = [_info(self, name, one.operand)]
         if one.classes:
             label = self.of_graph.labels[one.name]
             chosen = self.node("ArgMax", name, axis=-1, keepdims=0)
@@ -247,7 +238,9 @@ def _log1p(writer: _Writer, one: Operation) -> str:
 
 def _erf(writer: _Writer, one: Operation) -> str:
     """ONNX Runtime has the error function of float32 alone."""
-    single = writer.node("Cast", writer.value(one.inputs[0]), to=writer.type(np.float32(0)))
+    single = writer.node(
+        "Cast", writer.value(one.inputs[0]), to=writer.type(np.array(0, np.float32))
+    )
     return writer.node("Cast", writer.node("Erf", single), to=writer.type(one))
 
 
