@@ -1,0 +1,136 @@
+"""The spec of an estimator: the one that it was given, or one made of its arguments."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnreg.errors import UsageError
+from nnreg.interfaces.loss import Loss
+from nnreg.spec.document import Document, read_spec
+
+DATA: Mapping[str, Any] = {"source": "csv", "path": "passed to fit", "scaling": "none"}
+"""What a data section has besides the settings of an estimator, which reads no file."""
+
+OF_SPEC = (
+    "hidden", "activation", "loss", "optimizer", "learning_rate", "epochs", "batch_size",
+    "dropout", "weight_decay", "early_stopping", "patience", "min_delta", "data", "dtype",
+)  # fmt: skip
+"""The arguments of which a spec has the values itself."""
+
+
+def document_of(
+    arguments: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    *,
+    seed: int | None,
+    outputs: int | None = None,
+    classes: int | None = None,
+) -> Document:
+    """Return the spec of an estimator with these arguments.
+
+    `outputs` is the number of targets, or `classes` that of the classes. Without a `seed`, a spec
+    keeps its own. Raises `UsageError` for arguments besides a spec that has their values.
+    """
+    if arguments["spec"] is None:
+        tree = _tree(arguments, outputs, classes)
+        return read_spec({**tree, "seed": seed}, _overrides(arguments["overrides"]))
+    for name in OF_SPEC:
+        if arguments[name] != defaults[name]:
+            raise UsageError(
+                f"{name}: the spec has its value; change it there, or in overrides, as in "
+                "overrides={'train.epochs': 5}"
+            )
+    given = read_spec(arguments["spec"], _overrides(arguments["overrides"]), run_plugin_file=True)
+    return _of_passed_data(given, seed)
+
+
+def _of_passed_data(given: Document, seed: int | None) -> Document:
+    """Return a spec without what splits the rows: the caller of `fit` has chosen them."""
+    if given.spec.several:
+        raise UsageError(f"{given.origin}: several outputs; an estimator has one")
+    tree: dict[str, Any] = copy.deepcopy(dict(given.tree))
+    for section, keys in {"data": ("split",), "train": ("folds", "fold")}.items():
+        for key in keys:
+            tree.get(section, {}).pop(key, None)
+    if seed is not None:
+        tree["seed"] = seed
+    return read_spec(tree, directory=given.directory, registry=given.registry)
+
+
+def _tree(arguments: Mapping[str, Any], outputs: int | None, classes: int | None) -> dict[str, Any]:
+    """Return the JSON of the spec that the arguments describe, without its seed."""
+    train = {name: arguments[name] for name in ("epochs", "batch_size", "weight_decay")}
+    if arguments["early_stopping"]:
+        stopping = {name: arguments[name] for name in ("patience", "min_delta")}
+        train["early_stopping"] = stopping
+    optimizer = _component(arguments["optimizer"])
+    if arguments["learning_rate"] is not None:
+        optimizer["learning_rate"] = arguments["learning_rate"]
+    layers: list[dict[str, Any]] = []
+    for units in _hidden(arguments["hidden"]):
+        layers.append({"type": "dense", "units": units, "activation": arguments["activation"]})
+        if arguments["dropout"]:
+            layers.append({"type": "dropout", "rate": arguments["dropout"]})
+    tree: dict[str, Any] = {
+        "model": {"layers": [*layers, {"type": "dense", "units": 1}], "dtype": arguments["dtype"]},
+        "loss": arguments["loss"],
+        "optimizer": optimizer,
+        "train": train,
+    }
+    if arguments["data"] is not None:
+        tree["data"] = {**DATA, **arguments["data"]}
+    tree = _plain(tree)
+    loss = read_spec(tree).spec.outputs[0].loss
+    if loss is not None:
+        tree["model"]["layers"][-1] |= _output(loss, outputs, classes)
+    return tree
+
+
+def _output(loss: Loss, outputs: int | None, classes: int | None) -> dict[str, Any]:
+    """Return the options of the last layer: as many units as the target needs, in the loss's range.
+
+    Two classes have one unit if the loss takes a single probability or score.
+    """
+    units: int | str | None = outputs
+    if classes is not None:
+        units = "classes" if classes > 2 or loss.takes_labels else 1
+    activation = "identity"
+    if loss.fused_activation is not None:
+        activation = loss.fused_activation.__name__.lower()
+    elif loss.input_range == (0.0, 1.0):
+        activation = "softmax" if units == "classes" else "sigmoid"
+    elif loss.input_range[0] == 0:
+        activation = "softplus"
+    return {"units": units, "activation": activation}
+
+
+def _hidden(hidden: Any) -> list[Any]:
+    """Return the numbers of units of the hidden layers; a number alone is that of one."""
+    if isinstance(hidden, str | Mapping) or not isinstance(hidden, Iterable):
+        return [hidden]
+    return list(hidden)
+
+
+def _component(component: Any) -> dict[str, Any]:
+    return dict(component) if isinstance(component, Mapping) else {"type": component}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with Python's numbers instead of NumPy's, as a grid of parameters has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+
+
+def _overrides(overrides: Any) -> list[str]:
+    """Return overrides given as a mapping from path to value, or as texts `path=value`."""
+    if overrides is None:
+        return []
+    if isinstance(overrides, Mapping):
+        return [f"{path}={json.dumps(_plain(value))}" for path, value in overrides.items()]
+    return list(overrides)

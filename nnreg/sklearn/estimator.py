@@ -1,0 +1,206 @@
+"""What the classifier and the regressor share: training, saving, and the errors of a caller."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from nnreg._types import Array
+from nnreg.checkpoint.save_load import save
+from nnreg.errors import NnregError, UsageError
+from nnreg.model.model import Model
+from nnreg.runs.prepare import prepare_from_spec
+from nnreg.sklearn.arguments import document_of
+from nnreg.sklearn.rows import target_name, validated
+from nnreg.spec.document import Document, read_spec
+from nnreg.tables.convert import table_of
+from nnreg.training.state import Record
+
+
+def _continued(model: Model, document: Document) -> Model:
+    """Return a model of a spec that continues the training of another one.
+
+    Of another spec, it has the weights, but not the state of the optimizer.
+    """
+    if _without_epochs(document.tree) == _without_epochs(model.document.tree):
+        return model
+    new = Model(document, model.preprocessing)
+    shapes = [{k: v.shape for k, v in one.parameters.items()} for one in (model, new)]
+    if shapes[0] != shapes[1]:
+        raise UsageError("warm_start: the layers have changed; fit a clone instead")
+    new.network.vector[...] = model.network.vector
+    new.network.state_vector[...] = model.network.state_vector
+    return new
+
+
+def _without_epochs(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec without what does not matter when a training is continued."""
+    train = {k: v for k, v in tree.get("train", {}).items() if k != "epochs"}
+    return {**tree, "train": train, "seed": None}
+
+
+@contextmanager
+def value_errors() -> Iterator[None]:
+    """Raise an error of nnreg in this context as the ValueError that scikit-learn expects."""
+    try:
+        yield
+    except NnregError as error:
+        raise ValueError(str(error)) from None
+
+
+class NNEstimator(BaseEstimator):
+    """A network of nnreg as an estimator; see its subclasses for the arguments."""
+
+    of_target: ClassVar[Mapping[str, Any]] = {}
+    """What `check_X_y` is told of the target."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train the network on rows `(rows, features)` and their targets.
+
+        `sample_weight` has one weight >= 0 per row. With `warm_start`, an earlier training is
+        continued.
+        """
+        with value_errors():
+            known = self.model_ if self.warm_start and hasattr(self, "model_") else None
+            rows, y = self._begin(X, y, known, learn=known is None)
+            weights = self._weights(X, y, sample_weight)
+            document = self._document(y)
+            model = self._built(document, rows, y) if known is None else _continued(known, document)
+            self._train(model, rows, y, weights, document.spec.train.epochs)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Train for one more epoch, on these rows alone."""
+        if self.early_stopping:
+            raise ValueError("early_stopping: partial_fit holds no rows out; set it to False")
+        known = getattr(self, "model_", None)
+        rows, y = self._begin(X, y, known, learn=False)
+        weights = self._weights(X, y, sample_weight)
+        model = known or self._built(self._document(y), *self._with_all_classes(rows, y))
+        self._train(model, rows, y, weights, 1)
+        return self
+
+    def _begin(self, X: Any, y: Any, known: Model | None, *, learn: bool) -> tuple[Any, Any]:
+        """Return validated rows and targets, which must be like those of a `known` model.
+
+        Classes may be learned from them.
+        """
+        given, new = y, known is None
+        rows, y = validated(
+            self, X, y, reset=new, allow_nan=self._takes_missing(), **self.of_target
+        )
+        if new:
+            self._target = target_name(given, rows)
+        self._check_target(y, learn=learn)
+        return rows, y
+
+    def _check_target(self, y: Any, *, learn: bool) -> None:
+        """Raise `ValueError` for targets that do not fit; `learn` what they are, if asked."""
+
+    def _size(self, y: Any) -> dict[str, int]:
+        """Return the number of the `outputs`, or of the `classes`, of the network."""
+        raise NotImplementedError
+
+    def _with_all_classes(self, rows: Any, y: Any) -> tuple[Any, Any]:
+        """Return rows and targets in which every class occurs, to build a network for."""
+        return rows, y
+
+    def _train(self, model: Model, rows: Any, y: Any, weights: Array | None, epochs: int) -> None:
+        """Train a model, and then set what a fitted estimator has."""
+        held_out = None
+        if model.spec.train.early_stopping is not None:
+            rows, y, weights, held_out = self._hold_out(model, rows, y, weights)
+        on_epoch = self._print if self.verbose else None
+        model.fit(
+            rows, {self._target: y}, weights=weights, validation=held_out, epochs=epochs,
+            on_epoch=on_epoch,
+        )  # fmt: skip
+        self.loss_curve_ = model.history["loss"].tolist()
+        self.n_iter_ = len(model.history)
+        if held_out is not None:
+            model.use_best()
+        self.model_ = model
+
+    def _hold_out(
+        self, model: Model, rows: Any, y: Any, weights: Array | None
+    ) -> tuple[Any, Any, Array | None, Any]:
+        """Return the rows to train on with their weights, and those held out for validation."""
+        seed, classes = model.spec.seed % 2**32, getattr(self, "classes_", None)
+        train, rest = train_test_split(
+            np.arange(len(y)),
+            test_size=self.validation_fraction,
+            random_state=seed,
+            stratify=None if classes is None else y,
+        )
+        own, table = None if weights is None else weights[train], table_of(rows)
+        return table.take(train), y[train], own, (table.take(rest), {self._target: y[rest]})
+
+    def _built(self, document: Document, rows: Any, y: Any) -> Model:
+        return prepare_from_spec(document, (rows, {self._target: y})).model
+
+    def _document(self, y: Any) -> Document:
+        """Return the spec for a target."""
+        names = inspect.signature(type(self).__init__).parameters.values()
+        defaults = {one.name: one.default for one in names if one.name != "self"}
+        arguments = {name: getattr(self, name) for name in defaults}
+        return document_of(arguments, defaults, seed=self._seed(), **self._size(y))
+
+    def _seed(self) -> int | None:
+        """Return the seed; None for that of a spec."""
+        if self.random_state is None and self.spec is not None:
+            return None
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _weights(self, X: Any, y: Any, sample_weight: Any) -> Array | None:
+        """Return the weights of the rows, or None if all are equal."""
+        if sample_weight is None:
+            return None
+        weights: Array = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        return weights
+
+    def _predicting(self, X: Any) -> Any:
+        """Return validated rows of a fitted estimator."""
+        check_is_fitted(self)
+        return validated(self, X, reset=False, allow_nan=self._takes_missing())[0]
+
+    def _takes_missing(self) -> bool:
+        """Whether the settings of the data say what to do with missing values."""
+        data = self.data
+        if self.spec is not None:
+            try:
+                data = read_spec(self.spec).tree.get("data")
+            except NnregError:  # which fit reports
+                return False
+        return isinstance(data, Mapping) and data.get("missing") in ("impute", "indicate")
+
+    def _print(self, record: Record) -> None:
+        if record["epoch"] % int(self.verbose) == 0:
+            values = (f"{name} {value:.6g}" for name, value in record.items())
+            print(*values, sep="  ")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint, which `nnreg.load` and the commands of nnreg read.
+
+        It has the network, not the other steps of a pipeline.
+        """
+        check_is_fitted(self)
+        save(self.model_, path)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = self._takes_missing()
+        return tags
