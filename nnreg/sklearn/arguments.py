@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nnreg.errors import UsageError
 from nnreg.interfaces.loss import Loss
@@ -38,13 +43,22 @@ def document_of(
         tree = _tree(arguments, outputs, classes)
         return read_spec({**tree, "seed": seed}, _overrides(arguments["overrides"]))
     for name in OF_SPEC:
-        if arguments[name] != defaults[name]:
+        if _plain(arguments[name]) != _plain(defaults[name]):
             raise UsageError(
                 f"{name}: the spec has its value; change it there, or in overrides, as in "
                 "overrides={'train.epochs': 5}"
             )
-    given = read_spec(arguments["spec"], _overrides(arguments["overrides"]), run_plugin_file=True)
-    return _of_passed_data(given, seed)
+    source, overrides = source_of(arguments["spec"]), _overrides(arguments["overrides"])
+    return _of_passed_data(read_spec(source, overrides, run_plugin_file=True), seed)
+
+
+def source_of(spec: Any) -> Mapping[str, Any] | Path:
+    """Return a spec given as a path or a mapping. Raises `UsageError` for anything else."""
+    if isinstance(spec, Mapping):
+        return spec
+    if isinstance(spec, str | os.PathLike):
+        return Path(spec)
+    raise UsageError(f"spec: found {spec!r}, expected a path or a mapping")
 
 
 def _of_passed_data(given: Document, seed: int | None) -> Document:
@@ -81,6 +95,8 @@ def _tree(arguments: Mapping[str, Any], outputs: int | None, classes: int | None
         "train": train,
     }
     if arguments["data"] is not None:
+        if not isinstance(arguments["data"], Mapping):
+            raise UsageError(f"data: found {arguments['data']!r}, expected a mapping of settings")
         tree["data"] = {**DATA, **arguments["data"]}
     tree = _plain(tree)
     loss = read_spec(tree).spec.outputs[0].loss
@@ -94,16 +110,25 @@ def _output(loss: Loss, outputs: int | None, classes: int | None) -> dict[str, A
 
     Two classes have one unit if the loss takes a single probability or score.
     """
+    if loss.classification != (classes is not None):
+        found, other = (
+            ("classes", "NNClassifier") if loss.classification else ("numbers", "NNRegressor")
+        )
+        raise UsageError(f"loss: it is one of {found}; choose another, or {other}")
     units: int | str | None = outputs
     if classes is not None:
         units = "classes" if classes > 2 or loss.takes_labels else 1
-    activation = "identity"
+    low, high = loss.input_range
     if loss.fused_activation is not None:
         activation = loss.fused_activation.__name__.lower()
-    elif loss.input_range == (0.0, 1.0):
-        activation = "softmax" if units == "classes" else "sigmoid"
-    elif loss.input_range[0] == 0:
-        activation = "softplus"
+    else:
+        activation = {
+            (0, 1): "sigmoid",
+            (0, math.inf): "softplus",
+            (-math.inf, 0): "log_softmax",
+        }.get((low, high), "identity")
+    if activation == "sigmoid" and units == "classes":  # a row has one of them
+        activation = "softmax"
     return {"units": units, "activation": activation}
 
 
@@ -119,12 +144,12 @@ def _component(component: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with Python's numbers instead of NumPy's, as a grid of parameters has them."""
+    """Return a value with Python's numbers instead of NumPy's, which grids of parameters have."""
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _overrides(overrides: Any) -> list[str]:

@@ -11,8 +11,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from nnreg._types import Array
-from nnreg.data.targets import ClassTarget
+from nnreg.model.model import Model
 from nnreg.sklearn.estimator import NNEstimator, value_errors
+from nnreg.spec.document import Document
 from nnreg.tables.convert import table_of
 
 
@@ -166,11 +167,19 @@ class NNClassifier(ClassifierMixin, NNEstimator):
         """Return the probability or the score of each class, in the order of `classes_`."""
         with value_errors():
             rows = self._predicting(X)
-            target = self.model_.preprocessing.target
-            assert isinstance(target, ClassTarget)  # by the check of the spec
-            order = target.encode(table_of({target.name: self.classes_}))
-            found: Array = self.model_.probabilities(rows)[:, order]
+            found: Array = self.model_.probabilities(rows)[:, self._order(self.model_)]
         return found
+
+    def _order(self, model: Model) -> Array:
+        """Return the number that each class has in the model."""
+        table = table_of({self._target: self.classes_})
+        return model.preprocessing.by_output[""].encode(table)
+
+    def _built(self, document: Document, rows: Any, y: Any) -> Model:
+        model = super()._built(document, rows, y)
+        if len(model.classes or ()) < len(self.classes_):  # such as "1" and "1.0"
+            raise ValueError(f"y: two of the classes {self.classes_} mean the same to nnreg")
+        return model
 
     def _check_target(self, y: Array, *, learn: bool) -> None:
         check_classification_targets(y)

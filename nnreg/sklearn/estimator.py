@@ -6,21 +6,23 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from nnreg._types import Array
 from nnreg.checkpoint.save_load import save
+from nnreg.data.targets import ClassTarget
 from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.prepare import prepare_from_spec
-from nnreg.sklearn.arguments import document_of
+from nnreg.sklearn.arguments import document_of, source_of
 from nnreg.sklearn.rows import target_name, validated
 from nnreg.spec.document import Document, read_spec
 from nnreg.tables.convert import table_of
@@ -33,14 +35,25 @@ def _continued(model: Model, document: Document) -> Model:
     Of another spec, it has the weights, but not the state of the optimizer.
     """
     if _without_epochs(document.tree) == _without_epochs(model.document.tree):
-        return model
-    new = Model(document, model.preprocessing)
+        return _without_summaries(model)
+    new = _without_summaries(Model(document, model.preprocessing))
     shapes = [{k: v.shape for k, v in one.parameters.items()} for one in (model, new)]
     if shapes[0] != shapes[1]:
         raise UsageError("warm_start: the layers have changed; fit a clone instead")
     new.network.vector[...] = model.network.vector
     new.network.state_vector[...] = model.network.state_vector
     return new
+
+
+def _without_summaries(model: Model) -> Model:
+    """Return a model that does not compare new rows with those of its first training.
+
+    When a training is continued on other rows, these are expected to differ.
+    """
+    known = model.preprocessing
+    inputs = tuple(replace(one, summary=None) for one in known.inputs)
+    model.preprocessing = replace(known, inputs=inputs)
+    return model
 
 
 def _without_epochs(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +99,9 @@ class NNEstimator(BaseEstimator):
         known = getattr(self, "model_", None)
         rows, y = self._begin(X, y, known, learn=False)
         weights = self._weights(X, y, sample_weight)
-        model = known or self._built(self._document(y), *self._with_all_classes(rows, y))
+        if known is None:
+            known = self._built(self._document(y), *self._with_all_classes(rows, y))
+        model = _without_summaries(known)
         self._train(model, rows, y, weights, 1)
         return self
 
@@ -118,7 +133,8 @@ class NNEstimator(BaseEstimator):
     def _train(self, model: Model, rows: Any, y: Any, weights: Array | None, epochs: int) -> None:
         """Train a model, and then set what a fitted estimator has."""
         held_out = None
-        if model.spec.train.early_stopping is not None:
+        stopping = model.spec.train.early_stopping
+        if stopping is not None and stopping.monitor.startswith("val_"):
             rows, y, weights, held_out = self._hold_out(model, rows, y, weights)
         on_epoch = self._print if self.verbose else None
         model.fit(
@@ -146,7 +162,17 @@ class NNEstimator(BaseEstimator):
         return table.take(train), y[train], own, (table.take(rest), {self._target: y[rest]})
 
     def _built(self, document: Document, rows: Any, y: Any) -> Model:
-        return prepare_from_spec(document, (rows, {self._target: y})).model
+        """Return the untrained model for rows and targets. Raises `UsageError` if it is another's.
+
+        An estimator of classes has a model of classes, one of numbers has one of numbers.
+        """
+        model = prepare_from_spec(document, (rows, {self._target: y})).model
+        if isinstance(model.preprocessing.target, ClassTarget) != is_classifier(self):
+            other = (
+                "numbers; use NNRegressor" if is_classifier(self) else "classes; use NNClassifier"
+            )
+            raise UsageError(f"{document.origin}: the network predicts {other}")
+        return model
 
     def _document(self, y: Any) -> Document:
         """Return the spec for a target."""
@@ -180,7 +206,7 @@ class NNEstimator(BaseEstimator):
         data = self.data
         if self.spec is not None:
             try:
-                data = read_spec(self.spec).tree.get("data")
+                data = read_spec(source_of(self.spec)).tree.get("data")
             except NnregError:  # which fit reports
                 return False
         return isinstance(data, Mapping) and data.get("missing") in ("impute", "indicate")

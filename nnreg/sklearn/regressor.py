@@ -117,7 +117,8 @@ class NNRegressor(RegressorMixin, NNEstimator):
     def predict(self, X: Any) -> Array:
         """Return the predicted numbers, `(rows,)` or `(rows, targets)` as the targets were."""
         with value_errors():
-            found: Array = self.model_.predict(self._predicting(X))
+            rows = self._predicting(X)
+            found: Array = self.model_.predict(rows)
         return found
 
     def _size(self, y: Array) -> dict[str, int]:

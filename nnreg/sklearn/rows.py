@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import _num_samples, check_X_y, validate_data
 
 from nnreg.tables.categorical import Categorical
-from nnreg.tables.convert import ARRAY
+from nnreg.tables.convert import ARRAY, table_of
 from nnreg.tables.dataframes import columns_of_frame, is_frame
 
 NO_TARGET = "no_validation"
@@ -27,7 +27,7 @@ def validated(
         validate_data(estimator, x, y, reset=reset, skip_check_array=True)
         if y is not NO_TARGET:
             _, y = check_X_y(np.zeros((_num_samples(x), 1)), y, estimator=estimator, **of_target)
-        return columns_of_frame(x), y
+        return table_of(x), y
     finite: Any = "allow-nan" if allow_nan else True
     options = {"accept_sparse": "csr", "ensure_all_finite": finite, "reset": reset}
     found = validate_data(estimator, x, y, **options, **of_target)
@@ -40,10 +40,11 @@ def validated(
     return {str(name): x[:, index] for index, name in enumerate(names)}, y
 
 
-def target_name(y: Any, columns: Any) -> str:
-    """Return the name of a target: that of a series or of a frame of one column, or `target`."""
+def target_name(y: Any, rows: Any) -> str:
+    """Return the name of a target: that of a series, or `target`; no column of the rows has it."""
     name = getattr(y, "name", None)
     name = name if isinstance(name, str) and name.strip() else "target"
+    columns = table_of(rows).columns
     while name in columns:
         name += "_"
     return name
