@@ -11,23 +11,26 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from nnreg._types import Array
+from nnreg.errors import NnregError
 from nnreg.model.model import Model
 from nnreg.sklearn.estimator import NNEstimator, value_errors
 from nnreg.spec.document import Document
 from nnreg.tables.convert import table_of
 
 
-def _predicts_probabilities(estimator: Any) -> bool:
-    """Return False for a fitted estimator whose loss has scores, such as a hinge loss."""
-    return not hasattr(estimator, "model_") or _loss(estimator).scores_are_probabilities
+def _predicts_probabilities(estimator: NNClassifier) -> bool:
+    """Return False if the loss is one of scores, such as a hinge loss."""
+    try:
+        fitted = hasattr(estimator, "model_")
+        spec = estimator.model_.spec if fitted else estimator._document(classes=2).spec
+    except NnregError:  # which fit reports
+        return True
+    loss = spec.outputs[0].loss
+    return loss is None or loss.scores_are_probabilities
 
 
-def _predicts_scores(estimator: Any) -> bool:
+def _predicts_scores(estimator: NNClassifier) -> bool:
     return not _predicts_probabilities(estimator)
-
-
-def _loss(estimator: Any) -> Any:
-    return estimator.model_.spec.outputs[0].loss
 
 
 class NNClassifier(ClassifierMixin, NNEstimator):
@@ -158,7 +161,7 @@ class NNClassifier(ClassifierMixin, NNEstimator):
     def decision_function(self, X: Any) -> Array:
         """Return the score of each class `(rows, classes)`, of two classes their difference.
 
-        It is there after training with a loss of scores, such as "hinge", instead of probabilities.
+        It is there instead of probabilities with a loss of scores, such as "multi_margin".
         """
         scores = self._scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

@@ -23,7 +23,7 @@ from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.sklearn.arguments import document_of, source_of
-from nnreg.sklearn.rows import target_name, validated
+from nnreg.sklearn.rows import column_names, rows_of, target_name, validated
 from nnreg.spec.document import Document, read_spec
 from nnreg.tables.convert import table_of
 from nnreg.training.state import Record
@@ -87,7 +87,7 @@ class NNEstimator(BaseEstimator):
             known = self.model_ if self.warm_start and hasattr(self, "model_") else None
             rows, y = self._begin(X, y, known, learn=known is None)
             weights = self._weights(X, y, sample_weight)
-            document = self._document(y)
+            document = self._document(**self._size(y))
             model = self._built(document, rows, y) if known is None else _continued(known, document)
             self._train(model, rows, y, weights, document.spec.train.epochs)
         return self
@@ -100,7 +100,7 @@ class NNEstimator(BaseEstimator):
         rows, y = self._begin(X, y, known, learn=False)
         weights = self._weights(X, y, sample_weight)
         if known is None:
-            known = self._built(self._document(y), *self._with_all_classes(rows, y))
+            known = self._built(self._document(**self._size(y)), *self._with_all_classes(rows, y))
         model = _without_summaries(known)
         self._train(model, rows, y, weights, 1)
         return self
@@ -110,14 +110,15 @@ class NNEstimator(BaseEstimator):
 
         Classes may be learned from them.
         """
-        given, new = y, known is None
-        rows, y = validated(
-            self, X, y, reset=new, allow_nan=self._takes_missing(), **self.of_target
-        )
+        new, missing = known is None, self._takes_missing()
+        x, targets = validated(self, X, y, reset=new, allow_nan=missing, **self.of_target)
         if new:
-            self._target = target_name(given, rows)
-        self._check_target(y, learn=learn)
-        return rows, y
+            self._columns = column_names(self, x, allow_nan=missing)
+        rows = rows_of(x, self._columns)
+        if new:
+            self._target = target_name(y, rows)
+        self._check_target(targets, learn=learn)
+        return rows, targets
 
     def _check_target(self, y: Any, *, learn: bool) -> None:
         """Raise `ValueError` for targets that do not fit; `learn` what they are, if asked."""
@@ -174,12 +175,12 @@ class NNEstimator(BaseEstimator):
             raise UsageError(f"{document.origin}: the network predicts {other}")
         return model
 
-    def _document(self, y: Any) -> Document:
-        """Return the spec for a target."""
+    def _document(self, **size: int) -> Document:
+        """Return the spec for a target of this size."""
         names = inspect.signature(type(self).__init__).parameters.values()
         defaults = {one.name: one.default for one in names if one.name != "self"}
         arguments = {name: getattr(self, name) for name in defaults}
-        return document_of(arguments, defaults, seed=self._seed(), **self._size(y))
+        return document_of(arguments, defaults, seed=self._seed(), **size)
 
     def _seed(self) -> int | None:
         """Return the seed; None for that of a spec."""
@@ -199,7 +200,8 @@ class NNEstimator(BaseEstimator):
     def _predicting(self, X: Any) -> Any:
         """Return validated rows of a fitted estimator."""
         check_is_fitted(self)
-        return validated(self, X, reset=False, allow_nan=self._takes_missing())[0]
+        x, _ = validated(self, X, reset=False, allow_nan=self._takes_missing())
+        return rows_of(x, self._columns)
 
     def _takes_missing(self) -> bool:
         """Whether the settings of the data say what to do with missing values."""

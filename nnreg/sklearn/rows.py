@@ -10,6 +10,7 @@ from sklearn.utils.validation import _num_samples, check_X_y, validate_data
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.convert import ARRAY, table_of
 from nnreg.tables.dataframes import columns_of_frame, is_frame
+from nnreg.tables.table import Table
 
 NO_TARGET = "no_validation"
 """What stands for a target in scikit-learn's validation where there is none."""
@@ -18,10 +19,9 @@ NO_TARGET = "no_validation"
 def validated(
     estimator: Any, x: Any, y: Any = NO_TARGET, *, reset: bool, allow_nan: bool, **of_target: Any
 ) -> tuple[Any, Any]:
-    """Return rows as nnreg takes them, and the validated target; `of_target` says what it may be.
+    """Return validated rows, and the validated target; `of_target` says what it may be.
 
-    Numbers are one array `x`, or columns if they have names. A data frame with texts, categories or
-    dates keeps its columns, which nnreg encodes.
+    A data frame with texts, categories or dates becomes a table, whose columns nnreg encodes.
     """
     if _has_other_columns(x):
         validate_data(estimator, x, y, reset=reset, skip_check_array=True)
@@ -34,10 +34,30 @@ def validated(
     x, y = (found, y) if y is NO_TARGET else found
     if x.dtype.kind == "b":  # truth values would be categories
         x = x.astype(np.float64)
+    return x, y
+
+
+def column_names(estimator: Any, x: Any, *, allow_nan: bool) -> list[str] | None:
+    """Return the names of the columns of validated rows; None if they are one array, `x`.
+
+    Missing values are imputed by columns, so that an array which may have some has columns too.
+    """
+    if not isinstance(x, np.ndarray):
+        return None
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not isinstance(x, np.ndarray):
-        return {ARRAY: x}, y
-    return {str(name): x[:, index] for index, name in enumerate(names)}, y
+    if names is None and allow_nan:
+        return [f"{ARRAY}{index}" for index in range(x.shape[1])]
+    return None if names is None else [str(name) for name in names]
+
+
+def rows_of(x: Any, names: list[str] | None) -> Any:
+    """Return validated rows as a model with these columns takes them."""
+    if isinstance(x, Table):
+        return x
+    if names is None:
+        return {ARRAY: x}
+    values = x if isinstance(x, np.ndarray) else x.toarray()
+    return {name: values[:, index] for index, name in enumerate(names)}
 
 
 def target_name(y: Any, rows: Any) -> str:
