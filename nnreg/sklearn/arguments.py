@@ -41,14 +41,14 @@ def document_of(
     """
     if arguments["spec"] is None:
         tree = _tree(arguments, outputs, classes)
-        return read_spec({**tree, "seed": seed}, _overrides(arguments["overrides"]))
+        return read_spec({**tree, "seed": seed}, overrides_of(arguments["overrides"]))
     for name in OF_SPEC:
         if _plain(arguments[name]) != _plain(defaults[name]):
             raise UsageError(
                 f"{name}: the spec has its value; change it there, or in overrides, as in "
                 "overrides={'train.epochs': 5}"
             )
-    source, overrides = source_of(arguments["spec"]), _overrides(arguments["overrides"])
+    source, overrides = source_of(arguments["spec"]), overrides_of(arguments["overrides"])
     return _of_passed_data(read_spec(source, overrides, run_plugin_file=True), seed)
 
 
@@ -152,7 +152,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _overrides(overrides: Any) -> list[str]:
+def overrides_of(overrides: Any) -> list[str]:
     """Return overrides given as a mapping from path to value, or as texts `path=value`."""
     if overrides is None:
         return []

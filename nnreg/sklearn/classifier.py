@@ -22,7 +22,7 @@ def _predicts_probabilities(estimator: NNClassifier) -> bool:
     """Return False if the loss is one of scores, such as a hinge loss."""
     try:
         fitted = hasattr(estimator, "model_")
-        spec = estimator.model_.spec if fitted else estimator._document(classes=2).spec
+        spec = estimator.model_.spec if fitted else estimator._document(0, classes=2).spec
     except NnregError:  # which fit reports
         return True
     loss = spec.outputs[0].loss

@@ -22,11 +22,14 @@ from nnreg.data.targets import ClassTarget
 from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.prepare import prepare_from_spec
-from nnreg.sklearn.arguments import document_of, source_of
+from nnreg.sklearn.arguments import document_of, overrides_of, source_of
 from nnreg.sklearn.rows import column_names, rows_of, target_name, validated
 from nnreg.spec.document import Document, read_spec
 from nnreg.tables.convert import table_of
 from nnreg.training.state import Record
+
+IMPUTED = ("impute", "indicate")
+"""The settings of `data.missing` with which values may be missing in training."""
 
 
 def _continued(model: Model, document: Document) -> Model:
@@ -72,7 +75,14 @@ def value_errors() -> Iterator[None]:
 
 
 class NNEstimator(BaseEstimator):
-    """A network of nnreg as an estimator; see its subclasses for the arguments."""
+    """A network of nnreg as an estimator; see its subclasses for the arguments.
+
+    A weight of n has the effect of n equal rows, as scikit-learn checks: losses are means over the
+    sums of weights, in float64 so that rounding does not grow to 1e-7, and nothing is learned from
+    the inputs but the weights of the network, unless `data` asks for it. Batches are of rows, so
+    that this holds while all rows fit into one, by default up to 200, as in scikit-learn's own
+    networks.
+    """
 
     of_target: ClassVar[Mapping[str, Any]] = {}
     """What `check_X_y` is told of the target."""
@@ -87,7 +97,7 @@ class NNEstimator(BaseEstimator):
             known = self.model_ if self.warm_start and hasattr(self, "model_") else None
             rows, y = self._begin(X, y, known, learn=known is None)
             weights = self._weights(X, y, sample_weight)
-            document = self._document(**self._size(y))
+            document = self._document(self._seed(), **self._size(y))
             model = self._built(document, rows, y) if known is None else _continued(known, document)
             self._train(model, rows, y, weights, document.spec.train.epochs)
         return self
@@ -100,7 +110,9 @@ class NNEstimator(BaseEstimator):
         rows, y = self._begin(X, y, known, learn=False)
         weights = self._weights(X, y, sample_weight)
         if known is None:
-            known = self._built(self._document(**self._size(y)), *self._with_all_classes(rows, y))
+            known = self._built(
+                self._document(self._seed(), **self._size(y)), *self._with_all_classes(rows, y)
+            )
         model = _without_summaries(known)
         self._train(model, rows, y, weights, 1)
         return self
@@ -110,7 +122,7 @@ class NNEstimator(BaseEstimator):
 
         Classes may be learned from them.
         """
-        new, missing = known is None, self._takes_missing()
+        new, missing = known is None, self._takes_missing(known)
         x, targets = validated(self, X, y, reset=new, allow_nan=missing, **self.of_target)
         if new:
             self._columns = column_names(self, x, allow_nan=missing)
@@ -175,12 +187,12 @@ class NNEstimator(BaseEstimator):
             raise UsageError(f"{document.origin}: the network predicts {other}")
         return model
 
-    def _document(self, **size: int) -> Document:
-        """Return the spec for a target of this size."""
+    def _document(self, seed: int | None, **size: int) -> Document:
+        """Return the spec for a target of this size; see `document_of`."""
         names = inspect.signature(type(self).__init__).parameters.values()
         defaults = {one.name: one.default for one in names if one.name != "self"}
         arguments = {name: getattr(self, name) for name in defaults}
-        return document_of(arguments, defaults, seed=self._seed(), **size)
+        return document_of(arguments, defaults, seed=seed, **size)
 
     def _seed(self) -> int | None:
         """Return the seed; None for that of a spec."""
@@ -200,18 +212,22 @@ class NNEstimator(BaseEstimator):
     def _predicting(self, X: Any) -> Any:
         """Return validated rows of a fitted estimator."""
         check_is_fitted(self)
-        x, _ = validated(self, X, reset=False, allow_nan=self._takes_missing())
+        missing = self._takes_missing(self.model_)
+        x, _ = validated(self, X, reset=False, allow_nan=missing)
         return rows_of(x, self._columns)
 
-    def _takes_missing(self) -> bool:
-        """Whether the settings of the data say what to do with missing values."""
+    def _takes_missing(self, model: Model | None = None) -> bool:
+        """Whether the settings of the data, or of a model, say what to do with missing values."""
+        if model is not None:
+            return model.spec.data is not None and model.spec.data.missing in IMPUTED
         data = self.data
         if self.spec is not None:
             try:
-                data = read_spec(source_of(self.spec)).tree.get("data")
+                overrides = overrides_of(self.overrides)
+                data = read_spec(source_of(self.spec), overrides).tree.get("data")
             except NnregError:  # which fit reports
                 return False
-        return isinstance(data, Mapping) and data.get("missing") in ("impute", "indicate")
+        return isinstance(data, Mapping) and data.get("missing") in IMPUTED
 
     def _print(self, record: Record) -> None:
         if record["epoch"] % int(self.verbose) == 0:
@@ -229,6 +245,5 @@ class NNEstimator(BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.categorical = True
         tags.input_tags.allow_nan = self._takes_missing()
         return tags
