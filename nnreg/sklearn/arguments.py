@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnreg._utils.json_text import dumps
 from nnreg.errors import UsageError
 from nnreg.interfaces.loss import Loss
 from nnreg.spec.document import Document, read_spec
@@ -152,10 +152,19 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def overrides_of(overrides: Any) -> list[str]:
     """Return overrides given as a mapping from path to value, or as texts `path=value`."""
     if overrides is None:
         return []
+    if not isinstance(overrides, Mapping | list | tuple) or not all(map(_is_text, overrides)):
+        raise UsageError(f"overrides: found {overrides!r}, expected a mapping from path to value")
     if isinstance(overrides, Mapping):
-        return [f"{path}={json.dumps(_plain(value))}" for path, value in overrides.items()]
+        try:
+            return [f"{path}={dumps(_plain(value))}" for path, value in overrides.items()]
+        except TypeError as error:
+            raise UsageError(f"overrides: not expressible as JSON: {error}") from error
     return list(overrides)

@@ -85,7 +85,7 @@ class NNEstimator(BaseEstimator):
     """
 
     of_target: ClassVar[Mapping[str, Any]] = {}
-    """What `check_X_y` is told of the target."""
+    """The arguments of `check_X_y` that say what the target may be."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train the network on rows `(rows, features)` and their targets.
