@@ -40,8 +40,8 @@ def document_of(
     keeps its own. Raises `UsageError` for arguments besides a spec that has their values.
     """
     if arguments["spec"] is None:
-        tree = _tree(arguments, outputs, classes)
-        return read_spec({**tree, "seed": seed}, overrides_of(arguments["overrides"]))
+        tree = {**_tree(arguments, outputs, classes), "seed": seed}
+        return _of_passed_data(read_spec(tree, overrides_of(arguments["overrides"])), None)
     for name in OF_SPEC:
         if _plain(arguments[name]) != _plain(defaults[name]):
             raise UsageError(

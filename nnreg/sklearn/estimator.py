@@ -104,8 +104,6 @@ class NNEstimator(BaseEstimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Train for one more epoch, on these rows alone."""
-        if self.early_stopping:
-            raise ValueError("early_stopping: partial_fit holds no rows out; set it to False")
         known = getattr(self, "model_", None)
         rows, y = self._begin(X, y, known, learn=False)
         weights = self._weights(X, y, sample_weight)
@@ -113,8 +111,9 @@ class NNEstimator(BaseEstimator):
             known = self._built(
                 self._document(self._seed(), **self._size(y)), *self._with_all_classes(rows, y)
             )
-        model = _without_summaries(known)
-        self._train(model, rows, y, weights, 1)
+        if known.spec.train.early_stopping is not None:
+            raise ValueError("early_stopping: partial_fit ends after an epoch; fit without it")
+        self._train(_without_summaries(known), rows, y, weights, 1)
         return self
 
     def _begin(self, X: Any, y: Any, known: Model | None, *, learn: bool) -> tuple[Any, Any]:

@@ -140,6 +140,14 @@ def test_a_spec_needs_no_data_and_is_changed_by_overrides(library):
     few = classifier(spec=spec, overrides={"train.epochs": np.int64(3)}, **plain).fit(X, Y)
     assert few.n_iter_ == 3
     assert spec["train"]["epochs"] == 500
+    spec["train"] |= {"folds": 3, "early_stopping": {"patience": 2}}
+    spec["data"] = {"source": "csv", "path": "none.csv", "target": "t", "split": {"test": 0.5}}
+    held_out = classifier(spec=spec, overrides={"train.epochs": 3}, **plain).fit(X, Y)
+    (column,) = held_out.model_.preprocessing.inputs
+    np.testing.assert_allclose(column.encoder.mean, X.mean(), rtol=1e-6)  # of all rows
+    assert "val_loss" in held_out.model_.history.names
+    with pytest.raises(ValueError, match="early_stopping: partial_fit"):
+        held_out.partial_fit(X, Y)
     with pytest.raises(ValueError, match="predicts classes; use NNClassifier"):
         regressor(spec=spec, **plain).fit(X, X[:, 0] > 0)
 
