@@ -29,6 +29,10 @@ RUN = [
 ]
 
 
+NEEDS = {"scikit-learn.md": "sklearn"}
+"""The libraries that pages need, by the page's name: where one is missing, the page is not run."""
+
+
 def run(command, directory):
     subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
@@ -46,6 +50,8 @@ def name_of(page):
     ids=name_of,
 )
 def test_the_commands_of_a_page_print_the_output_it_shows(page, tmp_path, monkeypatch):
+    if library := NEEDS.get(page.name):
+        pytest.importorskip(library, reason=f"{library} is not installed; the page needs it")
     directory, settings = prepare(tmp_path)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
