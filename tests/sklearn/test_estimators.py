@@ -1,5 +1,6 @@
 """What the estimators promise beside the checks of scikit-learn."""
 
+import os
 import pickle
 import sys
 
@@ -7,6 +8,10 @@ import numpy as np
 import pytest
 
 import nnreg
+
+# They are cheap, and run by default where scikit-learn is installed; of the sessions, `verify` has
+# it, which runs marked tests only.
+pytestmark = [pytest.mark.verify] if "NNREG_VERIFY" in os.environ else []
 
 
 def test_without_scikit_learn_the_import_says_how_to_install_it(monkeypatch):
