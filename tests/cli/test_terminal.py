@@ -97,7 +97,8 @@ def live(lines):
 
 @pytest.mark.parametrize("columns", [100, 80, 40])
 def test_a_terminal_has_one_live_line_that_fits(spec, columns):
-    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=3000", columns=columns)
+    endless = ("--set", "train.epochs=300000", "--set", "optimizer.learning_rate=1e-9")
+    screen = Screen("run", "--no-report", spec, *endless, columns=columns)
     lines = screen.read(until=live)
     assert live(lines)
     assert len(lines) == 1
