@@ -24,7 +24,7 @@ from nnreg.spec.validation import Reader, read, to_json
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources", "regularizer": "regularizers",
-         "constraint": "constraints", "encoder": "encoders",
+         "constraint": "constraints", "encoder": "encoders", "exporter": "exporters",
          "augmentation": "augmentations"}  # fmt: skip
 """The page of each kind of component."""
 
@@ -50,7 +50,8 @@ def component(entry: Entry) -> str:
     parts += [options(entry.cls)] if described["options"] else []
     parts += [arrays(block, described[block]) for block in ("parameters", "buffers")]
     parts += [learned(described["learned"])]
-    parts += [f"```json\n{example(entry)}\n```", picture(entry)]
+    language = "sh" if entry.kind == "exporter" else "json"
+    parts += [f"```{language}\n{example(entry)}\n```", picture(entry)]
     parts += [f"[{file}](../../{file}), line {described['line']}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -153,6 +154,8 @@ def example(entry: Entry) -> str:
     if entry.kind in ("regularizer", "constraint"):
         key = "regularize" if entry.kind == "regularizer" else "constrain"
         return f'"{key}": {{"layers/*/weight": {json.dumps(tree)}}}'
+    if entry.kind == "exporter":
+        return f"nnreg export RUN --to {entry.name} --out PATH"
     if entry.kind == "encoder":
         return f'"columns": {{"x": {json.dumps(tree)}}}'
     return f'"{entry.kind}": {json.dumps(tree)}'

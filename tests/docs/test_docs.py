@@ -127,7 +127,8 @@ def test_the_plugin_guide_works_with_an_installed_wheel(tmp_path, monkeypatch):
     copy, wheels = tmp_path / "copy", tmp_path / "wheels"
     directory, settings = prepare(tmp_path)
     shutil.copytree(ROOT / "nnreg", copy / "nnreg", ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "models", copy / "models")
+    for file in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, copy)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(copy)], tmp_path)
