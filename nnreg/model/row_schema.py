@@ -172,7 +172,7 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _is(kind: str, value: Any) -> bool:
-    """Return whether a value is of a type of JSON; a truth value is no number."""
+    """Return whether a value is of a type of JSON; a truth value is not a number."""
     if kind == "null":
         return value is None
     if kind == "string":

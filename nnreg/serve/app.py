@@ -148,7 +148,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def _response(content: Any, status: int = 200) -> Response:

@@ -124,7 +124,7 @@ class TestPredict:
         [
             (b"{", 400, "the body is not JSON: Expecting property name"),
             (b"\xff", 400, "the body is not JSON: 'utf-8' codec"),
-            (b"[NaN]", 400, "the body is not JSON: NaN is no number"),
+            (b"[NaN]", 400, "the body is not JSON: NaN is not a number"),
             (b"[" * 10**5, 400, "the body is not JSON: maximum recursion"),
             (b"9" * 10**4, 400, "the body is not JSON: Exceeds the limit"),
             (b"[]", 422, "the list has no row"),

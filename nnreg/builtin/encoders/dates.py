@@ -168,7 +168,7 @@ class Date(Encoder):
         return np.where(column.missing[:, None], 0, np.stack(encoded, axis=1))
 
     def _date_parts(self, texts: Sequence[str | None]) -> Array:
-        """Return what an export finds in texts: `(rows, 9)`, 0 where one is no date."""
+        """Return what an export finds in texts: `(rows, 9)`, 0 where one is not a date."""
         read_texts = [None if text is None else read(text, self.form) for text in texts]
         kind = self.zoned, self.of_day
         moments = [one if one and (one.zoned, one.of_day) == kind else None for one in read_texts]

@@ -116,8 +116,8 @@ def find_numbers(
     """Write the numbers of some columns to `out`, `(columns, rows)`, NaN for missing values.
 
     The text of a missing value is a row of `missing`, words with zeros after its length. It is only
-    looked for where there is no number, unless it comes first. The rows of `unknown` receive the
-    positions in `out` of the cells that must be read otherwise; their count is returned.
+    looked for where a cell is not a number, unless it comes first. The rows of `unknown` receive
+    the positions in `out` of the cells that must be read otherwise; their count is returned.
     """
     count = 0
     for row in range(starts.shape[0]):
