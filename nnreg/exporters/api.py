@@ -64,7 +64,7 @@ def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Ex
     columns = random_rows(model.preprocessing, ROWS, integers)
     answers = _answers(model, columns)
     contents = exporter.contents(program)
-    difference = _difference(_run(exporter, program, contents, columns), answers)
+    difference = _difference(answers_of(exporter, program, contents, columns), answers)
     return _written(target, exporter, contents, ROWS, difference)
 
 
@@ -87,7 +87,7 @@ def _write(target: Path, contents: Mapping[str, bytes]) -> None:
         replace_file(target / name if name else target, [(0, content)])
 
 
-def _run(
+def answers_of(
     exporter: Exporter,
     program: Program,
     contents: Mapping[str, bytes],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -84,14 +84,3 @@ def in_order(results: Iterable[Operand]) -> list[Operation]:
             waiting.append((one, True))
             waiting += [(read, False) for read in reversed(list(one.read)) if read not in found]
     return list(found)
-
-
-def constants(operations: Sequence[Operation]) -> list[Array]:
-    """Return the arrays that operations read, each once."""
-    arrays = {
-        id(array): array
-        for one in operations
-        for array in one.inputs
-        if not isinstance(array, Operation)
-    }
-    return list(arrays.values())

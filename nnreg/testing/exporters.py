@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.exporters.api import answers_of
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.functions import lookup
 from nnreg.operations.operation import Operation
@@ -33,14 +32,7 @@ def answers(exporter: Exporter) -> None:
     program = example_program()
     if any(exporter.unsupported(one) for one in program.operations):
         return
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / f"model{exporter.suffix}"
-        if not exporter.suffix:
-            path.mkdir()
-        for name, content in exporter.contents(program).items():
-            with (path / name if name else path).open("wb") as file:
-                file.write(content)
-        found = exporter.run(program, path, COLUMNS)
+    found = answers_of(exporter, program, exporter.contents(program), COLUMNS)
     if found is None:
         return
     expected = program.run(COLUMNS)[""]
