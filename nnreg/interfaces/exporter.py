@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
-from nnreg.operations.operation import Operation
-from nnreg.operations.program import Program
+
+if TYPE_CHECKING:
+    from nnreg.operations.operation import Operation
+    from nnreg.operations.program import Program
 
 
 class Exporter(Component):

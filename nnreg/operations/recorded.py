@@ -9,6 +9,7 @@ is the computation of one row.
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -194,8 +195,15 @@ def records(*functions: Any) -> Callable[[Handler], Handler]:
     return register
 
 
+@functools.cache
+def _load_handlers() -> None:
+    """Import what records NumPy's functions: a training, which records nothing, does not."""
+    importlib.import_module("nnreg.operations.numpy_functions")
+
+
 def call(function: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Record a call of a function on recorded arrays."""
+    _load_handlers()
     handler = HANDLERS.get(function)
     if handler is None:
         refuse(name)
