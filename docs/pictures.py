@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import shutil
 import struct
 import sys
 import tempfile
@@ -20,10 +19,11 @@ import nnreg
 from docs.diagram import diagram
 from nnreg.plotting.palette import BLUE, GREEN, GRID, INK, PANEL
 from nnreg.plotting.svg import Drawing, text
+from nnreg.starter.examples import EXAMPLES, copy
 
 HERE = Path(__file__).parent
 STATIC = HERE / "_static"
-COMMAND = "nnreg run models/penguins.json"
+COMMAND = "nnreg run penguins.json"
 OVERFITTING = ["model.layers.0.units=64", "train.l2=0", "train.early_stopping=null"]
 """What changes models/diabetes.json to the spec of docs/howto/generalize.md."""
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 def typed(command: str, directory: Path) -> pyte.Screen:
     """Run a command in a terminal and return its final screen."""
-    shutil.copytree(HERE.parent / "models", directory / "models")
+    copy(EXAMPLES["penguins"], directory)
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     stream.feed(f"$ \x1b[1m{command}\x1b[0m\r\n".encode())

@@ -1,4 +1,7 @@
-"""Index entries from the table "By term" of the how-to index, so that a search shows these pages first."""
+"""Index entries from the table "By term" of the how-to index.
+
+The search of Sphinx lists the pages of index entries first.
+"""
 
 import re
 from collections.abc import Iterator
