@@ -15,7 +15,7 @@ from nnreg.cli._registry import registry_with
 
 @command()
 @checkpoint_argument
-@click.option("--to", "form", metavar="FORMAT", help="The format, if the name of OUT does not say.")
+@click.option("--to", "form", metavar="FORMAT", help="The format. [default: by the suffix of OUT]")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True,
     help="The file to write, or the directory for C.",
