@@ -125,9 +125,9 @@ class Names:
         }
 
 
-def source_and_header(program: Program, kind: str) -> tuple[str, str]:
+def source_and_header(program: Program, kind: str, memory: str) -> tuple[str, str]:
     """Return model.c and model.h; `kind` is the type of the network's values."""
-    writer = _Writer(program, kind)
+    writer = _Writer(program, kind, "static " if memory == "static" else "")
     source = writer.source()
     return source, writer.header()
 
@@ -137,11 +137,12 @@ class _Writer(OperationWriter):
 
     infinity, no_text = "INFINITY", "NULL"
 
-    def __init__(self, program: Program, kind: str) -> None:
+    def __init__(self, program: Program, kind: str, storage: str) -> None:
         super().__init__(program)
+        self.storage = storage
         self.names = Names(program)
         self.buffers: list[Buffer] = []
-        self.stack = self.nested = 0
+        self.bytes = self.nested = 0
         """The bytes of all arrays, and of those inside of loops, once the source is written."""
         self.types = {"float32": kind, "float64": "double", "int64": "long", "bool": "int"}
 
@@ -160,9 +161,14 @@ class _Writer(OperationWriter):
             f"{classes}\n\n"
             "/* Write the predictions for a row. Return 0, or the number of a condition that the\n"
             f"   row does not meet:\n{self._conditions()}\n\n"
-            f"   It needs about {self.stack} bytes of stack. */\n"
+            f"   {self._memory()} */\n"
             f"{self._signature()};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
         )
+
+    def _memory(self) -> str:
+        if self.storage:
+            return f"Its {self.bytes} bytes of values are static: only one thread may call it."
+        return f"It needs about {self.bytes} bytes of stack."
 
     def source(self) -> str:
         """Return the definitions."""
@@ -179,8 +185,8 @@ class _Writer(OperationWriter):
             start = starts[buffer.name]
             self.lines[buffer.line] += f" + {start};" if start else ";"
             sizes[buffer.kind] = max(sizes.get(buffer.kind, 0), start + buffer.size)
-        self.stack = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
-        arena = [f"    {kind} {kind}_values[{size}];" for kind, size in sizes.items()]
+        self.bytes = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
+        arena = [f"    {self.storage}{kind} {kind}_values[{size}];" for kind, size in sizes.items()]
         body = "\n".join([*arena, *self.lines])
         functions = "\n\n".join(text for name, text in FUNCTIONS.items() if f"{name}(" in body)
         tables = "\n".join(self._table(name, array) for name, array in self.constants.values())
@@ -242,7 +248,7 @@ class _Writer(OperationWriter):
             return f"{kind} {name};"
         if self.depth > 1:
             self.nested += SIZES[kind] * size
-            return f"{kind} {name}[{size}];"
+            return f"{self.storage}{kind} {name}[{size}];"
         self.buffers.append(Buffer(name, kind, size, len(self.lines)))
         return f"{kind} *const {name} = {kind}_values"  # its place is added later
 
