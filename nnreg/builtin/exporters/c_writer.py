@@ -63,6 +63,16 @@ FUNCTIONS = {
     f"{name}_{kind}": _extreme(name, kind)
     for kind in ("float", "double", "long", "int")
     for name in ("max", "min")
+} | {
+    "position": """
+static long position(const char *text, const char *const *known, long count)
+{
+    if (text == NULL) return -1;
+    for (long i = 0; i < count; i++)
+        if (strcmp(text, known[i]) == 0) return i;
+    return -1;
+}
+""".strip()
 }
 """The functions that a file has if it calls them."""
 
@@ -272,8 +282,8 @@ class _Writer(OperationWriter):
     def smaller(self, one: Operation, a: str, b: str) -> str:
         return f"min_{self._type(one)}({a}, {b})"
 
-    def same_text(self, a: str, b: str) -> str:
-        return f"strcmp({a}, {b}) == 0"
+    def position(self, name: str, text: str, table: str, count: int) -> str:
+        return f"{name} = position({text}, {table}, {count});"
 
     def literal(self, value: object, operand: Operand) -> str:
         dtype = str(operand.dtype)
