@@ -45,7 +45,7 @@ class Example:
 
 
 EXAMPLES = {example.name: example for example in (
-    Example("penguins", "a class, with categories and missing values", 344, ("penguins.csv",)),
+    Example("penguins", "categories, missing values, a split", 344, ("penguins.csv",)),
     Example("digits", "images, by a dense network", 1_797, ("digits.npz",)),
     Example("digits_conv", "images, by a convolutional network", 1_797, ("digits.npz",)),
     Example("reber", "sequences, by a bidirectional GRU", 2_400, ("reber.npz",)),
