@@ -22,6 +22,7 @@ from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
+from nnreg.runs.baseline import results_of
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
 from nnreg.runs.read_files import read_metrics
@@ -88,6 +89,8 @@ class CrossValidation:
                 summary = _summary_of(run)
                 if summary:
                     run.model.use_best()
+                    run.model.training_state.evaluated = results_of(summary)
+                    run.model.run_directory = run.directory
                 else:
                     yield run
                     summary = run.summary
