@@ -18,7 +18,7 @@ from nnreg.model.parts import ModelParts
 from nnreg.model.planned import PlannedPrediction
 from nnreg.model.predictions import Predicted, by_output, predicted
 from nnreg.model.row_schema import row_schema
-from nnreg.model.summary import html_table, summary
+from nnreg.model.summary import summary
 from nnreg.training.evaluation import reported
 from nnreg.training.history import History
 from nnreg.training.state import Record
@@ -248,5 +248,7 @@ class Model(ModelParts):
         return f"Model({self.document.name!r}, {self.network.vector.size:,} parameters)"
 
     def _repr_html_(self) -> str:
-        """Return HTML of the layers and the history, for a notebook."""
-        return html_table(self.layer_table()) + self.history._repr_html_()
+        """Return the card that a notebook shows."""
+        from nnreg.model.card import model_card  # which only notebooks need
+
+        return model_card(self, self.results, self.history)

@@ -150,6 +150,22 @@ class CrossValidation:
         if self._directory:
             self._directory.write_summary(self.summary)
 
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows."""
+        from nnreg.plotting.card import card, line  # only notebooks need it
+        from nnreg.plotting.html import table
+
+        runs, mean = self.summary.get("runs", ()), self.summary.get("mean", {})
+        names, std = list(mean), self.summary.get("std", {})
+        rows = [[f"fold {one['fold']}", *(one[name] for name in names)] for one in runs]
+        rows += [["mean", *mean.values()]] if mean else []
+        rows += [["std", *("" if std[n] is None else std[n] for n in names)]] if mean else []
+        head = [self.summary.get("part", ""), *(name.replace("_", " ") for name in names)]
+        where = "" if self.directory is None else f"run directory {self.directory}"
+        done = f"{len(self._done)} of {self._count} folds"
+        listed = table(head, rows, "metrics by fold") if rows else ""
+        return card(self.document.name, line(done), listed, line(where))
+
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
         metrics = [f"{name} {number(mean[name])} ± {number(std[name] or 0)}" for name in mean]
