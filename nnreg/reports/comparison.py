@@ -44,6 +44,12 @@ class Comparison:
     sides: Sequence[Side]
     best: Mapping[str, list[str]]
 
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows."""
+        from nnreg.reports.comparison_card import comparison_card  # only notebooks need it
+
+        return comparison_card(self.sides, self.best)
+
 
 def compare(*runs: str | os.PathLike[str]) -> Comparison:
     """Return runs side by side: the settings that differ, the metrics, and the best run of each.

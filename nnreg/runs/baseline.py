@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.data.naive import season_of, seasonal_naive
+from nnreg.data.split import SPLITS
 from nnreg.data.targets import NumericTarget
 from nnreg.data.window_table import WindowTable
 from nnreg.interfaces.metric import LabelMetric, Metric
@@ -48,6 +49,12 @@ def evaluate_with_baseline(
     several = {} if "" in verdicts else {"verdicts": verdicts}
     first = next(iter(verdicts.values()))
     return {**metrics, "baseline": baseline, "verdict": first, **several}
+
+
+def results_of(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the metrics of each split and of the baseline in a summary, as in `model.results`."""
+    found = {name: summary.get(name) for name in (*SPLITS, "baseline")}
+    return {name: dict(metrics) for name, metrics in found.items() if isinstance(metrics, Mapping)}
 
 
 def verdict_on(prepared: PreparedRun, output: Output, y: Array) -> dict[str, Any]:

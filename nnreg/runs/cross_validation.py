@@ -22,6 +22,7 @@ from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
+from nnreg.runs.baseline import results_of
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
 from nnreg.runs.read_files import read_metrics
@@ -88,6 +89,8 @@ class CrossValidation:
                 summary = _summary_of(run)
                 if summary:
                     run.model.use_best()
+                    run.model.training_state.evaluated = results_of(summary)
+                    run.model.run_directory = run.directory
                 else:
                     yield run
                     summary = run.summary
@@ -146,6 +149,22 @@ class CrossValidation:
         }
         if self._directory:
             self._directory.write_summary(self.summary)
+
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows."""
+        from nnreg.plotting.card import card, line  # only notebooks need it
+        from nnreg.plotting.html import table
+
+        runs, mean = self.summary.get("runs", ()), self.summary.get("mean", {})
+        names, std = list(mean), self.summary.get("std", {})
+        rows = [[f"fold {one['fold']}", *(one[name] for name in names)] for one in runs]
+        rows += [["mean", *mean.values()]] if mean else []
+        rows += [["std", *("" if std[n] is None else std[n] for n in names)]] if mean else []
+        head = [self.summary.get("part", ""), *(name.replace("_", " ") for name in names)]
+        where = "" if self.directory is None else f"run directory {self.directory}"
+        done = f"{len(self._done)} of {self._count} folds"
+        listed = table(head, rows, "metrics by fold") if rows else ""
+        return card(self.document.name, line(done), listed, line(where))
 
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})

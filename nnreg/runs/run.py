@@ -17,7 +17,12 @@ from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
 from nnreg.checkpoint.file_format import read_checkpoint
-from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs, refuse_links
+from nnreg.checkpoint.paths import (
+    fold_directory,
+    refuse_directories_of_runs,
+    refuse_links,
+    run_directory_of,
+)
 from nnreg.checkpoint.save_load import check_saveable, from_file_content
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
@@ -26,7 +31,7 @@ from nnreg.provenance.environment import differences, library_versions, run_meta
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
-from nnreg.runs.baseline import evaluate_with_baseline
+from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
@@ -104,8 +109,8 @@ def run_folder(path: Path) -> RunDirectory | None:
     """Return the run directory at a path or around a checkpoint; None for a checkpoint alone."""
     if path.is_dir():
         return RunDirectory(path)
-    directory = path.parent.resolve().parent  # not that of the file that a link leads to
-    return RunDirectory(directory) if (directory / "spec.json").exists() else None
+    directory = run_directory_of(path)
+    return None if directory is None else RunDirectory(directory)
 
 
 def directory_of(out: Out) -> RunDirectory | None:
@@ -208,6 +213,7 @@ class Run:
             if self._directory:
                 opened = open_run(self._directory, self.model, here, self._metadata())
                 self._writer = stack.enter_context(opened)
+                self.model.run_directory = self.directory
             listeners = Listeners(self, self.model.document.registry)
             try:
                 listeners.started()
@@ -259,6 +265,8 @@ class Run:
                 self.model.use_best()
             with self._trainer.blas_threads():
                 self.summary = self._summarize(stopped, time.perf_counter() - began)
+            if self._writer and self.model.training_state.evaluated:
+                self._writer.add_results()
             if self._directory:
                 self._directory.write_summary(self.summary)
 
@@ -322,6 +330,7 @@ class Run:
         if stopped in FINISHED_OUTCOMES:
             reproducible = self._trainer.reproducible
             results = evaluate_with_baseline(self.prepared, reproducible=reproducible)
+            model.training_state.evaluated = results_of(results)
         return {
             "name": model.document.name,
             "stopped": stopped,
