@@ -33,6 +33,7 @@ from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.components import describe
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.padded import as_type
@@ -303,10 +304,11 @@ class Model:
         wait_again: bool = False,
         check: bool = True,
         schedule: Schedule | None = None,
+        ranks: Ranks = ALONE,
     ) -> Trainer:
         """Return a trainer on prepared examples; see `fit` for `epochs` and `check`.
 
-        `schedule` replaces that of the spec.
+        `schedule` replaces that of the spec. `ranks` are the processes that share the training.
 
         Raises `PluginError` for a component of a plugin that fails a check.
         """
@@ -336,6 +338,7 @@ class Model:
                 training_state=self.training_state,
                 epochs=None if epochs is None else self.training_state.epoch + epochs,
                 wait_again=wait_again,
+                ranks=ranks,
             )
 
     def use_best(self) -> None:

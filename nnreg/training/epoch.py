@@ -12,11 +12,13 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError, NnregWarning
 from nnreg.network.network import Network
+from nnreg.ranks.group import Purpose, Ranks
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.tables.padded import Padded
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, MaskedResult, Shard, ShardResult, losses_of
+from nnreg.training.gradient import Batch, DataParallelGradient, Shard
 from nnreg.training.settings import Train
+from nnreg.training.shard_results import MaskedResult, ShardResult, losses_of
 from nnreg.training.state import EpochState, TrainingState
 
 SHUFFLE_STREAM = 1
@@ -36,17 +38,17 @@ def generator(*key: int) -> np.random.Generator:
 
 
 def begin_random_numbers(
-    shards: Sequence[Shard], streams: Sequence[Mapping[str, Any]], seed: int, epoch: int
+    shards: DataParallelGradient, streams: Sequence[Mapping[str, Any]], seed: int, epoch: int
 ) -> None:
     """Give each shard its random generator for an epoch, in the state that it had in mid-epoch."""
-    if streams and len(streams) != len(shards):
+    if streams and len(streams) != shards.count:
         warnings.warn(
             f"epoch {epoch} was begun with {len(streams)} shards per batch, and continues with "
-            f"{len(shards)}; its last bits may differ from those of an uninterrupted run",
+            f"{shards.count}; its last bits may differ from those of an uninterrupted run",
             NnregWarning,
             stacklevel=2,
         )
-    for index, shard in enumerate(shards):
+    for index, shard in zip(shards.own, shards, strict=True):
         shard.rng = generator(seed, LAYER_STREAM, epoch, index)
         if index < len(streams):
             shard.random_state = streams[index]
@@ -132,6 +134,8 @@ class EpochTotals:
         self.loss = done.loss
         self._points_per_row = None if points is None else points.mean(axis=0)
         self.outputs = outputs
+        self._computed = list[slice]()
+        """The rows of the outputs that this rank computed, and that others may not have."""
         if outputs is not None and done.outputs is not None:
             outputs[: done.seen] = done.outputs
 
@@ -143,9 +147,21 @@ class EpochTotals:
                 self.loss += result.loss * count
             elif isinstance(result, MaskedResult):
                 self.loss += float(np.sum(result.losses * result.points / self._points_per_row))
-            if self.outputs is not None:
-                self.outputs[self.seen : self.seen + count] = result.scores
+            if self.outputs is not None and result.scores is not None:
+                rows = slice(self.seen, self.seen + count)
+                self.outputs[rows] = result.scores
+                self._computed.append(rows)
             self.seen += count
+
+    def gather_outputs(self, ranks: Ranks) -> None:
+        """Get the outputs that other ranks computed."""
+        if ranks.size > 1 and self.outputs is not None:
+            own = [np.r_[rows] for rows in self._computed]
+            rows = ranks.gather(Purpose.OUTPUTS, np.concatenate([np.empty(0, np.intp), *own]))
+            values = ranks.gather(Purpose.OUTPUTS, self.outputs[rows[ranks.rank]].ravel())
+            for there, found in zip(rows, values, strict=True):
+                self.outputs[there] = found.reshape(len(there), *self.outputs.shape[1:])
+        self._computed.clear()
 
     def add_steps(self, losses: Sequence[float], batch: int, rows: int) -> None:
         """Add the mean losses of consecutive batches of these rows, whose outputs are there."""
@@ -155,9 +171,11 @@ class EpochTotals:
             self.loss += loss * count
             self.seen += count
 
-    def state(self, examples: Examples, shards: Iterable[Shard]) -> EpochState:
-        """Return the state from which an epoch on these examples resumes."""
+    def state(self, examples: Examples, shards: Iterable[Shard], ranks: Ranks) -> EpochState:
+        """Return the state from which an epoch on these examples resumes, given those here."""
+        self.gather_outputs(ranks)
         done = None if self.outputs is None else self.outputs[: self.seen]
-        streams = [shard.random_state for shard in shards]
+        own = [shard.random_state for shard in shards]
+        streams = [state for states in ranks.gather_objects(own) for state in states]
         loss, digest = float(self.loss), examples.digest
         return EpochState(len(examples), self.seen, loss, done, streams, digest)

@@ -23,6 +23,7 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer, norms_by_layer
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
@@ -59,6 +60,7 @@ class Trainer:
     the loss and the metrics. `training_state` is what to resume from, and `epochs` the last epoch,
     by default that of the settings, by which the schedule goes in any case. If early
     stopping has ended an earlier training, it ends this one too, unless it is to `wait_again`.
+    `ranks` are the processes that share the shards; each has a trainer of the same arguments.
     Raises `UsageError` if early stopping or the schedule monitors a metric of a missing validation
     split, or if the best epoch is one whose weights were not kept; `SpecError` if a layer cannot be
     trained on the smallest batch.
@@ -78,8 +80,10 @@ class Trainer:
         training_state: TrainingState | None = None,
         epochs: int | None = None,
         wait_again: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network = network
+        self.ranks = ranks
         self.evaluation = evaluation
         self.settings = settings
         self.train = train
@@ -100,12 +104,13 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        self.division = divide(network, evaluation, settings, len(train))
+        self.division = divide(network, evaluation, settings, len(train), ranks)
         """How each batch is divided, and by how many threads it is computed."""
-        self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division))
+        self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division, ranks))
         division = self.shards, self._pool, self.threads or 1
-        several = settings.accumulate > 1
-        self._shards = DataParallelGradient(network, evaluation, *division, several=several)
+        self._shards = DataParallelGradient(
+            network, evaluation, *division, several=settings.accumulate > 1, ranks=ranks
+        )
         if self.division.blocks:
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
@@ -286,16 +291,22 @@ class Trainer:
             for examples, rows in steps:
                 run(examples, rows, epoch, totals)
                 if totals.seen < count:
-                    paused = pause is not None and pause()
-                    if paused or lock.waiting:
+                    paused, waiting = self._agree(pause is not None and pause(), lock.waiting)
+                    if paused or waiting:
                         self._check_weights(examples.x[rows[-1:]], epoch, totals)
-                        self.training_state.epoch_state = totals.state(self.train, self._shards)
+                        state = totals.state(self.train, self._shards, self.ranks)
+                        self.training_state.epoch_state = state
                         lock.let_others_read()
                     if paused:
                         yield None
         self._check_weights(examples.x[rows[-1:]], epoch, totals)
         del examples  # it may be a chunk of a large file
         yield self._record(epoch, self._batches(totals), order, totals)
+
+    def _agree(self, pause: bool, waiting: int) -> tuple[int, int]:
+        """Return whether any rank pauses, and whether a thread of any waits to read the state."""
+        found = self.ranks.any(bool(pause) + 2 * bool(waiting))
+        return found & 1, found & 2
 
     def _batches(self, totals: EpochTotals) -> int:
         """Return the number of the last batch."""
@@ -323,6 +334,7 @@ class Trainer:
             totals.add(found)
             if not math.isfinite(totals.loss):
                 check_losses(self.network, found, examples, epoch, self._batches(totals))
+                self.ranks.wait_for_error()
             results += found
         self._step(epoch - 1, step)
         self.seen = totals.seen
@@ -344,11 +356,15 @@ class Trainer:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
         if totals.outputs is not None:
-            examples = self.train.ordered(order)
-            record |= self.evaluation.record(self.network, totals.outputs, examples)
+            totals.gather_outputs(self.ranks)
+            record |= self.ranks.of_first(lambda: self._training_metrics(totals.outputs, order))
         if self.validation:
             record |= self._validate(self.validation, epoch, batch)
         return self._with_learning_rate(record)
+
+    def _training_metrics(self, outputs: Any, order: Array) -> Record:
+        """Return the metrics of the outputs of an epoch."""
+        return self.evaluation.record(self.network, outputs, self.train.ordered(order))
 
     def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
         """Return the validation metrics after an epoch, whose last batch has this number."""
@@ -363,7 +379,7 @@ class Trainer:
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
         done = unfinished_epoch(self.training_state, self.train)
-        begin_random_numbers(list(self._shards), done.streams, self.seed, epoch)
+        begin_random_numbers(self._shards, done.streams, self.seed, epoch)
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)
