@@ -12,15 +12,16 @@ from nnreg.errors import DivergedError, NnregError
 
 @dataclass(frozen=True)
 class SharedError:
-    """An error as it is sent to other ranks: pickled, and as text."""
+    """The error of a rank as it is sent to others: pickled, and as text."""
 
+    rank: int
     pickled: bytes
     lines: tuple[str, ...]
     trace: str
     host: str
 
 
-def packed(error: BaseException | None) -> SharedError | None:
+def packed(error: BaseException | None, rank: int) -> SharedError | None:
     """Return an error in the form in which it is sent."""
     if error is None:
         return None
@@ -31,11 +32,12 @@ def packed(error: BaseException | None) -> SharedError | None:
     except Exception:  # whatever the methods of its class raise: the text is left
         pickled = b""
     trace = "".join(traceback.format_exception(error))
-    return SharedError(pickled, lines, trace, socket.gethostname())
+    return SharedError(rank, pickled, lines, trace, socket.gethostname())
 
 
-def unpacked(shared: SharedError, rank: int) -> BaseException:
+def unpacked(shared: SharedError) -> BaseException:
     """Return the error of another rank, which its first line names unless all would have it."""
+    rank = shared.rank
     error: BaseException = NnregError(*shared.lines)
     if shared.pickled:
         error = pickle.loads(shared.pickled)
