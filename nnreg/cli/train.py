@@ -242,12 +242,16 @@ def _train_run(
             report_signal = on_signal if run.ranks.is_first else None
             run.train(on_epoch, signals=SIGNALS, on_signal=report_signal)
     except DivergedError as error:
+        if not run.saved:  # one of several processes, of which the first saves and reports
+            raise
         if draw:
             write_report(run, None if as_json else sys.stderr)
         # All folds have the same learning rate, so none is suggested for one of them.
         advice = [suggest_lower_learning_rate(run)] if parent is None else []
         raise DivergedError(*error.lines, *describe_failed_run(run), *advice) from error
     except DataError as error:
+        if not run.saved:
+            raise
         raise DataError(*error.lines, *describe_failed_run(run)) from error
     except KeyboardInterrupt as stop:
         if not run.saved:

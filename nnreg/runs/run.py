@@ -341,8 +341,8 @@ class Run:
         results = dict[str, Any]()
         if stopped in FINISHED_OUTCOMES:
             reproducible = self._trainer.reproducible
-            results = self.ranks.of_first(
-                lambda: evaluate_with_baseline(self.prepared, reproducible=reproducible)
+            results = evaluate_with_baseline(
+                self.prepared, reproducible=reproducible, ranks=self.ranks
             )
         return {
             "name": model.document.name,

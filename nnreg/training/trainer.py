@@ -28,7 +28,7 @@ from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
 from nnreg.training.compiled_chain import compiled_chain
-from nnreg.training.divergence import check_losses, check_weights, explain
+from nnreg.training.divergence import check_losses, check_weights
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
     EpochTotals,
@@ -39,6 +39,7 @@ from nnreg.training.epoch import (
     points_of_training,
     unfinished_epoch,
 )
+from nnreg.training.epoch_metrics import training_metrics, validation_metrics
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient
 from nnreg.training.inference import inference_network, refuse_two_averages
@@ -47,7 +48,7 @@ from nnreg.training.parallelism import divide, pool_size
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
-from nnreg.training.update import LearningRateScheduler
+from nnreg.training.update import scheduler_of
 
 _Position = tuple[int, int, EpochState | None]
 """The number of steps done, the number of steps averaged, and the unfinished epoch."""
@@ -122,7 +123,9 @@ class Trainer:
             self._pool,
             functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
-        self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._training_step.lr_scheduler = scheduler_of(
+            schedule, evaluation, self._training_step.optimizer, settings, len(train)
+        )
         self._step = self._training_step.apply
         self._chain = compiled_chain(
             network, evaluation, optimizer, settings, train, self._training_step, self._shards
@@ -134,15 +137,6 @@ class Trainer:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
             check_batches(network, optimizer, settings, len(train))
-
-    def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
-        if isinstance(schedule, Constant):
-            return None
-        names = [f"{prefix}{name}" for prefix in ("", "val_") for name in self.evaluation.names]
-        rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
-        steps = math.ceil(len(self.train) / self.settings.step_size)
-        optimizer = self._training_step.optimizer
-        return LearningRateScheduler(schedule, optimizer, self.settings.epochs, steps, rising)
 
     def _snapshot(self) -> Snapshot:
         """Return a snapshot of everything that an epoch changes."""
@@ -291,22 +285,18 @@ class Trainer:
             for examples, rows in steps:
                 run(examples, rows, epoch, totals)
                 if totals.seen < count:
-                    paused, waiting = self._agree(pause is not None and pause(), lock.waiting)
-                    if paused or waiting:
+                    paused = pause is not None and pause()
+                    wishes = self.ranks.any(paused + 2 * bool(lock.waiting))
+                    if wishes:
                         self._check_weights(examples.x[rows[-1:]], epoch, totals)
                         state = totals.state(self.train, self._shards, self.ranks)
                         self.training_state.epoch_state = state
                         lock.let_others_read()
-                    if paused:
+                    if wishes & 1:
                         yield None
         self._check_weights(examples.x[rows[-1:]], epoch, totals)
         del examples  # it may be a chunk of a large file
         yield self._record(epoch, self._batches(totals), order, totals)
-
-    def _agree(self, pause: bool, waiting: int) -> tuple[int, int]:
-        """Return whether any rank pauses, and whether a thread of any waits to read the state."""
-        found = self.ranks.any(bool(pause) + 2 * bool(waiting))
-        return found & 1, found & 2
 
     def _batches(self, totals: EpochTotals) -> int:
         """Return the number of the last batch."""
@@ -355,26 +345,20 @@ class Trainer:
     def _record(self, epoch: int, batch: int, order: Array, totals: EpochTotals) -> Record:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
-        if totals.outputs is not None:
-            totals.gather_outputs(self.ranks)
-            record |= self.ranks.of_first(lambda: self._training_metrics(totals.outputs, order))
+        record |= training_metrics(
+            self.network, self.evaluation, self.train, order, totals, self.ranks
+        )
         if self.validation:
-            record |= self._validate(self.validation, epoch, batch)
+            record |= validation_metrics(
+                self._inference_network,
+                self.evaluation,
+                self.validation,
+                epoch,
+                batch,
+                reproducible=self.reproducible,
+                ranks=self.ranks,
+            )
         return self._with_learning_rate(record)
-
-    def _training_metrics(self, outputs: Any, order: Array) -> Record:
-        """Return the metrics of the outputs of an epoch."""
-        return self.evaluation.record(self.network, outputs, self.train.ordered(order))
-
-    def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
-        """Return the validation metrics after an epoch, whose last batch has this number."""
-        network = self._inference_network
-        reproducible = self.reproducible
-        metrics = self.evaluation.evaluate(network, validation, reproducible=reproducible)
-        if not math.isfinite(metrics["loss"]):
-            context = network.context(network.workspace(reuse=False))
-            explain(network, context, validation.x, epoch, batch, "the validation loss")
-        return {f"val_{name}": value for name, value in metrics.items()}
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
