@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -16,7 +17,7 @@ from nnreg.ranks.group import Purpose, Ranks
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.tables.padded import Padded
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, DataParallelGradient, Shard
+from nnreg.training.gradient import Batch, DataParallelGradient, Shard, shards_in_order
 from nnreg.training.settings import Train
 from nnreg.training.shard_results import MaskedResult, ShardResult, losses_of
 from nnreg.training.state import EpochState, TrainingState
@@ -72,24 +73,30 @@ def unfinished_epoch(state: TrainingState, train: Examples) -> EpochState:
     return EpochState(len(train))
 
 
-def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
-    """Return the numbers of the rows in the order of an epoch."""
+def order_of(train: Examples, settings: Train, seed: int, epoch: int, shards: int = 1) -> Array:
+    """Return the numbers of the rows in the order of an epoch with this many shards per batch."""
     x, rng = train.x, generator(seed, SHUFFLE_STREAM, epoch)
     if not settings.shuffle:
         return np.arange(len(x))
     if isinstance(x, LazyArray):
-        return x.shuffled(rng, settings.step_size)
+        shards_of_rows = functools.partial(shards_in_order, settings.batch_size, shards)
+        return x.shuffled(rng, settings.step_size, shards_of_rows)
     return rng.permutation(len(x))
 
 
 def steps_of(
-    train: Examples, order: Array, size: int, points: Array | None = None
+    train: Examples,
+    order: Array,
+    size: int,
+    points: Array | None = None,
+    needed: Array | None = None,
 ) -> Generator[tuple[Batch, Array], None, None]:
     """Yield for each step examples that are in memory, and the `size` rows of them to train on.
 
-    With masks, `points` has the number of real points of each row in each output.
+    With masks, `points` has the number of real points of each row in each output. For `needed`, see
+    `chunks_in_order`.
     """
-    with closing(chunks_in_order(train.x, order, size)) as chunks:
+    with closing(chunks_in_order(train.x, order, size, needed)) as chunks:
         for chunk in chunks:
             own = None if train.weights is None else train.weights[chunk.positions]
             counts = None if points is None else points[chunk.positions]

@@ -301,9 +301,8 @@ class DataParallelGradient:
 
     def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
-        parts, results = [rows], list[ShardResult]()
-        if self.count > 1 and len(rows) >= self.count:
-            parts = np.array_split(rows, self.count)
+        parts, results = parts_of(rows, self.count), list[ShardResult]()
+        if len(parts) > 1:
             results = self._run_own(examples, rows, scale, parts)
         elif self._ranks.is_first:
             results = [self._shards[0].run(examples, rows, scale)]
@@ -338,6 +337,22 @@ class DataParallelGradient:
         for chunk in chunks_of([part]):
             for one, other in self._additions:
                 np.add(one[chunk], other[chunk], out=one[chunk])
+
+
+def parts_of(rows: Array, count: int) -> list[Array]:
+    """Return the rows of each of `count` shards of a batch; a single part if there are too few."""
+    return [rows] if count == 1 or len(rows) < count else np.array_split(rows, count)
+
+
+def shards_in_order(batch_size: int, count: int, rows: int) -> Array:
+    """Return which of `count` shards each of a number of rows belongs to, in batches of a size."""
+
+    def of_batch(size: int) -> Array:
+        parts = parts_of(np.arange(size), count)
+        return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+    batches, rest = divmod(rows, batch_size)
+    return np.concatenate([np.tile(of_batch(batch_size), batches), of_batch(rest)])
 
 
 def _run_all(jobs: Sequence[Callable[[], ShardResult]]) -> list[ShardResult]:

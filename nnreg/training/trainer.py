@@ -92,7 +92,6 @@ class Trainer:
         self.seed = seed
         self.training_state = training_state or TrainingState()
         self._points = points_of_training(evaluation, network, train)
-        self._steps = Steps(settings, network, evaluation, train, self._points, seed)
         self.consistent = True
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
@@ -112,6 +111,7 @@ class Trainer:
         self._shards = DataParallelGradient(
             network, evaluation, *division, several=settings.accumulate > 1, ranks=ranks
         )
+        self._steps = Steps(settings, network, evaluation, train, self._points, seed, self._shards)
         if self.division.blocks:
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
@@ -274,7 +274,7 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count = len(self.train)
-        order = order_of(self.train, self.settings, self.seed, epoch)
+        order = order_of(self.train, self.settings, self.seed, epoch, self.shards)
         totals = self._resume_epoch(epoch, count)
         each_step = self.on_batch is not None or (each_step and pause is not None)
         together = self._chain.steps_together if self._chain and not each_step else 1
@@ -288,13 +288,13 @@ class Trainer:
                     paused = pause is not None and pause()
                     wishes = self.ranks.any(paused + 2 * bool(lock.waiting))
                     if wishes:
-                        self._check_weights(examples.x[rows[-1:]], epoch, totals)
+                        self._check_weights(examples.x[rows[:1]], epoch, totals)
                         state = totals.state(self.train, self._shards, self.ranks)
                         self.training_state.epoch_state = state
                         lock.let_others_read()
                     if wishes & 1:
                         yield None
-        self._check_weights(examples.x[rows[-1:]], epoch, totals)
+        self._check_weights(examples.x[rows[:1]], epoch, totals)
         del examples  # it may be a chunk of a large file
         yield self._record(epoch, self._batches(totals), order, totals)
 
