@@ -2,13 +2,12 @@
 
 from contextlib import closing
 
-import numpy as np
 import pytest
 
 import nnreg
-from nnreg.errors import DivergedError, SpecError
+from nnreg.errors import SpecError
 from nnreg.ranks.group import ALONE
-from nnreg.testing.threads import COMPONENTS, SMALL, Training, digest, trained
+from nnreg.testing.threads import COMPONENTS, SMALL, digest
 from tests.ranks.threads import on_ranks
 
 TRAININGS = {**SMALL, **COMPONENTS}
