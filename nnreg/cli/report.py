@@ -1,29 +1,25 @@
-"""Commands that show runs: report, plot, compare."""
+"""Commands that draw runs: report, plot."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from nnreg._utils import json_text
 from nnreg._utils.atomic_files import Replace, replace_file, replace_regular
-from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
-from nnreg.cli._options import allow_changed_option, json_option, plugin_option
-from nnreg.cli._output import console, print_json, print_lines, print_prose, print_table
+from nnreg.cli._options import allow_changed_option, plugin_option
+from nnreg.cli._output import console, print_lines, print_prose
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
     from nnreg.plotting.chart import Chart
-    from nnreg.reports.comparison import Comparison, Side
     from nnreg.reports.run_record import RunRecord
     from nnreg.runs.run import Run
 
@@ -31,9 +27,6 @@ if TYPE_CHECKING:
 FORMATS = (".svg", ".png", ".pdf")
 
 INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
-
-MAX_COLUMNS, MAX_TRANSPOSED_RUNS = 6, 5
-"""A table with more columns, and at most this many runs, is transposed to fit 80 characters."""
 
 run_type = click.Path(path_type=Path)
 runs_argument = click.argument(
@@ -90,9 +83,9 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
     nnreg plot runs/penguins-* --out curves.png
     nnreg plot runs/penguins-001 --text
     """
-    from nnreg.reports.comparison import records_of
+    from nnreg.comparison.collection import collect
 
-    records = records_of(paths)
+    records = collect(paths).runs
     if text:
         for name, record in records.items():
             _print_losses(name, record)
@@ -103,43 +96,10 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
 
         with os_errors_as(UsageError, paths[0] / "plots"):
             out = make_plots(paths[0]) / "curves.svg"
-        _draw(records, out, replace_regular)
+        draw_runs(records, out, replace_regular)
     else:
-        _draw(records, out := out or Path("curves.svg"))
+        draw_runs(records, out := out or Path("curves.svg"))
     print_lines(out)
-
-
-@command()
-@runs_argument
-@click.option(
-    "--plot",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw their curves into this file: .svg, .png or .pdf.",
-)
-@json_option
-def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
-    """Show runs side by side: settings that differ, and results.
-
-    A single cross-validation is shown by fold; among several runs, each by its mean.
-
-    The best value of each metric has a *. For runs that are still training, the metrics are those
-    of the best epoch so far.
-
-    \b
-    nnreg compare runs/penguins-001 runs/penguins-002
-    nnreg compare runs/* --plot curves.png
-    """
-    from nnreg.reports.comparison import compare as compare_runs
-    from nnreg.reports.comparison import records_of
-
-    comparison = compare_runs(*paths)
-    if file is not None:
-        _draw(records_of(paths), file)
-    if as_json:
-        print_json(dataclasses.asdict(comparison))
-    else:
-        _print_comparison(comparison)
 
 
 def write_report(run: Run, stream: IO[str] | None) -> None:
@@ -176,7 +136,9 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
             print_lines(f"report: {page}", err=stream is sys.stderr)
 
 
-def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file) -> None:
+def draw_runs(
+    records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file
+) -> None:
     """Draw curves into a file."""
     from nnreg.errors import UsageError
     from nnreg.plotting.curves import by_epoch, metrics_of
@@ -218,44 +180,3 @@ def _print_losses(name: str, record: RunRecord) -> None:
     chart = by_epoch({name: record.history.columns}, "loss", {})
     print_prose("", f"{name}: loss")
     terminal.print(draw(chart, width=min(terminal.width, 100), height=14))
-
-
-def _print_comparison(comparison: Comparison) -> None:
-    """Print a table with one row per run, or one column per run if there are many columns."""
-    from nnreg.reports.comparison import short
-
-    sides, best = comparison.sides, comparison.best
-    settings = short(list(sides[0].settings))
-    names = list(dict.fromkeys(name for side in sides for name in side.metrics))
-    head = ["run", *settings.values(), *names, "best epoch", "seconds", "ended"]
-    rows = [
-        [
-            side.run,
-            *(_setting_cell(side.settings[path]) for path in settings),
-            *(_metric_cell(side, name, best) for name in names),
-            f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
-            "" if side.seconds is None else f"{side.seconds:.1f}",
-            (side.stopped or "unfinished").replace("_", " "),
-        ]
-        for side in sides
-    ]
-    head = [name.replace("_", " ") for name in head]
-    if len(head) > MAX_COLUMNS and len(sides) <= MAX_TRANSPOSED_RUNS:
-        head, *rows = map(list, zip(head, *rows, strict=True))
-    print_table(head, rows)
-    if not settings and len(sides) > 1:
-        print_lines("the specs are identical")
-
-
-def _setting_cell(value: Any) -> str:
-    """Return a setting as text; a dash if the run's spec does not have it."""
-    return value if isinstance(value, str) else "–" if value is None else json_text.dumps(value)
-
-
-def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
-    """Return a metric as text, followed by * if it is the best."""
-    if name not in side.metrics:
-        return ""
-    spread = f" ± {number(side.std[name])}" if name in side.std else ""
-    mark = "*" if side.run in best.get(name, ()) else " "
-    return f"{number(side.metrics[name])}{spread}{mark}"
