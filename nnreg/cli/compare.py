@@ -99,7 +99,7 @@ def compare(
     found = collect(paths)
     comparison = compare_collected(found, split, reference)
     if file is not None:
-        draw_runs(found.runs, file)
+        draw_runs(found, file)
     if as_json:
         print_json(dataclasses.asdict(comparison))
         return

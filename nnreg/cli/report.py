@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,12 +19,14 @@ from nnreg.cli._output import console, print_lines, print_prose
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg.comparison.collection import Collection
     from nnreg.plotting.chart import Chart
-    from nnreg.reports.run_record import RunRecord
     from nnreg.runs.run import Run
 
 
 FORMATS = (".svg", ".png", ".pdf")
+
+NOTHING = "no epoch has finished yet; there is nothing to draw"
 
 INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
 
@@ -71,34 +73,42 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     help="The .svg, .png or .pdf to write. [default: plots/curves.svg of one run, curves.svg of "
     "several]",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["run", "group"]),
+    help="Draw a line for each run, or the mean of each group of runs whose specs differ in their "
+    "seeds alone. [default: group for more than 10 runs]",
+)
 @click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
-def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
+def plot(paths: tuple[Path, ...], out: Path | None, by: str | None, text: bool) -> None:
     """Draw the curves of runs in one figure, into a file.
 
-    Solid lines are the validation split, dotted ones the training split. Files need matplotlib;
-    --text does not.
+    Each path is a run, a cross-validation, or a directory that contains runs. Solid lines are the
+    validation split, dotted ones the training split. A group has a line, the mean of the
+    validation split, and a band from its lowest to its highest run; of many groups, the best have
+    colours. Files need matplotlib; --text does not.
 
     \b
     nnreg plot runs/penguins-001
     nnreg plot runs/penguins-* --out curves.png
+    nnreg plot runs/sweep-001 --by group
     nnreg plot runs/penguins-001 --text
     """
     from nnreg.comparison.collection import collect
 
-    records = collect(paths).runs
+    found = collect(paths)
     if text:
-        for name, record in records.items():
-            _print_losses(name, record)
+        _print_losses(found, by)
         return
-    if out is None and len(paths) == 1:
+    if out is None and len(found.means) == 1:
         from nnreg.errors import UsageError
         from nnreg.runs.directory import make_plots
 
         with os_errors_as(UsageError, paths[0] / "plots"):
             out = make_plots(paths[0]) / "curves.svg"
-        draw_runs(records, out, replace_regular)
+        draw_runs(found, out, replace_regular, by=by)
     else:
-        draw_runs(records, out := out or Path("curves.svg"))
+        draw_runs(found, out := out or Path("curves.svg"), by=by)
     print_lines(out)
 
 
@@ -137,24 +147,28 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
 
 
 def draw_runs(
-    records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file
+    found: Collection, file: Path, replace: Replace = replace_file, *, by: str | None = None
 ) -> None:
-    """Draw curves into a file."""
+    """Draw curves into a file, `by` run or group."""
+    from nnreg.comparison.curves import charts_of
     from nnreg.errors import UsageError
-    from nnreg.plotting.curves import by_epoch, metrics_of
 
-    runs = {name: record.history.columns for name, record in records.items()}
-    best = {name: record.best_epoch for name, record in records.items()}
-    charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
+    charts = charts_of(found, by)
     if not charts:
-        raise UsageError("no epoch has finished yet; there is nothing to draw")
-    draw_into(charts, file, "draw the losses with: nnreg plot RUN --text", replace)
+        raise UsageError(NOTHING)
+    instead = "draw the losses with: nnreg plot RUN --text"
+    draw_into(charts, file, instead, replace, shared=len(found.runs) > 1)
 
 
 def draw_into(
-    charts: Sequence[Chart], file: Path, instead: str, replace: Replace = replace_file
+    charts: Sequence[Chart],
+    file: Path,
+    instead: str,
+    replace: Replace = replace_file,
+    *,
+    shared: bool = False,
 ) -> None:
-    """Draw charts into a file; `instead` is the advice without matplotlib."""
+    """Draw charts, `shared` ones with one legend; `instead` is the advice without matplotlib."""
     from nnreg.errors import UsageError
 
     if file.suffix not in FORMATS:
@@ -165,18 +179,30 @@ def draw_into(
         advice = f"{INSTALL}, or {instead}"
         raise UsageError(f"plots need matplotlib; {advice}") from error
     with os_errors_as(UsageError, file):
-        matplotlib_file.save(matplotlib_file.figure(charts), file, replace)
+        matplotlib_file.save(matplotlib_file.figure(charts, shared=shared), file, replace)
 
 
-def _print_losses(name: str, record: RunRecord) -> None:
-    """Draw the losses of a run in the terminal."""
+def _print_losses(found: Collection, by: str | None) -> None:
+    """Draw the losses in the terminal: those of each run, or of all groups in one chart."""
+    from nnreg.comparison.curves import MAX_LINES, charts_of
     from nnreg.errors import UsageError
-    from nnreg.plotting.braille import draw
     from nnreg.plotting.curves import by_epoch
 
-    if not len(record.history):
-        raise UsageError(f"{name}: no epoch has finished yet; there is nothing to draw")
+    if by == "group" or (by is None and len(found.runs) > MAX_LINES):
+        charts = charts_of(found, "group")
+        if not charts:
+            raise UsageError(NOTHING)
+        _print_chart("loss: mean of each group, and from its lowest to its highest run", charts[0])
+        return
+    for name, record in found.runs.items():
+        if not len(record.history):
+            raise UsageError(f"{name}: {NOTHING}")
+        _print_chart(f"{name}: loss", by_epoch({name: record.history.columns}, "loss", {}))
+
+
+def _print_chart(title: str, chart: Chart) -> None:
+    from nnreg.plotting.braille import draw
+
     terminal = console()
-    chart = by_epoch({name: record.history.columns}, "loss", {})
-    print_prose("", f"{name}: loss")
+    print_prose("", title)
     terminal.print(draw(chart, width=min(terminal.width, 100), height=14))
