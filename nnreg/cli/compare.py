@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnreg._utils.atomic_files import replace_text
-from nnreg._utils.formatting import number
+from nnreg._utils.formatting import counted, number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
@@ -19,8 +19,12 @@ from nnreg.cli.report import draw_runs, runs_argument
 
 if TYPE_CHECKING:
     from nnreg.comparison.api import Comparison
+    from nnreg.comparison.collection import Collection
     from nnreg.comparison.sides import Side
     from nnreg.comparison.tables import Table
+
+FORMATS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html"}
+"""The formats of files by their suffixes."""
 
 MAX_COLUMNS, MAX_TRANSPOSED_RUNS = 6, 5
 """A table with more columns, and at most this many runs, is transposed to fit 80 characters."""
@@ -49,15 +53,13 @@ MAX_COLUMNS, MAX_TRANSPOSED_RUNS = 6, 5
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "markdown", "latex", "csv"]),
-    default="text",
-    show_default=True,
-    help="How the groups are written.",
+    type=click.Choice(["text", *FORMATS.values()]),
+    help="How the groups are written. [default: text, or that of the suffix of --out]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, in the --format.",
+    help="Write to this file: .md, .tex, .csv or .html.",
 )
 @click.option(
     "--plot",
@@ -72,7 +74,7 @@ def compare(
     split: str | None,
     reference: str | None,
     each: bool,
-    form: str,
+    form: str | None,
     out: Path | None,
     file: Path | None,
     as_json: bool,
@@ -91,11 +93,12 @@ def compare(
     \b
     nnreg compare runs/penguins-001 runs/penguins-002
     nnreg compare runs/sweep-001 --metric accuracy --format latex
-    nnreg compare runs/* --format csv --out groups.csv
+    nnreg compare runs/* --out page.html
     """
     from nnreg.comparison.api import compare_collected
     from nnreg.comparison.collection import collect
 
+    form = _format_of(form, out)
     found = collect(paths)
     comparison = compare_collected(found, split, reference)
     if file is not None:
@@ -103,15 +106,32 @@ def compare(
     if as_json:
         print_json(dataclasses.asdict(comparison))
         return
-    if form == "text" and out is None:
+    if form == "text":
         _print(comparison, metrics, each=each)
         return
-    text = _written(comparison, _chosen(comparison, metrics), form)
+    chosen = _chosen(comparison, metrics)
+    if form == "html":
+        text = _page(found, comparison, chosen, out)
+    else:
+        text = _written(comparison, chosen, form)
     if out is None:
         print_text(text)
     else:
         _write(out, text)
         print_lines(out)
+
+
+def _format_of(form: str | None, out: Path | None) -> str:
+    """Return the format that was chosen, or else that of a file by its suffix."""
+    from nnreg.errors import UsageError
+
+    if out is None:
+        return form or "text"
+    found = form or FORMATS.get(out.suffix)
+    if found is None or found == "text":
+        known = ", ".join(FORMATS)
+        raise UsageError(f"{out}: no format for a file; use one of {known}, or --format")
+    return found
 
 
 def _chosen(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
@@ -161,6 +181,16 @@ def _written(comparison: Comparison, metrics: Sequence[str], form: str) -> str:
         mark = "% " if form == "latex" else ""
         parts.append("\n".join(f"{mark}{' '.join(line.split())}" for line in lines))
     return "\n\n".join(parts)
+
+
+def _page(
+    found: Collection, comparison: Comparison, metrics: Sequence[str], out: Path | None
+) -> str:
+    from nnreg.comparison.page import comparison_page
+
+    directory = Path() if out is None else out.parent
+    title = f"Comparison of {counted(len(found.runs), 'run')}"
+    return comparison_page(found, directory, title=title, metrics=metrics, comparison=comparison)
 
 
 def _write(file: Path, text: str) -> None:

@@ -50,19 +50,38 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     """Write a report of a run: report.html and plots in its directory.
 
     The run may still be training, or have been stopped. Its best weights are evaluated on the
-    held-out rows.
+    held-out rows. In a directory that contains runs, report.html compares them.
 
     \b
     nnreg report runs/penguins-001 --open
+    nnreg report runs/sweep-001
     """
+    from nnreg.comparison.collection import runs_inside
     from nnreg.reports.report import report as write
 
-    page = write(path, registry=registry_with(files), allow_changed=allow_changed)
+    if runs_inside(path):
+        page = _write_comparison(path)
+    else:
+        page = write(path, registry=registry_with(files), allow_changed=allow_changed)
     print_lines(page)
     if show:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def _write_comparison(directory: Path) -> Path:
+    """Write the page that compares the runs in a directory, and return its path."""
+    from nnreg.comparison.collection import collect
+    from nnreg.comparison.page import comparison_page
+    from nnreg.errors import UsageError
+    from nnreg.reports.report import PAGE
+    from nnreg.runs.directory import write_inside
+
+    text = comparison_page(collect([directory]), directory, title=directory.resolve().name)
+    with os_errors_as(UsageError, directory):
+        write_inside(directory / PAGE, text, sync=False)
+    return directory / PAGE
 
 
 @command()
@@ -104,8 +123,9 @@ def plot(paths: tuple[Path, ...], out: Path | None, by: str | None, text: bool) 
         from nnreg.errors import UsageError
         from nnreg.runs.directory import make_plots
 
-        with os_errors_as(UsageError, paths[0] / "plots"):
-            out = make_plots(paths[0]) / "curves.svg"
+        (run,) = found.means.values()
+        with os_errors_as(UsageError, run.path / "plots"):
+            out = make_plots(run.path) / "curves.svg"
         draw_runs(found, out, replace_regular, by=by)
     else:
         draw_runs(found, out := out or Path("curves.svg"), by=by)

@@ -37,7 +37,7 @@ def collect(paths: Iterable[Path]) -> Collection:
     """
     chosen, contained = list[Path](), set[Path]()
     for path in dict.fromkeys(paths):
-        found = _runs_inside(path)
+        found = runs_inside(path)
         chosen += found or [path]
         contained.update(found)
     chosen = list(dict.fromkeys(chosen))
@@ -57,7 +57,7 @@ def collect(paths: Iterable[Path]) -> Collection:
     return Collection(dict(zip(labels(records), records.values(), strict=True)), means, unreadable)
 
 
-def _runs_inside(path: Path) -> list[Path]:
+def runs_inside(path: Path) -> list[Path]:
     """Return the runs in a directory that is none itself, in natural order of their names."""
     own = ("metrics.jsonl", "checkpoints", "fold-1")
     if not path.is_dir() or any(os.path.lexists(path / name) for name in own):

@@ -97,15 +97,16 @@ def _follows(path: str, found: Sequence[str], all_settings: Sequence[Settings]) 
 
 
 def short(paths: Sequence[str]) -> dict[str, str]:
-    """Return the shortest unique ending of each path."""
+    """Return the shortest unique ending of each path, or itself if it is that of another one."""
     result = {}
     for path in paths:
         keys = path.split(".")
         ends = (".".join(keys[-count:]) for count in range(1, len(keys) + 1))
         others = [other for other in paths if other != path]
-        result[path] = next(
+        unique = (
             end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)
         )
+        result[path] = next(unique, path)
     return result
 
 

@@ -30,7 +30,7 @@ SPLIT_COLOURS = {"training": TRAINING, "validation": VALIDATION}
 MAX_NAMED_GROUPS = 5
 """The groups that have a colour and a name if there are more groups than colours."""
 
-MAX_GROUP_NAME = 48
+MAX_GROUP_NAME = 60
 """Characters of the name of a group in a legend."""
 
 MAX_VALUE = 1e100

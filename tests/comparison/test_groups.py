@@ -7,6 +7,7 @@ import pytest
 
 import nnreg
 from nnreg.comparison.conclusions import conclusions
+from nnreg.comparison.settings import short
 from nnreg.comparison.statistics import paired_test
 from tests.comparison.run_files import write_groups, write_run
 
@@ -203,3 +204,10 @@ def test_differences_that_are_equal_in_all_runs_say_nothing_about_noise(tmp_path
     found = nnreg.compare(runs)
     assert found.groups[1].differences["test r2"].within_noise
     assert "so noise is unknown" in " ".join(conclusions(found, "test r2"))
+
+
+def test_the_seed_of_the_spec_and_that_of_the_split_have_different_names():
+    assert short(["seed", "data.split.seed", "a.units", "b.units", "train.epochs"]) == {
+        "seed": "seed", "data.split.seed": "split.seed", "a.units": "a.units",
+        "b.units": "b.units", "train.epochs": "epochs",
+    }  # fmt: skip
