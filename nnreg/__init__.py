@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
+    from nnreg.comparison.api import compare
     from nnreg.exporters.api import export
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
     )
     from nnreg.model.model import Model
     from nnreg.registry.register import register
-    from nnreg.reports.comparison import compare
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
@@ -91,7 +91,7 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
-    "compare": "reports.comparison",
+    "compare": "comparison.api",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
     "load": "checkpoint.save_load",

@@ -20,6 +20,7 @@ import click
 from nnreg._version import __version__
 from nnreg.cli import (
     checkpoints,
+    compare,
     completion,
     components,
     doctor,
@@ -91,7 +92,7 @@ COMMANDS = (
     *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
     *(inference.predict, inference.forecast, inference.evaluate, export.export),
     serve.serve,
-    *(runs.runs, report.report, report.plot, report.compare),
+    *(runs.runs, report.report, report.plot, compare.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),
     *(doctor.doctor, completion.completion),
