@@ -118,6 +118,8 @@ class CrossValidation:
                         fold_directory(self._directory.path, fold) for fold in folds
                     )
                     stack.enter_context(locked(self._directory.path))
+                    if self._resume is None:  # by another process, since it was checked
+                        self._directory.refuse_if_run(self.document.text)
                     remove_stale_temp_files(self._directory.path)
             yield
 
