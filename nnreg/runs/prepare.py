@@ -182,7 +182,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         spec.data,
         target_columns(spec, spec.data.target_groups or spec.data.targets),
         document.directory,
-        spec.seed,
+        _split_seed(spec),
         _fold(spec),
         reader or DataReader(),
         integer_inputs=integer_inputs(spec.model.layers, spec.data.groups, spec.several),
@@ -216,7 +216,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         target_columns(spec, _targets_given(spec, inputs, tuple(target.columns))),
         columns,
         spec.data.split if spec.data else Split(),
-        spec.seed,
+        _split_seed(spec),
         _fold(spec),
         integer_inputs=integer_inputs(spec.model.layers, columns.groups, spec.several),
         members=spec.model.members,
@@ -287,6 +287,12 @@ def _are_named(inputs: Table, spec: Spec) -> bool:
     entries = [one.keys.inputs for one in spec.model.layers if isinstance(one, LayerEntry)]
     read = {name for one in entries for name in ((one,) if isinstance(one, str) else one or ())}
     return len(inputs.columns) > 1 or not read.isdisjoint(inputs.columns)
+
+
+def _split_seed(spec: Spec) -> int:
+    """Return the seed of the split: its own, or that of the spec."""
+    own = spec.data.split.seed if spec.data else None
+    return spec.seed if own is None else own
 
 
 def _fold(spec: Spec) -> Fold | None:

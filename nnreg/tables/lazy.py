@@ -20,7 +20,7 @@ from nnreg.tables.ragged import Ragged
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Encode: TypeAlias = Callable[[Array, Array], Array]
+Encode: TypeAlias = Callable[[Any, Array], Array]
 
 BLOCK = 2**17
 """About how many values of consecutive rows are read at once: half a megabyte of float32."""
@@ -47,11 +47,20 @@ class Dataset(Protocol):
     def chunk(self) -> int:
         """How many rows are stored as one chunk, perhaps compressed."""
 
-    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
-        """Yield the rows of each segment `(start, stop)`.
+    @property
+    def starts(self) -> Array | None:
+        """The first row of each block and then the number of rows; None if all have one size."""
+
+    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """Yield the rows of each segment `(start, stop)`, at once or in several parts.
 
         Raises `DataError` naming the rows that cannot be read.
         """
+
+
+def row_numbers(count: int) -> Array:
+    """Return the numbers of all rows, of four bytes each if there are not too many rows."""
+    return np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,10 @@ class LazyArray:
 
     @property
     def block_rows(self) -> int:
-        """How many rows of the file are read at once: a multiple of its chunks."""
+        """The most rows of the file that are read at once: a multiple of its chunks."""
+        starts = self.dataset.starts
+        if starts is not None:
+            return int(np.diff(starts).max(initial=1))
         chunk = self.dataset.chunk
         return chunk * max(BLOCK // (chunk * self._width), 1)
 
@@ -94,8 +106,11 @@ class LazyArray:
 
     def _block_starts(self, rows: Array) -> Array:
         """Return the positions in `rows` where a block begins."""
-        starts: Array = np.flatnonzero(np.diff(rows // self.block_rows, prepend=-1))
-        return starts
+        blocks = self.dataset.starts
+        if blocks is None:
+            blocks = np.arange(0, int(rows[-1]) + 1 if len(rows) else 0, self.block_rows)
+        starts: Array = np.unique(np.searchsorted(rows, blocks))
+        return starts[starts < len(rows)]
 
     @property
     def _width(self) -> int:
@@ -118,14 +133,27 @@ class LazyArray:
             return out
         blocks = [slice(*ends) for ends in pairwise([*self._block_starts(rows), len(rows)])]
         segments = [(int(rows[block][0]), int(rows[block][-1]) + 1) for block in blocks]
-        for block, values in zip(blocks, self.dataset.read(segments), strict=True):
-            chosen = rows[block]
+        done = 0
+        for start, values in self._parts(segments):
+            stop = int(np.searchsorted(rows, start + len(values)))
+            chosen = rows[done:stop]
             if len(values) > len(chosen):
-                values = values[chosen - chosen[0]]
-            self._fill(out[block], values, chosen)
+                values = values[chosen - start]
+            self._fill(out[done:stop], values, chosen)
+            done = stop
         return out
 
-    def _fill(self, out: Array, values: Array, rows: Array) -> None:
+    def _parts(self, segments: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Any]]:
+        """Yield the values of each part that is read, and the number of its first row."""
+        parts = self.dataset.read(segments)
+        for start, stop in segments:
+            while start < stop:
+                values = next(parts)
+                yield start, values
+                start += len(values)
+        next(parts, None)  # lets the file be checked at its end
+
+    def _fill(self, out: Array, values: Any, rows: Array) -> None:
         """Encode values in chunks that fit the processor's cache."""
         if self.encode is None:
             out[...] = values
@@ -145,7 +173,8 @@ class LazyArray:
         blocks = rng.permutation(len(starts))
         lengths, starts = lengths[blocks], starts[blocks]
         moves = starts - (np.cumsum(lengths) - lengths)
-        order: Array = np.arange(len(self)) + np.repeat(moves, lengths)
+        order: Array = row_numbers(len(self))
+        order += np.repeat(moves.astype(order.dtype), lengths)
         size = self.chunk_rows(multiple)
         for start in range(0, len(order), size):
             rng.shuffle(order[start : start + size])

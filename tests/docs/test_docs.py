@@ -29,7 +29,7 @@ RUN = [
 ]
 
 
-NEEDS = {"scikit-learn.md": "sklearn"}
+NEEDS = {"scikit-learn.md": "sklearn", "gpu.md": "torch"}
 """The libraries that pages need, by the page's name: where one is missing, the page is not run."""
 
 
@@ -204,3 +204,15 @@ def test_no_link_is_broken(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         exists = target.startswith("https://") or (page.parent / target).exists()
         assert exists, f"{page}: {target}"
+
+
+def test_the_figures_of_the_page_on_gpus_are_those_of_the_benchmarks():
+    steps = (ROOT / "docs/benchmarks.md").read_text()
+    steps = steps.partition("**Training: ")[2].partition("**Prediction: ")[0]
+    page = (ROOT / "docs/howto/gpu.md").read_text()
+    rows = re.findall(r"^\| ([^|]*\d) \| ([\d.,]+) \| (.*) \|$", page, re.M)
+    assert len(rows) > 5
+    for network, first, others in rows:
+        (row,) = re.findall(rf"^\| {re.escape(network)} \| (.*) \|$", steps, re.M)
+        cells = [re.sub(r" \(.*\)|\*", "", cell) for cell in row.split(" | ")]
+        assert [first, *others.split(" | ")] == [cells[at] for at in (0, 1, 3, 4)], network
