@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Context,
         Count,
         Encoder,
+        Executor,
         Exporter,
         HeldOut,
         Initializer,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
     from nnreg.runs.run import build
     from nnreg.starter.propose import propose
+    from nnreg.sweeps.api import sweep
     from nnreg.tables.padded import Padded
     from nnreg.tables.table import Table
     from nnreg.training.history import History
@@ -104,6 +106,7 @@ _LAZY = {
     "resume": "runs.api",
     "run": "runs.api",
     "save": "checkpoint.save_load",
+    "sweep": "sweeps.api",
 }
 """The modules of the names that are not in `interfaces`. Each is imported on first access, as it
 imports NumPy, pydantic, pluggy or h5py: the command line handles Ctrl-C before that."""
@@ -122,6 +125,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Encoder",
+    "Executor",
     "Exporter",
     "HeldOut",
     "History",
@@ -181,6 +185,7 @@ __all__ = [
     "resume",
     "run",
     "save",
+    "sweep",
 ]
 
 

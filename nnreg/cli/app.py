@@ -33,6 +33,7 @@ from nnreg.cli import (
     report,
     runs,
     serve,
+    sweep,
     train,
     validate,
 )
@@ -90,6 +91,7 @@ cli.params.append(debug_option())
 
 COMMANDS = (
     *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
+    sweep.sweep,
     *(inference.predict, inference.forecast, inference.evaluate, export.export),
     serve.serve,
     *(runs.runs, report.report, report.plot, compare.compare),
