@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -197,6 +198,8 @@ class StoredColumn:
     known_rows: Array
     complete: bool = True
     """Whether all distinct texts are known."""
+    sequences: bool = False
+    """Whether it has sequences, or several texts per row."""
 
     @property
     def shape(self) -> Shape:
@@ -294,7 +297,7 @@ def read_ahead(
     try:
         reading: Future[Result] | None = None
         for item in items:
-            following = reader.submit(read, item)
+            following = reader.submit(copy_context().run, read, item)
             if reading:
                 yield reading.result()
             reading = following
