@@ -69,6 +69,8 @@ if TYPE_CHECKING:
         fans,
         learned,
     )
+    from nnreg.model.calibration import calibrate
+    from nnreg.model.importance import importance
     from nnreg.model.model import Model
     from nnreg.registry.register import register
     from nnreg.reports.comparison import compare
@@ -91,9 +93,11 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
+    "calibrate": "model.calibration",
     "compare": "reports.comparison",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
+    "importance": "model.importance",
     "load": "checkpoint.save_load",
     "load_weights": "weights.api",
     "propose": "starter.propose",
@@ -165,11 +169,13 @@ __all__ = [
     "UsageError",
     "Workspace",
     "build",
+    "calibrate",
     "chain",
     "compare",
     "export",
     "fans",
     "hookimpl",
+    "importance",
     "learned",
     "load",
     "load_weights",
