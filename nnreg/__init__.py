@@ -71,6 +71,8 @@ if TYPE_CHECKING:
         fans,
         learned,
     )
+    from nnreg.model.calibration import calibrate
+    from nnreg.model.importance import importance
     from nnreg.model.model import Model
     from nnreg.registry.register import register
     from nnreg.reports.report import report
@@ -93,9 +95,11 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
+    "calibrate": "model.calibration",
     "compare": "comparison.api",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
+    "importance": "model.importance",
     "load": "checkpoint.save_load",
     "load_weights": "weights.api",
     "propose": "starter.propose",
@@ -169,11 +173,13 @@ __all__ = [
     "UsageError",
     "Workspace",
     "build",
+    "calibrate",
     "chain",
     "compare",
     "export",
     "fans",
     "hookimpl",
+    "importance",
     "learned",
     "load",
     "load_weights",
