@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
+    from nnreg.comparison.api import compare
     from nnreg.exporters.api import export
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
@@ -70,9 +71,10 @@ if TYPE_CHECKING:
         fans,
         learned,
     )
+    from nnreg.model.calibration import calibrate
+    from nnreg.model.importance import importance
     from nnreg.model.model import Model
     from nnreg.registry.register import register
-    from nnreg.reports.comparison import compare
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
@@ -93,9 +95,11 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
-    "compare": "reports.comparison",
+    "calibrate": "model.calibration",
+    "compare": "comparison.api",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
+    "importance": "model.importance",
     "load": "checkpoint.save_load",
     "load_weights": "weights.api",
     "propose": "starter.propose",
@@ -169,11 +173,13 @@ __all__ = [
     "UsageError",
     "Workspace",
     "build",
+    "calibrate",
     "chain",
     "compare",
     "export",
     "fans",
     "hookimpl",
+    "importance",
     "learned",
     "load",
     "load_weights",

@@ -20,7 +20,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 
 GROUPS = {
     "Train": ("example", "init", "validate", "lr-find", "run", "resume", "sweep"),
-    "Use a model": ("predict", "forecast", "evaluate", "export", "serve"),
+    "Use a model": ("predict", "forecast", "evaluate", "calibrate", "export", "serve"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),
@@ -40,6 +40,7 @@ SYNONYMS = {
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
     "demo": ("example",), "models": ("example",), "server": ("serve",),
     "install": ("completion",), "convert": ("export",), "deploy": ("export", "serve"),
+    "temperature": ("calibrate",), "importance": ("evaluate",),
     "version": ("--version",), "help": ("--help",),
 }  # fmt: skip
 """Command names of other programs, and the commands that do the same here."""
