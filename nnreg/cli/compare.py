@@ -228,8 +228,10 @@ def _print_notes(comparison: Comparison) -> None:
 
 
 def _print_group_table(table: Table) -> None:
+    """Print a table, without the intervals of means and numbers of runs if there is no room."""
     rows = [[cell.text for cell in row] for row in table.rows]
-    print_table(table.head, rows, table.title)
+    optional = [table.head.index(name) for name in ("95 % interval", "runs")]
+    print_table(table.head, rows, table.title, optional=optional)
 
 
 def _print_sides(comparison: Comparison) -> None:
