@@ -124,9 +124,9 @@ def test_a_single_run_in_a_directory_of_runs_is_plotted_in_its_own(tmp_path, nnr
 
 
 def test_a_narrow_terminal_drops_the_columns_that_say_least(runs, nnreg, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "75")
     title, head, *_ = cells(nnreg("compare", "runs")[1])
     assert title[0].startswith("test r2, higher is better, 5 runs each")
     assert head == ["activation", "mean ± std", "difference", "its 95 % interval", "p"]
-    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("COLUMNS", "82")
     assert cells(nnreg("compare", "runs")[1])[1][:3] == ["activation", "runs", "mean ± std"]
