@@ -18,7 +18,7 @@ from nnreg.cli._registry import registry_with
 @checkpoint_argument
 @click.option(
     "--to", "form", metavar="FORMAT", shell_complete=complete_format,
-    help="The format, if the name of OUT does not say.",
+    help="The format. [default: by the suffix of OUT]",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True,

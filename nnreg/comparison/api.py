@@ -34,6 +34,12 @@ class Comparison:
     main_metric: str | None = None
     """The first metric of the spec on the held-out rows, or their loss if it has none."""
 
+    def _repr_html_(self) -> str:
+        """Return the card that a notebook shows."""
+        from nnreg.comparison.card import comparison_card  # only notebooks need it
+
+        return comparison_card(self.sides, self.best)
+
     @property
     def repeated(self) -> bool:
         """Whether a group has several runs, without which nothing is known about noise."""
