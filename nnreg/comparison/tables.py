@@ -11,7 +11,7 @@ from typing import Any
 from nnreg._utils.formatting import number
 from nnreg.comparison.api import Comparison
 from nnreg.comparison.groups import Difference, Estimate, Group
-from nnreg.comparison.settings import short, value_text
+from nnreg.comparison.settings import short, short_value
 
 MAX_DECIMALS = 8
 """The most decimals of a number; those that need more are written with an exponent."""
@@ -112,7 +112,7 @@ def title_of(comparison: Comparison, metric: str) -> str:
 def _setting_cells(group: Group, paths: Sequence[str]) -> list[Cell]:
     if not paths:
         return [Cell(group.name, group.name)]
-    return [Cell(value_text(group.settings[p]), group.settings[p]) for p in paths]
+    return [Cell(short_value(group.settings[p]), group.settings[p]) for p in paths]
 
 
 def _estimate_cells(estimate: Estimate, rounding: Rounding) -> list[Cell]:

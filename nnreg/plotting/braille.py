@@ -26,7 +26,8 @@ MARGIN = 6
 def draw(chart: Chart, width: int, height: int) -> Text:
     """Return a chart with `width` columns and `height` lines, plus a legend and an axis line.
 
-    Dashed curves are dotted, to be distinguishable without colours; solid ones are drawn on top.
+    Dashed curves are dotted, to be distinguishable without colours; solid ones are drawn on top,
+    the first one last.
     """
     from rich.text import Text  # imported only when drawing in a terminal
 
@@ -35,7 +36,8 @@ def draw(chart: Chart, width: int, height: int) -> Text:
     x = np.linspace(chart.across.low, chart.across.high, 2 * columns)
     cells = np.zeros((height, columns), np.intp)
     owners = np.full((height, columns), -1)
-    curves = sorted(chart.curves, key=lambda curve: not curve.dash)
+    backwards = chart.curves[::-1]
+    curves = [one for dashed in (True, False) for one in backwards if bool(one.dash) == dashed]
     shades = [(band, index) for index, curve in enumerate(curves) for band in chart.bands
               if band.colour == curve.colour]  # fmt: skip
     for band, index in shades:
