@@ -11,15 +11,17 @@ import pytest
 from tests.data.lazy.test_tables import REASON
 from tests.helpers.specs import classifier
 
-SMALL, LARGE = 16 * 2**20, 256 * 2**20
+SMALL, LARGE = 16 * 2**20, 160 * 2**20
 """The sizes of the files. The small one is more than all buffers of a fixed size take."""
 
 COLUMNS = 200
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 256
 MEASURED = """
 import resource, sys
 import nnreg.tables.lazy
-nnreg.tables.lazy.WINDOW = 2**19  # so that there are many windows
+from nnreg.builtin.sources import parquet_file
+nnreg.tables.lazy.WINDOW = 2**19  # so that the small file has many windows
+parquet_file.ROWS = 1024
 from nnreg.cli.app import main
 try:
     main(sys.argv[1:])
