@@ -254,12 +254,24 @@ def tree_sum(arrays: Sequence[Array]) -> Array:
 
     The others are overwritten. The order depends on the number of arrays alone.
     """
-    step = 1
-    while step < len(arrays):
-        for index in range(0, len(arrays) - step, 2 * step):
-            np.add(arrays[index], arrays[index + step], out=arrays[index])
-        step *= 2
+    for first, second, _ in tree_additions(len(arrays)):
+        np.add(arrays[first], arrays[second], out=arrays[first])
     return arrays[0]
+
+
+@functools.cache
+def tree_additions(count: int) -> Sequence[tuple[int, int, int]]:
+    """Return the additions by which `tree_sum` adds this many arrays, in order.
+
+    Each is of the second array to the first one; both are then sums of all arrays from the first up
+    to, but without, the third number.
+    """
+    additions, step = list[tuple[int, int, int]](), 1
+    while step < count:
+        for index in range(0, count - step, 2 * step):
+            additions.append((index, index + step, min(index + 2 * step, count)))
+        step *= 2
+    return additions
 
 
 def norm(vector: Array) -> float:

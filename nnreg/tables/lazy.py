@@ -164,10 +164,14 @@ class LazyArray:
             chunk = slice(start, start + size)
             out[chunk] = self.encode(values[chunk], rows[chunk])
 
-    def shuffled(self, rng: np.random.Generator, multiple: int) -> Array:
+    def shuffled(
+        self, rng: np.random.Generator, multiple: int, shards_of: Callable[[int], Array]
+    ) -> Array:
         """Return the positions of all rows in a random order that is fast to read.
 
         Blocks of consecutive rows are shuffled, then the rows within each window of many blocks.
+        `shards_of(count)` returns the shard of each row of a window of this number, in order: the
+        rows of a shard are from blocks of its own, so that no two processes read the same ones.
         """
         starts = self._block_starts(self.rows)
         lengths = np.diff(starts, append=len(self))
@@ -178,7 +182,12 @@ class LazyArray:
         order += np.repeat(moves.astype(order.dtype), lengths)
         size = self.chunk_rows(multiple)
         for start in range(0, len(order), size):
-            rng.shuffle(order[start : start + size])
+            window = order[start : start + size]
+            shards = shards_of(len(window))
+            ends = np.cumsum(np.bincount(shards))
+            for part in np.split(window, ends[:-1]):
+                rng.shuffle(part)
+            window[np.argsort(shards, kind="stable")] = window.copy()
         return order
 
 
@@ -261,26 +270,35 @@ def iter_chunks(x: Any, size: int) -> Generator[Any, None, None]:
                 yield chunk.copy()  # the window's memory is reused
 
 
-def chunks_in_order(x: Any, order: Array, multiple: int) -> Generator[Chunk, None, None]:
+def chunks_in_order(
+    x: Any, order: Array, multiple: int, needed: Array | None = None
+) -> Generator[Chunk, None, None]:
     """Yield the rows of a `Column` or `NamedArrays` at the positions `order`, a window at a time.
 
     What is in memory is a single window. The windows of a lazy array share memory: each is valid
-    until the next one. All but the last have a number of rows divisible by `multiple`.
+    until the next one. All but the last have a number of rows divisible by `multiple`. Of a lazy
+    array, only the `needed` rows of the order are read, by default all; the others are arbitrary.
     """
     if not isinstance(x, LazyArray):
         yield Chunk(x, slice(None), order)
         return
     size = min(x.chunk_rows(multiple), len(order))
     # one in use, one being read
-    buffers = [np.empty((size, *x.example_shape), x.dtype) for _ in range(2)]
+    buffers = [np.zeros((size, *x.example_shape), x.dtype) for _ in range(2)]
 
     def read(number: int) -> Chunk:
-        segment = order[number * size : (number + 1) * size]
+        window = slice(number * size, (number + 1) * size)
+        segment = order[window]
         ascending = np.argsort(segment)
         rank = np.empty_like(ascending)
         rank[ascending] = np.arange(len(segment))
-        positions = segment[ascending]
-        return Chunk(x.take(positions, buffers[number % 2][: len(positions)]), positions, rank)
+        positions, values = segment[ascending], buffers[number % 2][: len(segment)]
+        if needed is None:
+            x.take(positions, values)
+        else:
+            wanted = np.flatnonzero(needed[window][ascending])
+            values[wanted] = x.take(positions[wanted])
+        return Chunk(values, positions, rank)
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 

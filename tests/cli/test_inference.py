@@ -146,7 +146,7 @@ def test_a_file_that_is_not_regular_is_written_to_and_kept(directory, nnreg):
 
 def test_only_a_terminal_gets_a_progress_bar(directory, nnreg, monkeypatch):
     assert nnreg("predict", "out", "long.csv")[2] == ""
-    monkeypatch.setattr("nnreg.cli.inference.animated", lambda stream: True)
+    monkeypatch.setattr("nnreg.cli._data_chunks.animated", lambda stream: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     (directory / "[").mkdir()
     (directory / "long.csv").rename("[/long].csv")  # rich would read it as a tag
