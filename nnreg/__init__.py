@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
+    from nnreg.comparison.api import compare
     from nnreg.exporters.api import export
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Context,
         Count,
         Encoder,
+        Executor,
         Exporter,
         HeldOut,
         Initializer,
@@ -73,12 +75,12 @@ if TYPE_CHECKING:
     from nnreg.model.importance import importance
     from nnreg.model.model import Model
     from nnreg.registry.register import register
-    from nnreg.reports.comparison import compare
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
     from nnreg.runs.run import build
     from nnreg.starter.propose import propose
+    from nnreg.sweeps.api import sweep
     from nnreg.tables.padded import Padded
     from nnreg.tables.table import Table
     from nnreg.training.history import History
@@ -94,7 +96,7 @@ _LAZY = {
     "Model": "model.model",
     "build": "runs.run",
     "calibrate": "model.calibration",
-    "compare": "reports.comparison",
+    "compare": "comparison.api",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
     "importance": "model.importance",
@@ -108,6 +110,7 @@ _LAZY = {
     "resume": "runs.api",
     "run": "runs.api",
     "save": "checkpoint.save_load",
+    "sweep": "sweeps.api",
 }
 """The modules of the names that are not in `interfaces`. Each is imported on first access, as it
 imports NumPy, pydantic, pluggy or h5py: the command line handles Ctrl-C before that."""
@@ -126,6 +129,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Encoder",
+    "Executor",
     "Exporter",
     "HeldOut",
     "History",
@@ -187,6 +191,7 @@ __all__ = [
     "resume",
     "run",
     "save",
+    "sweep",
 ]
 
 

@@ -19,7 +19,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 """The key in a context's `meta` of the plugin whose command runs."""
 
 GROUPS = {
-    "Train": ("example", "init", "validate", "lr-find", "run", "resume"),
+    "Train": ("example", "init", "validate", "lr-find", "run", "resume", "sweep"),
     "Use a model": ("predict", "forecast", "evaluate", "calibrate", "export", "serve"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
@@ -29,6 +29,7 @@ GROUPS = {
 
 SYNONYMS = {
     "train": ("run",), "fit": ("run",), "start": ("run",), "learn": ("run",),
+    "tune": ("sweep",), "search": ("sweep",), "grid": ("sweep",), "sweeps": ("sweep",),
     "continue": ("resume",), "restart": ("resume",),
     "eval": ("evaluate",), "test": ("evaluate",), "score": ("evaluate",),
     "infer": ("predict",), "classify": ("predict",), "apply": ("predict",),

@@ -1,12 +1,14 @@
 """The report page: one HTML file that needs no other file and no network.
 
 All text from a spec, from data or from a run directory passes through `escape`. As a second line of
-defence, the Content-Security-Policy of the page blocks requests, and all scripts but that of
-`live_model`, by its hash. Without scripts, only that section is missing.
+defence, the Content-Security-Policy of the page blocks requests, and all scripts but nnreg's own,
+by its hash. Without scripts, only the section of `live_model` is missing.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.resources
 from collections.abc import Iterable, Sequence
 from string import Template
@@ -63,7 +65,7 @@ def run_page(
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]
-    return _document(record, parts, live.script_hash if live else "")
+    return document(f"{record.name}: report", parts, live.script if live else "")
 
 
 def cross_validation_page(
@@ -78,21 +80,30 @@ def cross_validation_page(
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]
-    return _document(record, parts)
+    return document(f"{record.name}: report", parts)
 
 
-def _document(record: RunRecord, parts: Iterable[str], script_hash: str = "") -> str:
-    """Return the complete HTML document; its only script is that of a hash, if there is one."""
+def document(title: str, parts: Iterable[str], script: str = "") -> str:
+    """Return a complete HTML document, which may run no other script than this one."""
     # A resource, as the package may be in a zip file.
     template = (importlib.resources.files("nnreg.reports") / "page.html").read_text("utf-8")
     return Template(template).substitute(
-        title=escape(f"{record.name}: report"),
-        policy=f"{POLICY}; script-src {script_hash}" if script_hash else POLICY,
+        title=escape(title),
+        policy=POLICY + _permission_of(script),
         light=variables(),
         dark=variables(dark=True),
         drawings=dark_rules(),
         body="\n".join(part for part in parts if part),
+        script=f'<script type="module">{script}</script>\n' if script else "",
     )
+
+
+def _permission_of(script: str) -> str:
+    """Return the part of the Content-Security-Policy that permits a script, by its digest."""
+    if not script:
+        return ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"; script-src 'sha256-{digest}'"
 
 
 def _summary(record: RunRecord, predictions: Sequence[SplitPredictions]) -> str:

@@ -6,8 +6,6 @@ script alone, by its hash, and shows the section only where scripts run.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib.resources
 import math
 import re
@@ -39,10 +37,10 @@ SLIDER_STEPS = 100
 
 @dataclass(frozen=True)
 class LiveModel:
-    """The section as HTML with its script, and the hash of the script, as a policy names it."""
+    """The section as HTML, and the script of the page for it."""
 
     html: str
-    script_hash: str
+    script: str
 
 
 def live_model(model: Model) -> LiveModel | None:
@@ -64,8 +62,7 @@ def live_model(model: Model) -> LiveModel | None:
     script = _in_html(code)
     if len(script.encode()) > MAX_BYTES:
         return None
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return LiveModel(_section(model, program, script), f"'sha256-{digest}'")
+    return LiveModel(_section(model, program), script)
 
 
 def _is_plain(program: Program) -> bool:
@@ -85,7 +82,7 @@ def _in_html(code: str) -> str:
     return re.sub(r"<(?=/?script|!--)", r"\\u003c", code, flags=re.IGNORECASE)
 
 
-def _section(model: Model, program: Program, script: str) -> str:
+def _section(model: Model, program: Program) -> str:
     columns = {one.name: one for one in model.preprocessing.inputs}
     controls = "\n".join(
         f"<div>{_control(columns[one.name], one, f'live-{index}')}</div>"
@@ -99,8 +96,7 @@ def _section(model: Model, program: Program, script: str) -> str:
         '<section hidden id="live">\n<h2>Try the network</h2>\n<p class="quiet">A typical row of '
         "the training data. Change a value, and the network predicts again, in this page.</p>\n"
         f'<div class="beside">\n<div class="controls">\n{controls}\n</div>\n'
-        f'<div>\n{results}\n<div class="bad" role="status"></div>\n</div>\n</div>\n'
-        f'<script type="module">{script}</script>\n</section>'
+        f'<div>\n{results}\n<div class="bad" role="status"></div>\n</div>\n</div>\n</section>'
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nnreg as library
-from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources import delimited_reader
 from nnreg.errors import NnregWarning
 from tests.helpers.specs import classifier
 from tests.helpers.work import HANG_SECONDS
@@ -29,7 +29,7 @@ def directory(tmp_path, monkeypatch):
     model = {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]}
     spec = classifier(data=data, model=model, train={"epochs": 3})
     library.run(spec, out="out")
-    monkeypatch.setattr(delimited, "BLOCK", 4096)
+    monkeypatch.setattr(delimited_reader, "BLOCK", 4096)
     return tmp_path
 
 

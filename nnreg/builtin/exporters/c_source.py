@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.builtin.exporters.c_texts import CALLS, encoded
 from nnreg.builtin.exporters.c_writer import Names, source_and_header
 from nnreg.builtin.exporters.loop_operations import OPERATIONS
 from nnreg.errors import ExportError
@@ -34,18 +35,21 @@ class CSource(Exporter):
     meet, such as a known category.
 
     Options:
-        precision: of the network's values, "float" as in training or "double"
+        precision: Of the network's values, "float" as in training or "double".
+        memory: Where intermediate values are: "stack", so that several threads may call the
+            function at once, or "static" for a device whose stack is small.
     """
 
     precision: Literal["float", "double"] = "float"
+    memory: Literal["stack", "static"] = "stack"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in OPERATIONS:
+        if operation.name in OPERATIONS or operation.name in CALLS:
             return ""
         return f"C has no operation {operation.name!r}"
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
-        source, header = source_and_header(program, self.precision)
+        source, header = source_and_header(program, self.precision, self.memory)
         return {"model.c": source.encode(), "model.h": header.encode()}
 
     def run(
@@ -98,7 +102,7 @@ def rows_of(program: Program, columns: Mapping[str, Sequence[Any]]) -> Any:
         for row, value in zip(found, one.given(columns), strict=True):
             values = np.ravel(value).tolist()
             if one.takes == "text":
-                values = [None if text is None else text.encode() for text in values]
+                values = [None if text is None else encoded(text) for text in values]
             setattr(
                 row,
                 names.fields[one.name],
