@@ -112,7 +112,7 @@ def test_sanitizers_find_nothing(precision, memory, tmp_path):
     (tmp_path / "main.c").write_text(MAIN % (declared, names))
     command = [shutil.which("cc"), *FLAGS, "-g", "-fsanitize=address,undefined",
                "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
-    command = [one for one in command if one != "-O2"]
+    command = [one for one in command if one != "-O2"] + ["-Wconversion", "-Wshadow"]
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "run"], check=True)
 
@@ -172,7 +172,8 @@ def test_sanitizers_find_nothing_in_any_bytes_of_texts(case, tmp_path):
     parts = ", ".join(f'"{part}"' for part in octal)
     main = FUZZ % (parts, "kind", program.outputs[0].operand.size)
     (tmp_path / "main.c").write_text(f"typedef {kind} texts_kind;\n{main}")
-    command = [shutil.which("cc"), "-std=c99", "-g", "-fsanitize=address,undefined",
+    command = [shutil.which("cc"), "-std=c99", "-g", "-Wconversion", "-Wshadow",
+               "-fsanitize=address,undefined",
                "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "run"], check=True)

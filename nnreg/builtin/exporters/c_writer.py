@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nnreg._types import Array
 from nnreg._version import __version__
 from nnreg.builtin.exporters import c_texts
@@ -44,7 +46,7 @@ EXPRESSIONS = {
     "log1p": "log1p{f}({0})", "sqrt": "sqrt{f}({0})", "sin": "sin{f}({0})",
     "cos": "cos{f}({0})", "tanh": "tanh{f}({0})", "erf": "erf{f}({0})",
     "floor": "floor{f}({0})", "ceil": "ceil{f}({0})", "round": "rint{f}({0})",
-    "sign": "(({0} > 0) - ({0} < 0))", "as_type": "({type}){0}",
+    "sign": "({0} != {0} ? {0} : ({type})(({0} > 0) - ({0} < 0)))", "as_type": "({type}){0}",
     "add": "({0} + {1})", "subtract": "({0} - {1})", "multiply": "({0} * {1})",
     "divide": "({0} / {1})", "power": "pow{f}({0}, {1})", "less": "({0} < {1})",
     "less_equal": "({0} <= {1})", "greater": "({0} > {1})", "greater_equal": "({0} >= {1})",
@@ -65,6 +67,13 @@ FUNCTIONS = {
     f"{name}_{kind}": _extreme(name, kind)
     for kind in ("float", "double", "long", "int")
     for name in ("max", "min")
+} | {
+    "whole": """
+static long whole(double x) /* NaN and numbers that no long has are LONG_MIN, as with NumPy */
+{
+    return x >= (double)LONG_MIN && x < -(double)LONG_MIN ? (long)x : LONG_MIN;
+}
+"""
 }
 """The functions of numbers that a file has if it calls them."""
 
@@ -201,8 +210,8 @@ class _Writer(OperationWriter):
         texts = "\n".join(self.text_tables)
         headers = c_texts.HEADERS if limits else ""
         return (
-            f'#include "model.h"\n\n{headers}#include <math.h>\n#include <stddef.h>\n'
-            "#include <string.h>\n\n"
+            f'#include "model.h"\n\n#include <limits.h>\n#include <math.h>\n#include <stddef.h>\n'
+            f"#include <string.h>\n{headers}\n"
             + "\n\n".join(filter(None, [texts, tables, names, limits, functions]))
             + f"\n\n{self._signature()}\n{{\n{body}\n}}\n"
         )
@@ -266,6 +275,8 @@ class _Writer(OperationWriter):
     def expression(self, one: Operation, operands: Sequence[str]) -> str:
         if one.name == "as_type" and one.dtype == bool:
             return f"({operands[0]} != 0)"
+        if one.name == "as_type" and one.dtype == np.int64 and one.inputs[0].dtype.kind == "f":
+            return f"whole({operands[0]})"
         computed = one.inputs[1] if one.name == "where" else one.inputs[0]
         kind = self._type(one if one.name == "as_type" else computed)
         suffix = "f" if kind == "float" else ""

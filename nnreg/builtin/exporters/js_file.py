@@ -50,7 +50,8 @@ REQUIRE_COLUMNS = """
 """.strip("\n")
 
 EXPRESSIONS = {
-    "negative": "(-{0})", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
+    "negative": "(-{0})", "not": "({0} == 0)", "is_nan": "Number.isNaN({0})",
+    "abs": "Math.abs({0})",
     "exp": "Math.exp({0})", "expm1": "Math.expm1({0})", "log": "Math.log({0})",
     "log1p": "Math.log1p({0})", "sqrt": "Math.sqrt({0})", "sin": "Math.sin({0})",
     "cos": "Math.cos({0})", "tanh": "Math.tanh({0})", "erf": "erf({0})",
@@ -59,15 +60,15 @@ EXPRESSIONS = {
     "multiply": "({0} * {1})", "divide": "({0} / {1})", "power": "({0}) ** ({1})",
     "less": "({0} < {1})", "less_equal": "({0} <= {1})", "greater": "({0} > {1})",
     "greater_equal": "({0} >= {1})", "equal": "({0} == {1})", "not_equal": "({0} != {1})",
-    "and": "({0} && {1})", "or": "({0} || {1})", "maximum": "Math.max({0}, {1})",
-    "minimum": "Math.min({0}, {1})", "where": "({0} ? {1} : {2})",
+    "and": "({0} != 0 && {1} != 0)", "or": "({0} != 0 || {1} != 0)",
+    "maximum": "Math.max({0}, {1})", "minimum": "Math.min({0}, {1})", "where": "({0} ? {1} : {2})",
 }  # fmt: skip
 
 CONVERSIONS = {
     "float32": "Math.fround({0})",
     "float64": "Number({0})",
     "int64": "Math.trunc({0})",
-    "bool": "Boolean({0})",
+    "bool": "({0} != 0)",
 }
 
 ARRAYS = {
