@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -167,7 +168,7 @@ class _Writer(OperationWriter):
         )
         return (
             f"/* Predictions of {in_comment(self.program.name)}, exported from nnreg {__version__}."
-            f" */\n#ifndef {guard}\n#define {guard}\n\n"
+            f"\n\n{self._example()}\n*/\n#ifndef {guard}\n#define {guard}\n\n"
             '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
             f"typedef struct {{\n{fields}\n}} {self.names.model}_row;\n\n"
             f"{classes}\n\n"
@@ -176,6 +177,50 @@ class _Writer(OperationWriter):
             f"   {self._memory()} */\n"
             f"{self._signature()};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
         )
+
+    def _example(self) -> str:
+        """Return a program that predicts for one row, for a comment."""
+        model, shown = self.names.model, self.program.outputs[0]
+        names = [f"{self.names.outputs[one.name]}_out" for one in self.program.outputs]
+        declared = [
+            f"    {self._type(one.operand)} {name}[{one.operand.size}];"
+            for one, name in zip(self.program.outputs, names, strict=True)
+        ]
+        fields = ",\n".join(
+            f"        .{self.names.fields[one.name]} = {self._example_of(one)}"
+            for one in self.program.inputs
+        )
+        classes = f"{model}_{self.names.outputs[shown.name]}_classes"
+        value = f"{names[0]}[k]"
+        text = ("%s: %g", f"{classes}[k], (double){value}") if shown.classes else ("%g", value)
+        lines = [
+            "#include <math.h>",
+            "#include <stdio.h>",
+            '#include "model.h"',
+            "",
+            "int main(void)",
+            "{",
+            f"    {model}_row row = {{\n{fields}\n    }};",
+            *declared,
+            f"    if ({model}_predict(&row, {', '.join(names)}) != 0) return 1;",
+            f"    for (int k = 0; k < {shown.operand.size}; k++)",
+            f'        printf("{text[0]}\\n", {text[1]});',
+            "    return 0;",
+            "}",
+            "",
+            "cc -std=c99 -O2 main.c model.c -lm",
+        ]
+        return textwrap.indent("\n".join(lines), "   ")
+
+    def _example_of(self, one: ProgramInput) -> str:
+        if one.takes == "steps":
+            return "1"
+        if one.operation.shape:
+            return "{0}"
+        if isinstance(one.example, str):
+            text = c_texts.literal(one.example)
+            return text.replace("*/", "*\\057").replace("/*", "/\\052")
+        return "NAN" if one.example is None else f"{one.example:.6g}"
 
     def _memory(self) -> str:
         if self.storage:

@@ -166,11 +166,20 @@ class _Writer(OperationWriter):
         written = "\n".join([code, arrays, tables])
         used = functions_of(written, {**FUNCTIONS, **js_texts.FUNCTIONS})
         head = (
-            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
+            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n"
+            f"{self._example()}\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )
         return "\n\n".join(filter(None, [head, *used, texts, tables, arrays, code])) + "\n"
+
+    def _example(self) -> str:
+        """Return a call for one row, as a comment, if each column has an example."""
+        row = {one.name: one.example for one in self.program.inputs}
+        if any(example is None for example in row.values()):
+            return ""
+        name = dumps(self.program.outputs[0].name or "prediction")
+        return f"// Example: predict({in_comment(dumps(row))})[{in_comment(name)}]\n"
 
     def input(self, one: Operation) -> str:
         name, column = f"x{len(self.variables)}", one.attributes.get("of", one.attributes["name"])
