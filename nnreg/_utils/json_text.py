@@ -20,17 +20,18 @@ def dumps(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -
     try:
         return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
     except ValueError:
-        tree = _with_text(value)
+        tree = with_text(value)
     return json.dumps(tree, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
 
 
-def _with_text(value: Any) -> Any:
+def with_text(value: Any) -> Any:
+    """Return a tree with the floats that are not finite as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: _with_text(item) for key, item in value.items()}
+        return {key: with_text(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_text(item) for item in value]
+        return [with_text(item) for item in value]
     return value
 
 

@@ -17,8 +17,9 @@ from nnreg.checkpoint.manifest import Manifest
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import to_json
 
-IGNORED_KEYS = ("origin", "directory", "history")
-"""Keys of a document that are not compared: its origin, and what is compared elsewhere."""
+IGNORED_KEYS = ("origin", "directory", "history", "results")
+"""Keys of a document that are not compared: its origin, what is compared elsewhere, and metrics,
+which follow from the weights and are in finished runs only."""
 
 
 @dataclass(frozen=True)

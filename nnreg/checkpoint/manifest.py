@@ -33,6 +33,11 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
 
+Results: TypeAlias = Literal["train", "validation", "test", "baseline"]
+
+NonFinite: TypeAlias = Literal["NaN", "Infinity", "-Infinity"]
+"""A metric that is not a finite number, as `json_text` writes it."""
+
 BestWeights: TypeAlias = Literal["best", "parameters", "average"]
 """The arrays with the weights of the best epoch: their own, the current ones, or the averages."""
 
@@ -120,7 +125,8 @@ class Manifest(Configurable):
         `spec` is as it was given, `directory` that of its relative paths, and `origin` its file.
     `preprocessing` is read by `read_preprocessing`, which may need plugins.
     `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
-    `started_from` that of the checkpoint with the initial weights.
+    `started_from` that of the checkpoint with the initial weights. `results` has the metrics of the
+    weights by split, if a run has measured them at its end.
     """
 
     spec: dict[str, Any]
@@ -133,6 +139,7 @@ class Manifest(Configurable):
     data: dict[str, str]
     environment: dict[str, Any]
     started_from: dict[str, str] = field(default_factory=dict)
+    results: dict[Results, dict[str, float | NonFinite]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, digests in (("data", self.data), ("started_from", self.started_from)):

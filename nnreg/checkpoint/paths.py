@@ -53,6 +53,12 @@ def refuse_directories_of_runs(path: Path) -> None:
         )
 
 
+def run_directory_of(file: Path) -> Path | None:
+    """Return the directory of the run that a checkpoint belongs to; None for a checkpoint alone."""
+    directory = file.parent.resolve().parent  # not that of the file that a link leads to
+    return directory if (directory / "spec.json").exists() else None
+
+
 def checkpoint_file(path: Path) -> Path:
     """Return the best checkpoint in a run directory, or the file itself.
 

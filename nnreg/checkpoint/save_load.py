@@ -12,6 +12,7 @@ from typing import Any
 from nnreg._types import Array
 from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
 from nnreg._utils.home import with_home, without_home
+from nnreg._utils.json_text import with_numbers, with_text
 from nnreg.checkpoint.array_rules import check_arrays, check_values
 from nnreg.checkpoint.best_weights import values_of, where_best
 from nnreg.checkpoint.file_format import (
@@ -31,7 +32,7 @@ from nnreg.checkpoint.manifest import (
     read_preprocessing,
     recorded_names,
 )
-from nnreg.checkpoint.paths import checkpoint_file
+from nnreg.checkpoint.paths import checkpoint_file, run_directory_of
 from nnreg.checkpoint.resume_rules import check_resume
 from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.model import Model
@@ -111,9 +112,11 @@ def load(
     `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
-    return from_file_content(
+    model = from_file_content(
         read_checkpoint(file), str(file), overrides, registry, allow_changed=allow_changed
     )
+    model.run_directory = run_directory_of(file)
+    return model
 
 
 def to_file_content(
@@ -126,7 +129,7 @@ def to_file_content(
     """
     training_state, document, history = model.training_state, model.document, model.history
     columns, origin = history.names, Path(document.origin)
-    parameters, state = model.parameters, model.state
+    parameters, state = model.parameters, model.buffers
     best_vector, best_state = training_state.best_vector, training_state.best_state
     if best and best_vector is not None and best_state is not None:
         parameters = views(best_vector, model.network.params)
@@ -160,6 +163,7 @@ def to_file_content(
             "data": dict(model.data_digests),
             "started_from": dict(model.started_from),
             "environment": environment or here(),
+            **({"results": with_text(results)} if (results := training_state.evaluated) else {}),
         },
         arrays,
     )
@@ -259,7 +263,7 @@ def _check_fingerprints(
 
 def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
     """Copy arrays and training state into a new model."""
-    for prefix, targets in (("parameters", model.parameters), ("state", model.state)):
+    for prefix, targets in (("parameters", model.parameters), ("state", model.buffers)):
         for name, target in targets.items():
             target[...] = arrays[f"{prefix}/{name}"]
     state, saved = model.training_state, manifest.progress
@@ -284,6 +288,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
         one, other = values_of(model, saved.best_weights)
         state.best_vector, state.best_state = one.copy(), other.copy()
     state.unfrozen = dict(saved.unfrozen)
+    state.evaluated = {split: with_numbers(found) for split, found in manifest.results.items()}
     state.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 

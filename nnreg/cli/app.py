@@ -19,10 +19,13 @@ import click
 
 from nnreg._version import __version__
 from nnreg.cli import (
+    calibrate,
     checkpoints,
+    compare,
     completion,
     components,
     doctor,
+    evaluate,
     example,
     export,
     inference,
@@ -32,6 +35,7 @@ from nnreg.cli import (
     report,
     runs,
     serve,
+    sweep,
     train,
     validate,
 )
@@ -39,6 +43,7 @@ from nnreg.cli._help import Program, debug_option
 from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 from nnreg.kernels.compiling import telling
+from nnreg.ranks.launcher import rank_started
 
 
 def _names_to_block(
@@ -88,9 +93,10 @@ cli.params.append(debug_option())
 
 COMMANDS = (
     *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
-    *(inference.predict, inference.forecast, inference.evaluate, export.export),
-    serve.serve,
-    *(runs.runs, report.report, report.plot, report.compare),
+    sweep.sweep,
+    *(inference.predict, inference.forecast, evaluate.evaluate, calibrate.calibrate),
+    *(export.export, serve.serve),
+    *(runs.runs, report.report, report.plot, compare.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),
     *(doctor.doctor, completion.completion),
@@ -103,7 +109,7 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. Print an error as one message, without a traceback."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
-    prepare_streams()
+    prepare_streams(silent=rank_started() > 0)
     try:
         with _printing_notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)

@@ -13,7 +13,6 @@ from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_o
 from nnreg.cli._output import print_json, print_lines
 from nnreg.cli._registry import registry_with
 
-
 EQUAL = "exactly those of nnreg"
 
 
@@ -21,7 +20,7 @@ EQUAL = "exactly those of nnreg"
 @checkpoint_argument
 @click.option(
     "--to", "form", metavar="FORMAT", shell_complete=complete_format,
-    help="The format, if the name of OUT does not say.",
+    help="The format. [default: by the suffix of OUT]",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True,

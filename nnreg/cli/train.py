@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from nnreg.cli._options import (
     spec_argument,
 )
 from nnreg.cli._output import print_lines
-from nnreg.cli._progress import print_json_line, showing_progress
+from nnreg.cli._progress import SIGNALS, print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
 from nnreg.cli._summary import (
     describe_failed_run,
@@ -33,7 +34,9 @@ from nnreg.cli._summary import (
     suggest_lower_learning_rate,
 )
 from nnreg.cli.report import write_cross_validation_report, write_report
+from nnreg.cli.sweep import jobs_option, list_runs, on_option, plan_of_options, train_sweep
 from nnreg.cli.validate import dry_run_option, preview
+from nnreg.errors import UsageError
 
 if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
@@ -63,12 +66,6 @@ json_option = click.option(
     help="Print one line of JSON per epoch, and a last one with the summary.",
 )
 
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
-"""The signals that stop training after the current step, and save. SIGHUP, which Windows does not
-have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
-
 
 @command()
 @spec_argument
@@ -81,6 +78,17 @@ have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
 @report_option
 @check_option
 @json_option
+@click.option(
+    "--seeds",
+    metavar="N",
+    help="Train a sweep with N seeds, from that of SPEC on, or those given, as 0,3,7.",
+)
+@click.option(
+    "--grid", multiple=True, metavar="PATH=A,B,…",
+    help="Train a sweep with each of these values; may be repeated, for all combinations.",
+)  # fmt: skip
+@jobs_option
+@on_option
 def run(
     spec: str,
     overrides: tuple[str, ...],
@@ -92,6 +100,10 @@ def run(
     draw: bool,
     check: bool,
     as_json: bool,
+    seeds: str | None,
+    grid: tuple[str, ...],
+    jobs: int | None,
+    on: str,
 ) -> None:
     """Train the network of SPEC (- for standard input).
 
@@ -107,18 +119,31 @@ def run(
     nnreg run penguins.json
     nnreg run penguins.json --set train.epochs=5 --out runs/short
     nnreg run penguins.json --set train.folds=5
+    nnreg run penguins.json --seeds 5 --grid optimizer.learning_rate=0.01,0.001
     """
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.api import prepare
-    from nnreg.runs.directory import create_numbered
+    from nnreg.runs.directory import create_numbered, next_directory
     from nnreg.spec.document import read_spec
 
     registry = registry_with(files)
-    document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
-    if dry_run:
-        preview(document, as_json=as_json, check=check)
+    if grid or seeds is not None:
+        plan = plan_of_options(
+            spec, grid, seeds, overrides, registry, run_plugin_file=not dry_run, check=check
+        )
+        directory = out or next_directory(plan.name, Path("sweeps"))
+        if dry_run:
+            list_runs(plan, directory, as_json=as_json)
+        else:
+            train_sweep(plan, directory, jobs, on, quiet=quiet, as_json=as_json, check=check)
         return
-    prepared = prepare(document, out=out or create_numbered(document.name), check=check)
-    _train(prepared, every, quiet, as_json, draw=draw)
+    with launched_ranks().together():
+        document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
+        if dry_run:
+            preview(document, as_json=as_json, check=check)
+            return
+        prepared = prepare(document, out=out or create_numbered(document.name), check=check)
+        _train(prepared, every, quiet, as_json, draw=draw)
 
 
 @command()
@@ -157,26 +182,34 @@ def resume(
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.api import prepare_resumed
     from nnreg.runs.directory import create_numbered
     from nnreg.runs.run import run_folder
+    from nnreg.sweeps.directory import is_sweep
 
-    prepared = prepare_resumed(
-        path,
-        out=out if out or run_folder(path) else create_numbered(path.stem),
-        overrides=overrides,
-        registry=registry_with(files),
-        allow_changed=allow_changed,
-        check=check,
-    )
-    _train(prepared, every, quiet, as_json, draw=draw)
+    if is_sweep(path):
+        command = shlex.join(["nnreg", "sweep", str(path)])
+        raise UsageError(f"{path}: a directory of a sweep; continue it with: {command}")
+    with launched_ranks().together():
+        prepared = prepare_resumed(
+            path,
+            out=out if out or run_folder(path) else create_numbered(path.stem),
+            overrides=overrides,
+            registry=registry_with(files),
+            allow_changed=allow_changed,
+            check=check,
+        )
+        _train(prepared, every, quiet, as_json, draw=draw)
 
 
 def _train(
     prepared: Run | CrossValidation, every: int | None, quiet: bool, as_json: bool, *, draw: bool
 ) -> None:
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.run import Run
 
+    draw = draw and launched_ranks().is_first
     train = functools.partial(_train_run, every=every, quiet=quiet, as_json=as_json, draw=draw)
     if isinstance(prepared, Run):
         train(prepared)
@@ -233,14 +266,19 @@ def _train_run(
     progress = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with progress as (on_epoch, on_signal):
-            run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
+            report_signal = on_signal if run.ranks.is_first else None
+            run.train(on_epoch, signals=SIGNALS, on_signal=report_signal)
     except DivergedError as error:
+        if not run.saved:  # one of several processes, of which the first saves and reports
+            raise
         if draw:
             write_report(run, None if as_json else sys.stderr)
         # All folds have the same learning rate, so none is suggested for one of them.
         advice = [suggest_lower_learning_rate(run)] if parent is None else []
         raise DivergedError(*error.lines, *describe_failed_run(run), *advice) from error
     except DataError as error:
+        if not run.saved:
+            raise
         raise DataError(*error.lines, *describe_failed_run(run)) from error
     except KeyboardInterrupt as stop:
         if not run.saved:

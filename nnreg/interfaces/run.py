@@ -34,7 +34,7 @@ class RunView(Protocol):
 
     @property
     def model(self) -> Any:
-        """The `nnreg.Model`: `parameters`, `state`, `history`, `spec`, `classes`, `summary()`."""
+        """The `nnreg.Model`: `parameters`, `buffers`, `history`, `spec`, `classes`, `summary()`."""
 
     @property
     def summary(self) -> Mapping[str, Any]:

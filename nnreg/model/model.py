@@ -4,155 +4,81 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.missing_targets import parts_with_target
-from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.settings import Columns
-from nnreg.data.weights import example_weights
 from nnreg.errors import UsageError
-from nnreg.interfaces.schedule import Schedule
 from nnreg.model import layer_values
-from nnreg.model.build import build_network
-from nnreg.model.compatibility import class_names, refuse_incompatible
-from nnreg.model.evaluation import evaluate_parts
 from nnreg.model.forecast import forecast_columns
-from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.kernels import initial_kernels, network_of_prediction, network_of_training
-from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
+from nnreg.model.inputs import prepare_inputs
+from nnreg.model.outputs import Output
+from nnreg.model.parts import ModelParts
 from nnreg.model.planned import PlannedPrediction
 from nnreg.model.predictions import Predicted, by_output, predicted
-from nnreg.model.raw_rows import RawRows
 from nnreg.model.row_schema import row_schema
-from nnreg.model.sequences import check_steps
-from nnreg.model.summary import html_table, layer_table, summary
-from nnreg.network.network import Network
-from nnreg.provenance.component_paths import components_of
-from nnreg.provenance.components import describe
-from nnreg.spec.document import Document
-from nnreg.spec.sections import Spec
-from nnreg.tables.padded import as_type
-from nnreg.tables.table import Table
-from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Examples, reported
-from nnreg.training.formulas import require_derivatives
+from nnreg.model.summary import summary
+from nnreg.training.evaluation import reported
 from nnreg.training.history import History
-from nnreg.training.inference import inference_network
-from nnreg.training.state import Record, TrainingState
-from nnreg.training.trainer import Trainer
+from nnreg.training.state import Record
 
 
-class Model:
+class Model(ModelParts):
     """A network with its preprocessing, as `nnreg.build` and `nnreg.load` return it.
 
-    It takes raw rows, as arrays, lists, mappings or data frames. A new instance has weights of 0.
-    `check` refuses components that do not fit each other; a checkpoint's are used as they are.
+    It takes raw rows: an array `(rows, columns)`, a list of such rows or of dictionaries by column,
+    a dictionary of columns, a data frame, or a `Table`. Columns of a data frame or a dictionary may
+    be in any order; those of an array are in the order of training. Arguments that do not fit raise
+    an `NnregError`.
+
+    `spec` has the sections of its spec, and `run_directory` is the directory of its run: None if it
+    has none. Several threads may call its methods, except those that change it: `fit` and
+    `use_best`.
     """
 
-    def __init__(
-        self, document: Document, preprocessing: Preprocessing, *, check: bool = True
-    ) -> None:
-        self.document = document
-        self.preprocessing = preprocessing
-        self.training_state = TrainingState()
-        self.resumable = True
-        self.data_digests: Mapping[str, str] = {}
-        self.started_from: Mapping[str, str] = {}
-        """The SHA-256 of the checkpoint of the initial weights, by its path."""
-        self.environment: Mapping[str, Any] = {}
-        self._checked = False
-        with document.locating_errors():
-            self.network = build_network(
-                self.spec,
-                preprocessing.input_shape,
-                preprocessing.classes,
-                initial_kernels(self.spec.train, document.registry, check=check),
-                masked=preprocessing.steps,
-                averages=averages_of(self.spec, preprocessing),
-                features=preprocessing.features,
-            )
-            if check:
-                refuse_incompatible(self.spec, self.network, class_names(preprocessing))
-            self.outputs = outputs_of(self.spec, preprocessing, self.network, document.registry)
-            """The outputs by name; the name of a single one is empty."""
-            self.evaluation = evaluation_of(self.spec, list(self.outputs.values()))
-            check_steps(preprocessing, self.network, list(self.outputs.values()))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickle and copy the values of the network; the rest follows from the document."""
-        derived = ("network", "outputs", "evaluation", "components", "_planned")
-        kept = {name: value for name, value in vars(self).items() if name not in derived}
-        return {**kept, "values": (self.network.vector, self.network.state_vector)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vector, state_vector = state.pop("values")
-        Model.__init__(self, state["document"], state["preprocessing"], check=False)
-        vars(self).update(state)
-        self.network.vector[...], self.network.state_vector[...] = vector, state_vector
-
     @property
-    def spec(self) -> Spec:
-        """The sections of the spec."""
-        return self.document.spec
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of a row: an object of a value for each input column.
 
-    @property
-    def raw_rows(self) -> RawRows:
-        """The conversion of raw rows to tables, as in training."""
-        return RawRows(self.preprocessing, self.spec.data or Columns())
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """The JSON Schema of a row that it takes, an object of values by column."""
+        It has the type of each column, its known categories where others are refused, `null` where
+        a value may be missing, and the range of the training rows.
+        """
         return row_schema(self.preprocessing, self.raw_rows.columns)
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes, or None for a numeric target."""
+        """The names of the classes, in the order of the probabilities; None for other targets."""
         return self.preprocessing.class_names
 
     @property
     def history(self) -> History:
-        """The records of the completed epochs."""
+        """The metrics of each completed epoch; `history["val_loss"]` is a column of it."""
         return History(self.training_state.history)
 
     @property
-    def results(self) -> dict[str, float]:
-        """The validation metrics of its weights, in the record of their epoch, if there are any."""
+    def results(self) -> dict[str, dict[str, float]]:
+        """The metrics of its weights by split, as in `results["test"]["accuracy"]`.
+
+        A finished run has those of `train`, `validation` and `test`, as far as there are such rows,
+        and those of the `baseline`, a constant prediction for the last of these splits. Of other
+        weights, there are those of `validation` if their epoch has a record of them, else none.
+        """
         return self.training_state.results(last=self.resumable)
 
     @property
     def parameters(self) -> MutableMapping[str, Array]:
-        """The trainable arrays by name, such as `layers/0/weight`; they can be written to.
+        """The trainable arrays by name, such as `layers/0/weight`, as views of the network.
 
-        With averages, by `train.ema` or the optimizer, these are in `inference_network.parameters`.
+        Writing to one changes the network: `model.parameters["layers/0/bias"][:] = 0`. With
+        averages, by `train.ema` or the optimizer, predictions use these instead, until `use_best`.
         """
         return self.network.parameters
 
     @property
-    def state(self) -> Mapping[str, Array]:
-        """The buffers, arrays that layers update themselves, such as running means."""
+    def buffers(self) -> Mapping[str, Array]:
+        """The arrays that layers update themselves, such as running means, by name."""
         return self.network.state
-
-    @property
-    def inference_network(self) -> Network:
-        """The network used for predictions, with averaged weights if there are any."""
-        if not self.resumable:
-            return self.network
-        return inference_network(self.network, self.spec.optimizer, self.training_state)
-
-    def network_for(self, rows: int) -> Network:
-        """Return the inference network with the kernels that pay for this number of rows."""
-        known = self.spec.train, self.document.registry
-        return network_of_prediction(*known, self.inference_network, rows)
-
-    @functools.cached_property
-    def components(self) -> list[dict[str, Any]]:
-        """The provider and fingerprint of each component of the spec; see `provenance`."""
-        return describe(self.document, self.network)
 
     def predict(self, x: Any) -> Any:
         """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
@@ -165,7 +91,12 @@ class Model:
         return by_output(Output.prediction, self._predicted(x))
 
     def forecast(self, x: Any) -> dict[str, Array]:
-        """Return what follows the last rows of each group, as columns of `nnreg forecast`."""
+        """Return what follows the last rows of each group of a time series, by column.
+
+        `x` has the latest rows, at least as many as a window has. The columns have one value per
+        group and step: `step` from 1, and `prediction`, in the units of the target; of several
+        targets, one for each. Raises `UsageError` for a model without windows.
+        """
         table = self.raw_rows.last_windows(x)
         return forecast_columns(table, self._predicted(table), self.raw_rows.columns)
 
@@ -213,7 +144,7 @@ class Model:
         return by_output(Output.classify, chosen)
 
     def probabilities(self, x: Any) -> Any:
-        """Return one column per class, even if the network has a single output.
+        """Return probabilities `(rows, classes)`, even if the network has a single output.
 
         Of several outputs, those with classes or labels are a dictionary by name.
         """
@@ -224,29 +155,29 @@ class Model:
         return by_output(Output.probabilities, found)
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
-        """Return the loss and every metric of the spec for these rows and raw targets."""
+        """Return the loss and every metric of the spec for these rows and raw targets, by name.
+
+        `y` may be omitted if `x` has the target columns. Raises `DataError` for targets that do not
+        fit, such as an unknown class.
+        """
         examples = self.examples(*self.raw_rows.without_dropped(x, y)[:2])
         return reported(self.evaluation.evaluate(self.network_for(len(examples)), examples))
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
-        """Return the result of `evaluate` for all tables, with one of them in memory at a time.
-
-        Of the others, only the outputs and the targets are in memory.
-        """
-        rows, names = self.raw_rows, self.preprocessing.target_names
-        tables = (rows.examples(table, with_targets=True) for table in tables)
-        examples = (self.examples(t, t) for t in parts_with_target(tables, names, rows.columns))
-        return evaluate_parts(self.inference_network, self.evaluation, examples)
-
-    def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
+    def gradients(
+        self, x: Any, y: Any = None, *, activations: bool = False
+    ) -> tuple[float, dict[str, Any]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
-        The gradients of frozen layers are 0. Of an ensemble, the loss is the mean of those of the
-        members, and the gradients of each are those of its own.
+        Each gradient has the shape of its parameter; those of frozen layers are 0. With
+        `activations`, there are also those of the output of each layer, `(rows, …)`, by the names
+        of `activations`: that of the last layer is before the output activation. The loss is a mean
+        over the rows, and so are its gradients; those of padding are 0. Of an ensemble, the loss is
+        the mean of those of the members, and the gradients of each are those of its own.
+        Raises `UsageError` if targets are missing, and `DataError` for rows that do not fit.
         """
         x, y, _ = self.raw_rows.without_dropped(x, y)
-        return layer_values.gradients(self.network, self.evaluation, self.examples(x, y))
+        compute = layer_values.gradients_of_layers if activations else layer_values.gradients
+        return compute(self.network, self.evaluation, self.examples(x, y))
 
     def activations(self, x: Any) -> dict[str, Any]:
         """Return the output of each layer for raw rows, by its name, such as `layers/0`.
@@ -294,50 +225,6 @@ class Model:
                 on_epoch(record)
         return self.history
 
-    def trainer(
-        self,
-        train: Examples,
-        validation: Examples | None = None,
-        *,
-        epochs: int | None = None,
-        wait_again: bool = False,
-        check: bool = True,
-        schedule: Schedule | None = None,
-    ) -> Trainer:
-        """Return a trainer on prepared examples; see `fit` for `epochs` and `check`.
-
-        `schedule` replaces that of the spec.
-
-        Raises `PluginError` for a component of a plugin that fails a check.
-        """
-        if not self._checked:
-            located, registry = [*components_of(self.spec, self.network)], self.document.registry
-            require_derivatives(located)
-            if check:
-                evaluation = self.evaluation.of_member
-                check_components(located, registry, self.network.member(0), evaluation, train)
-            self._checked = check
-        if not self.resumable:
-            self.training_state = TrainingState(lock=self.training_state.lock)
-            self.resumable = True
-        recorded = self.environment if self.training_state.step else {}
-        known = self.spec.train, self.document.registry
-        network = network_of_training(*known, self.network, len(train), recorded)
-        with self.document.locating_errors():
-            return Trainer(
-                network,
-                self.evaluation,
-                self.spec.optimizer,
-                self.spec.train,
-                train,
-                validation,
-                schedule=schedule or self.spec.schedule,
-                seed=self.spec.seed,
-                training_state=self.training_state,
-                epochs=None if epochs is None else self.training_state.epoch + epochs,
-                wait_again=wait_again,
-            )
-
     def use_best(self) -> None:
         """Restore the weights of the best epoch, those for inference.
 
@@ -353,45 +240,15 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any = None, *, training: bool = False) -> Examples:
-        """Return examples for the network from raw rows and targets.
-
-        Those for `training` may differ: an encoder may encode them without their own target.
-        """
-        inputs_table, table = self.raw_rows.inputs_and_targets(x, y)
-        targets_of = table if training else None
-        inputs = prepare_inputs(
-            inputs_table, self.preprocessing, self.network, self.spec, targets_of
-        )
-        targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
-        return Examples(inputs, targets, raw)
-
-    def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
-        """Return training examples with the weights of the spec, or with `weights`.
-
-        `x` has the raw rows of the examples.
-        """
-        columns, table = self.raw_rows.columns, self.raw_rows.inputs(x)
-        truth, classes = examples.raw_targets, self.classes
-        if columns.class_weights is not None:
-            truth, classes = only_target(self.outputs.values(), truth)
-        values = example_weights(columns, table, truth, classes, weights)
-        if values is not None:
-            values = as_type(values, self.network.dtype)
-            self.evaluation.require_independent()
-        return replace(examples, weights=values)
-
-    def layer_table(self) -> list[tuple[str, str, str, int]]:
-        """Return each layer's name, kind, output shape, and number of parameters."""
-        return layer_table(self.network, self.document.registry)
-
     def summary(self) -> str:
-        """Return a table of the layers as text."""
+        """Return a table of the layers as text, with their outputs and numbers of parameters."""
         return summary(self.network, self.layer_table())
 
     def __repr__(self) -> str:
         return f"Model({self.document.name!r}, {self.network.vector.size:,} parameters)"
 
     def _repr_html_(self) -> str:
-        """Return HTML of the layers and the history, for a notebook."""
-        return html_table(self.layer_table()) + self.history._repr_html_()
+        """Return the card that a notebook shows."""
+        from nnreg.model.card import model_card  # which only notebooks need
+
+        return model_card(self, self.results, self.history)

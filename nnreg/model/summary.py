@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 from nnreg._types import Shape
@@ -12,6 +11,8 @@ from nnreg.registry.registry import Registry
 
 LayerRow = tuple[str, str, str, int]
 """A layer's name, kind, output shape, and number of parameters."""
+
+LAYER_COLUMNS = ("layer", "type", "output", "parameters")
 
 
 def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
@@ -38,7 +39,7 @@ def _with_batch(shape: Shape) -> str:
 
 def summary(network: Network, table: Sequence[LayerRow]) -> str:
     """Return the table of a network's layers as text, with the number of parameters."""
-    rows = [("layer", "type", "output", "parameters")]
+    rows = [LAYER_COLUMNS]
     rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in table]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -57,13 +58,3 @@ def summary(network: Network, table: Sequence[LayerRow]) -> str:
     total += f"{network.vector.size:,} parameters"
     total += f", {frozen:,} of them frozen" if frozen else ""
     return "\n".join([*lines, total])
-
-
-def html_table(table: Sequence[LayerRow]) -> str:
-    """Return the table as HTML."""
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in table
-    )
-    head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
-    return f"<table>{head}{rows}</table>"

@@ -30,7 +30,10 @@ TRAINING, VALIDATION = BLUE, ORANGE
 
 RUNS = (GREEN, PURPLE, PINK, GOLD, TEAL, MUTED)
 
-TERMINAL = {BLUE: "cyan", ORANGE: "yellow", MUTED: "dim"}
+TERMINAL = {
+    BLUE: "cyan", ORANGE: "yellow", MUTED: "dim", GREEN: "green", PURPLE: "magenta",
+    PINK: "bright_red", GOLD: "bright_yellow", TEAL: "bright_blue",
+}  # fmt: skip
 """The names of colours in a terminal."""
 
 
@@ -39,10 +42,14 @@ def variables(*, dark: bool = False) -> str:
     return "".join(f"--{name}:{pair[dark]};" for name, pair in COLOURS.items())
 
 
-def dark_rules() -> str:
-    """Return the CSS that changes these colours of SVG elements to their dark variants."""
+def dark_rules(within: str = "") -> str:
+    """Return the CSS that changes these colours of SVG elements to their dark variants.
+
+    `within` is the selector of the elements that have them, by default the whole page.
+    """
+    prefix = f"{within} " if within else ""
     return "".join(
-        f'[{attribute}="{light}"]{{{attribute}:{dark}}}'
+        f'{prefix}[{attribute}="{light}"]{{{attribute}:{dark}}}'
         for light, dark in COLOURS.values()
         for attribute in ("fill", "stroke")
     )

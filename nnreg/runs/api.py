@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, UsageError
 from nnreg.model.model import Model
+from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.registry import Registry
 from nnreg.runs.cross_validation import CrossValidation, check_folds, without_fold
 from nnreg.runs.directory import RunDirectory
@@ -30,6 +33,7 @@ def run(
     data: tuple[Any, Any] | None = None,
     on_epoch: OnEpoch | None = None,
     check: bool = True,
+    progress: bool = True,
 ) -> Model | Any:
     """Train a spec (a path or a mapping) and return the model with its best weights.
 
@@ -37,12 +41,18 @@ def run(
     `{"train.epochs": 5}`, or as text in the form of `--set`, `["train.epochs=5"]`. `data=(x, y)`
     replaces the spec's data files, and `on_epoch` is called with each record. Raises an
     `NnregError` for an invalid spec or data before anything is written, and for a component of a
-    plugin that fails a test of its methods and gradients, unless `check` is false.
+    plugin that fails a test of its methods and gradients, unless `check` is false. A Jupyter
+    notebook shows a line of `progress` unless that is false; elsewhere nothing is printed.
 
     A spec with `train.folds` returns a `CrossValidation` instead. (Hence the `Any` in the return
     type: with a union, every caller would have to narrow it.)
+
+    Of several processes that mpiexec started, each computes a part, all return the same model, and
+    the first alone writes, notifies plugins and calls `on_epoch`.
     """
-    return prepare(spec, out=out, overrides=overrides, data=data, check=check).train(on_epoch)
+    with launched_ranks().together():
+        prepared = prepare(spec, out=out, overrides=overrides, data=data, check=check)
+        return _train(prepared, on_epoch, progress=progress)
 
 
 def resume(
@@ -53,17 +63,40 @@ def resume(
     allow_changed: bool = False,
     on_epoch: OnEpoch | None = None,
     check: bool = True,
+    progress: bool = True,
 ) -> Model | Any:
     """Resume a run from its directory or from a checkpoint, as if it had never stopped.
 
-    `allow_changed` accepts plugins that behave differently from when it was saved; for `check`, see
-    `run`. In the directory
-    of a cross-validation, the remaining folds are trained. Returns what `run` returns.
+    `allow_changed` accepts plugins that behave differently from when it was saved; for `check` and
+    `progress`, see `run`. In the directory of a cross-validation, the remaining folds are trained.
+    Returns what `run` returns, and raises what `load` raises.
     """
-    prepared = prepare_resumed(
-        path, out=out, overrides=overrides, allow_changed=allow_changed, check=check
-    )
-    return prepared.train(on_epoch)
+    with launched_ranks().together():
+        prepared = prepare_resumed(
+            path, out=out, overrides=overrides, allow_changed=allow_changed, check=check
+        )
+        return _train(prepared, on_epoch, progress=progress)
+
+
+def _train(
+    prepared: Run | CrossValidation, on_epoch: OnEpoch | None, *, progress: bool
+) -> Model | CrossValidation:
+    """Train a run or the folds of one, with their progress if this is a notebook."""
+    if not progress or "IPython" not in sys.modules:
+        return prepared.train(on_epoch)
+    from nnreg.runs.notebook import ProgressLine, display_of_notebook
+
+    display = display_of_notebook()
+    if display is None:
+        return prepared.train(on_epoch)
+    line = ProgressLine(display)
+    if isinstance(prepared, Run):
+        line.train(prepared, on_epoch)
+        return prepared.model
+    with closing(prepared.runs()) as runs:
+        for run in runs:
+            line.train(run, on_epoch)
+    return prepared
 
 
 def prepare(
@@ -72,16 +105,20 @@ def prepare(
     out: Out = None,
     overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run | CrossValidation:
-    """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
+    """Prepare a run, or one per fold: read, check and build everything, and write nothing.
+
+    A `reader` caches the data that it read, for the next run.
+    """
     document = read_spec(spec, overrides, run_plugin_file=True)
     if not document.spec.train.folds or document.spec.train.fold:
-        return prepare_run(document, out=out, data=data, check=check)
+        return prepare_run(document, out=out, data=data, reader=reader, check=check)
     directory = directory_of(out)
     if directory:
         directory.refuse_if_run(document.text)
-    reader = DataReader()
+    reader = reader or DataReader()
     if data is not None:
         data = tables_of(data)
     prepared = check_folds(document, data, reader, check=check)
@@ -97,9 +134,13 @@ def prepare_resumed(
     overrides: Overrides = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run | CrossValidation:
-    """Prepare to resume a run, or the remaining folds of a cross-validation."""
+    """Prepare to resume a run, or the remaining folds of a cross-validation.
+
+    A `reader` caches the data that it read, for the next run.
+    """
     prepare_one = functools.partial(
         prepare_resume,
         overrides=overrides,
@@ -109,7 +150,7 @@ def prepare_resumed(
     )
     begun = fold_directories(Path(path))
     if not begun:
-        return prepare_one(path, out=out)
+        return prepare_one(path, out=out, reader=reader)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation resumes in its own directory; omit --out")
     if not (begun[0] / "checkpoints" / "last.h5").exists():
@@ -117,7 +158,7 @@ def prepare_resumed(
             f"{path}: the first fold has not saved anything to resume from; start again with "
             f"nnreg run SPEC --out {path}"
         )
-    reader = DataReader()
+    reader = reader or DataReader()
     prepare_fold = functools.partial(prepare_one, reader=reader)
     document = prepare_fold(begun[0]).model.document
     before = read_summary(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})

@@ -13,10 +13,12 @@ from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.data.naive import season_of, seasonal_naive
+from nnreg.data.split import SPLITS
 from nnreg.data.targets import NumericTarget
 from nnreg.data.window_table import WindowTable
 from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.outputs import Output
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.training.ensemble import predict_examples
@@ -24,7 +26,7 @@ from nnreg.training.evaluation import metric_value
 
 
 def evaluate_with_baseline(
-    prepared: PreparedRun, *, reproducible: bool | None = None
+    prepared: PreparedRun, *, reproducible: bool | None = None, ranks: Ranks = ALONE
 ) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
@@ -32,7 +34,7 @@ def evaluate_with_baseline(
     several outputs, the comparison is that of the first, and `verdicts` has all by name. They are
     absent where no output predicts a target.
     """
-    metrics = prepared.evaluate(reproducible=reproducible)
+    metrics = prepared.evaluate(reproducible=reproducible, ranks=ranks)
     split, examples = prepared.reported
     baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
     for name, output in prepared.model.outputs.items():
@@ -48,6 +50,12 @@ def evaluate_with_baseline(
     several = {} if "" in verdicts else {"verdicts": verdicts}
     first = next(iter(verdicts.values()))
     return {**metrics, "baseline": baseline, "verdict": first, **several}
+
+
+def results_of(summary: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the metrics of each split and of the baseline in a summary, as in `model.results`."""
+    found = {name: summary.get(name) for name in (*SPLITS, "baseline")}
+    return {name: dict(metrics) for name, metrics in found.items() if isinstance(metrics, Mapping)}
 
 
 def verdict_on(prepared: PreparedRun, output: Output, y: Array) -> dict[str, Any]:

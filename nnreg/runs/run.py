@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import os
 import signal
@@ -17,16 +18,23 @@ from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
 from nnreg.checkpoint.file_format import read_checkpoint
-from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs, refuse_links
+from nnreg.checkpoint.paths import (
+    fold_directory,
+    refuse_directories_of_runs,
+    refuse_links,
+    run_directory_of,
+)
 from nnreg.checkpoint.save_load import check_saveable, from_file_content
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
 from nnreg.provenance.environment import differences, library_versions, run_metadata
+from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
-from nnreg.runs.baseline import evaluate_with_baseline
+from nnreg.runs.agreement import agree_to_stop, require_equal_ranks
+from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
@@ -49,16 +57,18 @@ def prepare_run(
     out: Out = None,
     overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing.
 
-    Without `check`, the components of plugins are not tested.
+    A `reader` caches the data that it read, for the next run. Without `check`, the components of
+    plugins are not tested.
     """
     document, directory = read_spec(spec, overrides, run_plugin_file=True), directory_of(out)
     if directory:
         directory.refuse_if_run(document.text)
-    return Run(prepare_from_spec(document, data), directory, check=check)
+    return Run(prepare_from_spec(document, data, reader), directory, check=check)
 
 
 def prepare_resume(
@@ -104,8 +114,8 @@ def run_folder(path: Path) -> RunDirectory | None:
     """Return the run directory at a path or around a checkpoint; None for a checkpoint alone."""
     if path.is_dir():
         return RunDirectory(path)
-    directory = path.parent.resolve().parent  # not that of the file that a link leads to
-    return RunDirectory(directory) if (directory / "spec.json").exists() else None
+    directory = run_directory_of(path)
+    return None if directory is None else RunDirectory(directory)
 
 
 def directory_of(out: Out) -> RunDirectory | None:
@@ -119,6 +129,7 @@ class Run:
     def __init__(
         self, prepared: PreparedRun, directory: RunDirectory | None, *, check: bool = True
     ) -> None:
+        self.ranks = launched_ranks()
         self.prepared = prepared
         self._directory = directory
         self._writer: RunWriter | None = None
@@ -126,7 +137,9 @@ class Run:
         self.summary: dict[str, Any] = {}
         if directory is not None:  # before anything is trained or written
             check_saveable(prepared.model, directory.path)
-        self._trainer = prepared.model.trainer(prepared.train, prepared.validation, check=check)
+        self._trainer = prepared.model.trainer(
+            prepared.train, prepared.validation, check=check, ranks=self.ranks
+        )
 
     @property
     def model(self) -> Model:
@@ -198,23 +211,36 @@ class Run:
         with the signal's number; a second signal stops it immediately. `on_signal` is called with
         the first signal when it arrives, see `signals.OnSignal`.
         """
+        with self.ranks.together():
+            self._train_together(on_epoch, signals, on_signal)
+        return self.model
+
+    def _train_together(
+        self, on_epoch: OnEpoch | None, signals: Iterable[int], on_signal: OnSignal | None
+    ) -> None:
+        """Train as `train` does; of several ranks, the first writes and notifies."""
+        first = self.ranks.is_first
         here = numeric_environment(self.model, self._trainer)
+        require_equal_ranks(self.ranks, self.model, here)
         changes = differences(self.model.environment, here)
-        if changes:
+        if changes and first:
             text = "results may not be bit-identical to those of an uninterrupted run: "
-            warnings.warn(f"{text}{'; '.join(changes)}", NnregWarning, stacklevel=2)
+            warnings.warn(f"{text}{'; '.join(changes)}", NnregWarning, stacklevel=4)
         with ExitStack() as stack:
             stop = stack.enter_context(deferred_signals(signals, on_signal))
-            if self._directory:
-                opened = open_run(self._directory, self.model, here, self._metadata())
-                self._writer = stack.enter_context(opened)
-            listeners = Listeners(self, self.model.document.registry)
+            directory = self._directory
+            if directory is not None:
+                if first:
+                    opened = open_run(directory, self.model, here, self._metadata())
+                    self._writer = stack.enter_context(opened)
+                directory.path = self.ranks.of_first(lambda: directory.path)
+                self.model.run_directory = directory.path
+            listeners = Listeners(self, self.model.document.registry, enabled=first)
             try:
                 listeners.started()
-                self._train(listeners, on_epoch, stop)
+                self._train(listeners, on_epoch if first else None, stop)
             finally:
                 listeners.ended(self.summary.get("stopped", "failed"))
-        return self.model
 
     def _metadata(self) -> dict[str, Any]:
         """Return the data about a run on which its results do not depend."""
@@ -235,6 +261,7 @@ class Run:
             each_step = self.model.spec.checkpoint.every_steps is not None
             with closing(self._trainer.iterate(pause, each_step=each_step)) as records:
                 for record, gradients in self._with_gradient_norms(records):
+                    agree_to_stop(self.ranks, stop)
                     if record is not None:
                         self._report_epoch(record, gradients, listeners, on_epoch)
                     elif self._writer and not stop.requested:
@@ -242,7 +269,8 @@ class Run:
                     if stop.requested:
                         break
                     if record is not None and not self.finished:
-                        self._stop_reason = listeners.stop_reason(record)
+                        ended = functools.partial(listeners.stop_reason, record)
+                        self._stop_reason = self.ranks.of_first(ended)
                         if self._stop_reason:
                             break
             stopped = self._outcome()
@@ -259,7 +287,9 @@ class Run:
                 self.model.use_best()
             with self._trainer.blas_threads():
                 self.summary = self._summarize(stopped, time.perf_counter() - began)
-            if self._directory:
+            if self._writer and self.model.training_state.evaluated:
+                self._writer.add_results()
+            if self._directory and self.ranks.is_first:
                 self._directory.write_summary(self.summary)
 
     def _earlier_seconds(self) -> float:
@@ -321,7 +351,10 @@ class Run:
         results = dict[str, Any]()
         if stopped in FINISHED_OUTCOMES:
             reproducible = self._trainer.reproducible
-            results = evaluate_with_baseline(self.prepared, reproducible=reproducible)
+            results = evaluate_with_baseline(
+                self.prepared, reproducible=reproducible, ranks=self.ranks
+            )
+            model.training_state.evaluated = results_of(results)
         return {
             "name": model.document.name,
             "stopped": stopped,

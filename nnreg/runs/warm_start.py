@@ -50,7 +50,7 @@ def take_weights(model: Model) -> None:
     layers = frozenset(layer_names(plan) if option.layers is None else option.layers)
     wanted = {
         f"{group}/{name}": array
-        for group, arrays in (("parameters", model.parameters), ("state", model.state))
+        for group, arrays in (("parameters", model.parameters), ("state", model.buffers))
         for name, array in arrays.items()
         if belongs_to(within_member(name), layers)
     }
@@ -73,7 +73,7 @@ def take_weights(model: Model) -> None:
     mismatches = {
         name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
     }
-    whole = len(wanted) == len(model.parameters) + len(model.state)
+    whole = len(wanted) == len(model.parameters) + len(model.buffers)
     if whole and not mismatches and wanted.keys().isdisjoint(summary.arrays):
         raise SpecError([Problem(PATH, EQUAL_MEMBERS)])
     if mismatches:
@@ -94,7 +94,7 @@ def _take_foreign(model: Model, option: StartFrom, layers: frozenset[str]) -> No
         found = weights_from(model, file, option.names, layers)
     except CheckpointError as error:
         raise SpecError([Problem(PATH, str(error))]) from error
-    arrays = {**model.parameters, **model.state}
+    arrays = {**model.parameters, **model.buffers}
     taken = {names for _, names in found.values()}
     if len(found) == len(arrays) and len(taken) < len(found) and model.network.members > 1:
         raise SpecError([Problem(PATH, EQUAL_MEMBERS)])

@@ -80,7 +80,7 @@ def open_run(
 class RunWriter:
     """Writes checkpoints and records to a locked run directory.
 
-    `save`, `epoch` and `write_records` never raise.
+    `save`, `epoch`, `write_records` and `add_results` never raise.
 
     If something cannot be written, because the disk is full or the directory was removed, it warns
     once and tries again at the next save.
@@ -167,6 +167,18 @@ class RunWriter:
                 f"free disk space, then: nnreg resume {self.directory.path}",
                 self._model,
             ) from error
+
+    def add_results(self) -> None:
+        """Write the best checkpoint once more, with its metrics, or warn if two tries fail."""
+        if not self._model.training_state.best_epoch:
+            return
+        try:
+            try:
+                self._write(self.directory.best, best=True)
+            except (CheckpointError, OSError):
+                self._write(self.directory.best, best=True)
+        except (CheckpointError, OSError) as error:
+            self.directory.warn(str(error))
 
     def _save(self) -> None:
         """Write everything that is not up to date. Raises OSError or `CheckpointError`."""

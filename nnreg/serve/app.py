@@ -73,7 +73,7 @@ class _Answering:
     """
 
     def __init__(self, model: Model, limits: Limits) -> None:
-        self.model, self.limits, self.inputs = model, limits, model.inputs
+        self.model, self.limits, self.inputs = model, limits, model.input_schema
         self._threads: ThreadPoolExecutor | None = None
 
     @asynccontextmanager

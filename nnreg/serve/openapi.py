@@ -26,7 +26,7 @@ whether the server answers.</p>
 
 def openapi(model: Model, limits: Limits) -> dict[str, Any]:
     """Return the description of the server by OpenAPI 3.1, whose schemas are JSON Schema."""
-    row = {key: value for key, value in model.inputs.items() if key != "$schema"}
+    row = {key: value for key, value in model.input_schema.items() if key != "$schema"}
     ref = {"$ref": "#/components/schemas/Row"}
     prediction = {"type": "object", "description": "as a row of `nnreg predict --json`"}
     predicted = {
@@ -93,7 +93,7 @@ def example_row(model: Model) -> dict[str, Any]:
     """Return a row that fits, with a value of the middle of the training rows for a number."""
     summaries = {one.name: one.summary for one in model.preprocessing.inputs}
     found = {}
-    for name, schema in model.inputs["properties"].items():
+    for name, schema in model.input_schema["properties"].items():
         summary = summaries.get(name)
         found[name] = _example(schema)
         if found[name] == 0 and summary is not None and summary.quantiles:

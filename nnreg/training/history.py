@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.formatting import number
+from nnreg._utils.formatting import counted, number
 from nnreg.training.monitor import Monitor
+
+if TYPE_CHECKING:
+    from nnreg.plotting.svg import Drawing
+
+SHOWN_EPOCHS = 5
+"""The epochs that a notebook lists."""
 
 
 def records(
@@ -105,17 +110,15 @@ class History(Sequence[Mapping[str, float]]):
         return f"History({len(self)} epochs; last: {metrics})"
 
     def _repr_html_(self) -> str:
-        """Show the loss curve and the last epochs in a notebook."""
-        head = "".join(f"<th>{name}</th>" for name in self.names)
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{_formatted(n, record[n]) if n in record else ''}</td>" for n in self.names
-            )
-            + "</tr>"
-            for record in self.records[-5:]
-        )
-        return f"{self._image()}<table><tr>{head}</tr>{rows}</table>"
+        """Return the card that a notebook shows: the losses by epoch, and the last epochs."""
+        from nnreg.plotting.card import card, details  # only notebooks need it
+        from nnreg.plotting.html import table
+
+        last = self.records[-SHOWN_EPOCHS:]
+        rows = [[_formatted(n, one[n]) if n in one else "" for n in self.names] for one in last]
+        head = [name.replace("_", " ") for name in self.names]
+        listed = details("last epochs", table(head, rows, "last epochs"), opened=True)
+        return card(f"History: {counted(len(self), 'epoch')}", self.curve(), listed if rows else "")
 
     def svg(self, title: str) -> str:
         """Return a chart of the losses by epoch as an SVG file, for light and dark pages.
@@ -123,6 +126,27 @@ class History(Sequence[Mapping[str, float]]):
         The best validation loss is marked. Raises ValueError for fewer than two epochs, and if no
         loss is finite.
         """
+        return self._drawing(title, f"{title}: loss by epoch", title, 640, 340).file()
+
+    def curve(self, best: int | None = None) -> str:
+        """Return that chart as an element of an HTML page; empty if there is nothing to draw.
+
+        `best` is the epoch to mark, by default that of the best validation loss.
+        """
+        try:
+            return self._drawing("training", "loss by epoch", "", 480, 240, best).inline()
+        except ValueError:
+            return ""
+
+    def _drawing(
+        self,
+        run: str,
+        description: str,
+        title: str,
+        width: int,
+        height: int,
+        best: int | None = None,
+    ) -> Drawing:
         if len(self) < 2:
             raise ValueError("at least two epochs are needed to draw a curve")
         losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
@@ -131,15 +155,8 @@ class History(Sequence[Mapping[str, float]]):
         from nnreg.plotting import svg  # only to draw: each command imports this module
         from nnreg.plotting.curves import by_epoch
 
-        chart = by_epoch({title: self.columns}, "loss", {title: best_epoch(self.records)})
-        return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
-
-    def _image(self) -> str:
-        try:
-            data = base64.b64encode(self.svg("training").encode()).decode()
-        except ValueError:
-            return ""
-        return f'<img alt="loss by epoch" width="480" src="data:image/svg+xml;base64,{data}">'
+        chart = by_epoch({run: self.columns}, "loss", {run: best or best_epoch(self.records)})
+        return svg.draw(chart, description, title=title, width=width, height=height)
 
 
 def best_epoch(records: Sequence[Mapping[str, float]]) -> int | None:

@@ -85,6 +85,7 @@ class TrainingState:
     `epoch` and `step` count what is done; `epoch_state` is set in mid-epoch only. `ema` are the
     averages of the weights and of the network's state over `ema_steps` steps. `unfrozen` has the
     step after which the optimizer began with a parameter, by its name, if it was frozen before.
+    `evaluated` has the metrics of each split and of the baseline, measured at the end of a run.
     """
 
     epoch: int = 0
@@ -99,18 +100,22 @@ class TrainingState:
     ema_steps: int = 0
     ema: tuple[Array, Array] | None = None
     unfrozen: dict[str, int] = field(default_factory=dict)
+    evaluated: dict[str, dict[str, float]] = field(default_factory=dict)
     lock: StepLock = field(default_factory=StepLock, repr=False, compare=False)
 
-    def results(self, *, last: bool) -> dict[str, float]:
-        """Return the validation metrics in the record of the last or the best epoch.
+    def results(self, *, last: bool) -> dict[str, dict[str, float]]:
+        """Return what is `evaluated`, else the validation metrics of the last or the best epoch.
 
         Empty if there are none, as of weights in the middle of an epoch.
         """
+        if self.evaluated:
+            return {split: dict(metrics) for split, metrics in self.evaluated.items()}
         epoch = self.epoch if last else self.best_epoch
         if self.epoch_state is not None or not 0 < epoch <= len(self.history):
             return {}
         record = self.history[epoch - 1].items()
-        return {name.removeprefix("val_"): v for name, v in record if name.startswith("val_")}
+        found = {name.removeprefix("val_"): v for name, v in record if name.startswith("val_")}
+        return {"validation": found} if found else {}
 
 
 class Snapshot:

@@ -127,7 +127,7 @@ def test_predictions_of_a_loaded_model_are_bit_identical(model, tmp_path):
     assert loaded.predict(x).tobytes() == model.predict(x).tobytes()
     assert loaded.classes == model.classes
     assert list(loaded.history) == list(model.history)
-    assert loaded.state.keys() == {"layers/0/running_mean", "layers/0/running_variance"}
+    assert loaded.buffers.keys() == {"layers/0/running_mean", "layers/0/running_variance"}
 
 
 def test_training_resumes_bit_identically_in_a_new_process(tmp_path):

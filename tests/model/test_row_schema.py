@@ -48,8 +48,8 @@ def model():
 
 
 def test_it_has_each_column(model):
-    found = model.inputs["properties"]
-    assert list(found) == model.inputs["required"] == list(ROW)
+    found = model.input_schema["properties"]
+    assert list(found) == model.input_schema["required"] == list(ROW)
     assert found["size"]["type"] == ["number", "null"]
     assert "in the training rows" in found["size"]["description"]
     assert found["kind"] == {"type": ["string", "null"], "enum": ["a", "b", "c", None]}
@@ -67,8 +67,8 @@ def test_it_has_each_column(model):
 )
 def test_a_row_that_fits_is_predicted(model, change):
     row = {**ROW, **change}
-    jsonschema.validate(row, model.inputs)
-    assert not list(row_problems(model.inputs, row))
+    jsonschema.validate(row, model.input_schema)
+    assert not list(row_problems(model.input_schema, row))
     assert np.isfinite(model.predict([{**row, "more": 0}])).all()
 
 
@@ -92,15 +92,15 @@ def test_a_row_that_fits_is_predicted(model, change):
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_another(model, row, column, message):
-    (problem,) = row_problems(model.inputs, row)
+    (problem,) = row_problems(model.input_schema, row)
     assert problem.column == column
     assert problem.message.startswith(message)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(row, model.inputs)
+        jsonschema.validate(row, model.input_schema)
 
 
 def test_a_number_that_is_not_finite_is_refused(model):
-    (problem,) = row_problems(model.inputs, {**ROW, "size": float("inf")})
+    (problem,) = row_problems(model.input_schema, {**ROW, "size": float("inf")})
     assert problem == ("size", "expected a number or null, found inf")
 
 
@@ -129,7 +129,7 @@ def test_rows_of_series_have_the_columns_that_place_them(data, layers, x, y, kin
         "optimizer": "sgd",
         "data": {"source": "csv", "path": "none.csv", "target": "y", **data},
     }
-    found = nnreg.build(spec, data=({n: list(v) for n, v in x.items()}, y)).inputs
+    found = nnreg.build(spec, data=({n: list(v) for n, v in x.items()}, y)).input_schema
     assert found["required"] == list(kinds)
     assert {name: column["type"] for name, column in found["properties"].items()} == kinds
 
@@ -152,6 +152,6 @@ def test_results_are_those_of_the_epoch_of_the_weights(tmp_path):
     model = nnreg.build(spec, data=(x, t))
     assert model.results == {}
     model.fit(x, t, validation=(x[:9], t[:9]), epochs=2)
-    assert model.results == pytest.approx(model.evaluate(x[:9], t[:9]))
+    assert model.results == {"validation": pytest.approx(model.evaluate(x[:9], t[:9]))}
     nnreg.save(model, tmp_path / "model.h5")
     assert nnreg.load(tmp_path / "model.h5").results == model.results

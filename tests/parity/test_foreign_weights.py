@@ -167,7 +167,7 @@ def test_a_state_dict_of_pytorch_gives_the_same_outputs(torch, peer, tmp_path, n
     peer("safetensors.torch").save_file(theirs.state_dict(), path)
     model = model_of(layers, x)
     found = nnreg.load_weights(model, path, NAMES.get(name))
-    assert found.keys() == {**model.parameters, **model.state}.keys()
+    assert found.keys() == {**model.parameters, **model.buffers}.keys()
     with torch.no_grad():
         compare(model, x, theirs(torch.tensor(x)).numpy())
 
@@ -279,7 +279,7 @@ def test_the_official_library_reads_what_export_writes(peer, tmp_path):
     nnreg.export(model, tmp_path / "model.safetensors")
     safe = peer("safetensors.numpy")
     found = safe.load_file(tmp_path / "model.safetensors")
-    expected = {**model.parameters, **model.state}
+    expected = {**model.parameters, **model.buffers}
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)

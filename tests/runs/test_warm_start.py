@@ -46,8 +46,8 @@ def start(**options):
 def test_all_arrays_are_copied_including_the_state(directory, dtype, named):
     first = nnreg.load("runs/first")
     model = nnreg.build(spec(named, dtype=dtype), data=blobs())
-    for name, array in {**first.parameters, **first.state}.items():
-        np.testing.assert_array_equal({**model.parameters, **model.state}[name], array)
+    for name, array in {**first.parameters, **first.buffers}.items():
+        np.testing.assert_array_equal({**model.parameters, **model.buffers}[name], array)
     assert model.network.dtype == dtype
     assert model.training_state.step == 0
 

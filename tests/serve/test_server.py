@@ -179,7 +179,7 @@ class TestOtherPaths:
         found = client.get("/openapi.json").json()
         assert found["openapi"] == "3.1.0"
         row = found["components"]["schemas"]["Row"]
-        assert row["properties"] == model.inputs["properties"]
+        assert row["properties"] == model.input_schema["properties"]
         assert set(found["paths"]) == {"/predict", "/health"}
         texts = re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(found))
         assert set(texts) == set(found["components"]["schemas"])

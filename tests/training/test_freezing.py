@@ -27,13 +27,13 @@ def spec(freeze, layers=LAYERS, optimizer="adamw", **train):
 
 def trained(*args, **kwargs):
     model = nnreg.build(spec(*args, **kwargs), data=blobs())
-    before = {name: array.copy() for name, array in {**model.parameters, **model.state}.items()}
+    before = {name: array.copy() for name, array in {**model.parameters, **model.buffers}.items()}
     model.fit(*blobs())
     return model, before
 
 
 def changed(model, before):
-    arrays = {**model.parameters, **model.state}
+    arrays = {**model.parameters, **model.buffers}
     return {name for name, array in arrays.items() if array.tobytes() != before[name].tobytes()}
 
 

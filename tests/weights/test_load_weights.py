@@ -58,7 +58,7 @@ def file(tmp_path, monkeypatch):
 
 
 def arrays_of(model):
-    return {**model.parameters, **model.state}
+    return {**model.parameters, **model.buffers}
 
 
 def require_unchanged(model, path, match, kind=CheckpointError, **options):
@@ -75,7 +75,7 @@ def test_a_state_dict_is_transposed_and_its_names_are_returned(model, file, stat
     assert list(found) == list(arrays_of(model))
     np.testing.assert_array_equal(model.parameters["layers/0/weight"], state_dict["0.weight"].T)
     np.testing.assert_array_equal(
-        model.state["layers/1/running_mean"], state_dict["1.running_mean"]
+        model.buffers["layers/1/running_mean"], state_dict["1.running_mean"]
     )
 
 
@@ -177,7 +177,7 @@ def test_files_of_keras_are_read(model, tmp_path, state_dict):
         nnreg.load_weights(model, tmp_path / name, {"layers/0": "layers/dense"})
         np.testing.assert_array_equal(model.parameters["layers/0/weight"], state_dict["0.weight"].T)
         np.testing.assert_array_equal(
-            model.state["layers/1/running_variance"], state_dict["1.running_var"]
+            model.buffers["layers/1/running_variance"], state_dict["1.running_var"]
         )
 
 

@@ -71,7 +71,8 @@ class TestSaveSchedule:
             monkeypatch.setattr(writer, name, slowly(getattr(writer, name)))
         nnreg.run(spec | {"train": {"epochs": epochs}}, out="out", on_epoch=slow_epoch)
         share = 0.1 * len(saves) / (clock.now - 100)
-        assert 0.018 < share < 0.027  # a save without a new best epoch is shorter than the last
+        # A save without a new best epoch is shorter than the last; at the end, results are added.
+        assert 0.018 < share < 0.027 + 0.1 / epochs
 
     def test_the_first_save_of_large_weights_waits_for_the_size_of_later_ones(
         self, tmp_path, monkeypatch
