@@ -1,4 +1,4 @@
-"""A training on several ranks, here in threads, has the bits of one in a single process."""
+"""A training on several ranks, here in threads, is bit-identical to one in a single process."""
 
 from contextlib import closing
 
