@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import os
 import signal
@@ -13,6 +14,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg._utils.formatting import number
 from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
@@ -31,7 +33,7 @@ from nnreg.provenance.environment import differences, library_versions, run_meta
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
-from nnreg.runs.baseline import evaluate_with_baseline, results_of
+from nnreg.runs.baseline import describe, evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
@@ -39,6 +41,8 @@ from nnreg.spec.document import SpecSource, read_spec
 from nnreg.spec.overrides import Overrides
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
+
+LOG = logging.getLogger("nnreg")
 
 STOPPED_BY_PLUGIN = "by_plugin"
 FINISHED_OUTCOMES = ("epochs", "early_stopping", STOPPED_BY_PLUGIN)
@@ -215,12 +219,21 @@ class Run:
                 self._writer = stack.enter_context(opened)
                 self.model.run_directory = self.directory
             listeners = Listeners(self, self.model.document.registry)
+            first, epochs = self.model.training_state.epoch + 1, self.model.spec.train.epochs
+            LOG.info("%s: training from epoch %d to %d", self.name, first, epochs)
             try:
                 listeners.started()
                 self._train(listeners, on_epoch, stop)
             finally:
                 listeners.ended(self.summary.get("stopped", "failed"))
+                self._log_end()
         return self.model
+
+    def _log_end(self) -> None:
+        stopped, verdict = self.summary.get("stopped", "failed"), self.summary.get("verdict")
+        result = f"; {describe(verdict)}" if verdict else ""
+        epoch = self.model.training_state.epoch
+        LOG.info("%s: ended (%s) after epoch %d%s", self.name, stopped, epoch, result)
 
     def _metadata(self) -> dict[str, Any]:
         """Return the data about a run on which its results do not depend."""
@@ -314,6 +327,8 @@ class Run:
             if listeners.read_epochs:
                 self._writer.write_records()
         listeners.epoch(record)
+        if LOG.isEnabledFor(logging.DEBUG):
+            LOG.debug("%s: %s", self.name, "  ".join(f"{k} {number(v)}" for k, v in record.items()))
         if on_epoch:
             on_epoch(record)
 
@@ -379,6 +394,7 @@ def build(
 ) -> Model:
     """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`.
 
-    `overrides` are those of `nnreg.run`.
+    `overrides` are those of `nnreg.run`. Its weights have their initial values, so that it can be
+    trained by `fit`. Raises `SpecError` and `DataError`.
     """
     return prepare_from_spec(read_spec(spec, overrides), data).model
