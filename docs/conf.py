@@ -14,7 +14,7 @@ project = "nnreg"
 version = release = __version__
 project_copyright = "the nnreg authors"
 
-extensions = ["myst_parser", "mathml", "reference", "commands", "api", "gallery"]
+extensions = ["myst_parser", "mathml", "reference", "commands", "api", "gallery", "terms"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["attrs_block", "dollarmath"]
 myst_heading_anchors = 4

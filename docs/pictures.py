@@ -1,11 +1,10 @@
-"""Generate the pictures of README and lessons: `python -m docs.pictures`."""
+"""Generate the pictures of README, how-tos and lessons: `python -m docs.pictures`."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import pty
-import shutil
 import struct
 import sys
 import tempfile
@@ -20,10 +19,14 @@ import nnreg
 from docs.diagram import diagram
 from nnreg.plotting.palette import BLUE, GREEN, GRID, INK, PANEL
 from nnreg.plotting.svg import Drawing, text
+from nnreg.starter.examples import EXAMPLES, copy
 
 HERE = Path(__file__).parent
 STATIC = HERE / "_static"
-COMMAND = "nnreg run models/penguins.json"
+COMMAND = "nnreg run penguins.json"
+OVERFITTING = ["model.layers.0.units=64", "train.l2=0", "train.early_stopping=null"]
+"""What changes models/diabetes.json to the spec of docs/howto/generalize.md."""
+
 COLUMNS, LINES = 92, 40
 
 WIDTH, HEIGHT, MARGIN = 8.4, 19, 18
@@ -36,12 +39,14 @@ COLOURS = {"green": GREEN, "cyan": BLUE}
 
 
 def main() -> None:
-    """Run the command of the README and write its pictures, and those of the lessons."""
+    """Write the pictures of the README, the how-tos and the lessons."""
     with tempfile.TemporaryDirectory() as directory:
         screen = typed(COMMAND, Path(directory))
         history = nnreg.read_history(Path(directory) / "runs/penguins-001")
+    overfitted = nnreg.run(HERE.parent / "models/diabetes.json", overrides=OVERFITTING).history
     (STATIC / "terminal.svg").write_text(terminal(screen, COMMAND), encoding="utf-8")
     (STATIC / "loss.svg").write_text(history.svg("penguins"), encoding="utf-8")
+    (STATIC / "overfitting.svg").write_text(overfitted.svg("diabetes"), encoding="utf-8")
     for name in ("single_neuron", "two_layer"):
         model = nnreg.build(HERE.parent / f"models/{name}.json")
         (STATIC / f"{name}.svg").write_text(diagram(model, 0.5, 0.1), encoding="utf-8")
@@ -49,7 +54,7 @@ def main() -> None:
 
 def typed(command: str, directory: Path) -> pyte.Screen:
     """Run a command in a terminal and return its final screen."""
-    shutil.copytree(HERE.parent / "models", directory / "models")
+    copy(EXAMPLES["penguins"], directory)
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     stream.feed(f"$ \x1b[1m{command}\x1b[0m\r\n".encode())

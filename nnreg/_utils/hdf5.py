@@ -127,6 +127,8 @@ def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
 class FileDataset:
     """A dataset that stays in its file, which is opened for each read and must not change."""
 
+    starts = None
+
     def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
         self.path = path
         self.name = dataset.name

@@ -25,6 +25,9 @@ HEADROOM = 8.0
 BLOCK_ROWS = 512
 """The rows whose sum is right to a few units of the last digit without a wider type."""
 
+MOMENT_ROWS = 2**14
+"""The rows of a block whose moments are merged: 128 kB of each column, which stay in the cache."""
+
 SAFE = 1e150
 """Values up to this magnitude have squares whose sums stay below the largest float64."""
 
@@ -37,10 +40,22 @@ def mean_and_deviation(values: Array) -> tuple[Array, Array]:
 
     `values` is `(rows, ...)` with one row or more, all finite; the deviation is that of the
     population (divided by the number of rows). The mean of a constant column is its value and its
-    deviation 0, exactly. Rounding errors do not grow with the number of rows: the mean of the
-    remainders is taken out twice, the corrected two-pass algorithm (Chan et al. 1983).
+    deviation 0, exactly. More than `MOMENT_ROWS` are merged in blocks, as `Moments` does.
     """
     x = np.asarray(values, np.float64)
+    if len(x) <= MOMENT_ROWS:
+        return _of_block(x)
+    found = Moments()
+    found.add(x)
+    return found.result()
+
+
+def _of_block(x: Array) -> tuple[Array, Array]:
+    """Return mean and deviation with rounding errors that do not grow with the number of rows.
+
+    The mean of the remainders is taken out twice, the corrected two-pass algorithm (Chan et al.
+    1983).
+    """
     exponents = _exponents(x)
     if exponents.any():
         x = np.ldexp(x, -exponents)
@@ -62,27 +77,63 @@ def _exponents(x: Array) -> Array:
     return np.where(safe, 0, np.frexp(largest)[1] + 1)
 
 
+class Moments:
+    """The mean and standard deviation of rows that are added a few at a time.
+
+    The rows are merged in blocks of `MOMENT_ROWS`, in their order, so that the result has the same
+    bits however many are added at a time, and is that of `mean_and_deviation` of all.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean, self._deviation = np.array(0.0), np.array(0.0)
+        self._rest: list[Array] = []
+        self._rest_rows = 0
+
+    def add(self, values: Array) -> None:
+        """Add rows `(rows, ...)`, all finite."""
+        x, start = np.asarray(values, np.float64), 0
+        while start < len(x):
+            part = x[start : start + MOMENT_ROWS - self._rest_rows]
+            start += len(part)
+            if self._rest_rows + len(part) < MOMENT_ROWS:
+                self._rest.append(part.copy())  # the caller may use the memory again
+                self._rest_rows += len(part)
+            else:
+                self._merge(np.concatenate([*self._rest, part]) if self._rest else part)
+                self._rest, self._rest_rows = [], 0
+
+    def result(self) -> tuple[Array, Array]:
+        """Return the mean and the deviation. Raises ValueError if there is no row."""
+        if self._rest:
+            self._merge(np.concatenate(self._rest))
+            self._rest, self._rest_rows = [], 0
+        if not self.count:
+            raise ValueError("there are no rows")
+        return self._mean, self._deviation
+
+    def _merge(self, block: Array) -> None:
+        """Merge the moments of more rows, by the formulas of Chan et al. 1983."""
+        mean, deviation = _of_block(block)
+        total = self.count + len(block)
+        known, new = self.count / total, len(block) / total
+        # halves, since a difference may overflow
+        half = (mean / 2 - self._mean / 2) if self.count else np.zeros_like(mean)
+        within = np.hypot(self._deviation * math.sqrt(known), deviation * math.sqrt(new))
+        self._deviation = np.hypot(within, half * (2 * math.sqrt(known * new)))
+        self._mean = self._mean + half * new + half * new if self.count else mean
+        self.count = total
+
+
 def mean_and_deviation_of_chunks(chunks: Iterable[Array]) -> tuple[Array, Array]:
     """Return what `mean_and_deviation` returns of all rows, given as chunks `(rows, ...)`.
 
     Raises ValueError if there is no row.
     """
-    count, mean, deviation = 0, np.array(0.0), np.array(0.0)
+    found = Moments()
     for chunk in chunks:
-        if not len(chunk):
-            continue
-        mean_here, deviation_here = mean_and_deviation(chunk)
-        total = count + len(chunk)
-        known, new = count / total, len(chunk) / total
-        # halves, since a difference may overflow; the formulas are those of Chan et al. 1983
-        half = (mean_here / 2 - mean / 2) if count else np.zeros_like(mean_here)
-        within = np.hypot(deviation * math.sqrt(known), deviation_here * math.sqrt(new))
-        deviation = np.hypot(within, half * (2 * math.sqrt(known * new)))
-        mean = mean + half * new + half * new if count else mean_here
-        count = total
-    if not count:
-        raise ValueError("there are no rows")
-    return mean, deviation
+        found.add(chunk)
+    return found.result()
 
 
 def scale_of(mean: Array, deviation: Array) -> Array:
@@ -170,12 +221,24 @@ def tree_sum(arrays: Sequence[Array]) -> Array:
 
     The others are overwritten. The order depends on the number of arrays alone.
     """
-    step = 1
-    while step < len(arrays):
-        for index in range(0, len(arrays) - step, 2 * step):
-            np.add(arrays[index], arrays[index + step], out=arrays[index])
-        step *= 2
+    for first, second, _ in tree_additions(len(arrays)):
+        np.add(arrays[first], arrays[second], out=arrays[first])
     return arrays[0]
+
+
+@functools.cache
+def tree_additions(count: int) -> Sequence[tuple[int, int, int]]:
+    """Return the additions by which `tree_sum` adds this many arrays, in order.
+
+    Each is of the second array to the first one; both are then sums of all arrays from the first up
+    to, but without, the third number.
+    """
+    additions, step = list[tuple[int, int, int]](), 1
+    while step < count:
+        for index in range(0, count - step, 2 * step):
+            additions.append((index, index + step, min(index + 2 * step, count)))
+        step *= 2
+    return additions
 
 
 def norm(vector: Array) -> float:

@@ -45,6 +45,14 @@ def complete_target(
     return items or _paths(incomplete, lambda path: path.suffix == ".py")
 
 
+def complete_format(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the formats of exports whose name starts with the input."""
+    entries = [entry for entry in quiet_registry(context) if entry.kind == "exporter"]
+    return [CompletionItem(e.name) for e in entries if e.name.startswith(incomplete)]
+
+
 def _is_shared(entry: Entry, registry: Registry) -> bool:
     """Return True if several plugins have a component of this kind and name."""
     return len(registry.entries[entry.kind, entry.name]) > 1

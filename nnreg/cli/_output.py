@@ -30,11 +30,14 @@ Cell: TypeAlias = "str | Sequence[str]"
 """The text of a table cell: one line, or several."""
 
 
-def prepare_streams() -> None:
+def prepare_streams(*, silent: bool = False) -> None:
     """Make the standard streams UTF-8, and let no character fail to be written.
 
-    A terminal keeps its encoding, and shows characters outside of it as escapes.
+    A terminal keeps its encoding, and shows characters outside of it as escapes. A `silent` process
+    prints nothing.
     """
+    if silent:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = stream.encoding if stream.isatty() else "utf-8"

@@ -39,6 +39,7 @@ from nnreg.cli._help import Program, debug_option
 from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 from nnreg.kernels.compiling import telling
+from nnreg.ranks.launcher import rank_started
 
 
 def _names_to_block(
@@ -103,7 +104,7 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. Print an error as one message, without a traceback."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
-    prepare_streams()
+    prepare_streams(silent=rank_started() > 0)
     try:
         with _printing_notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)

@@ -43,7 +43,7 @@ def example(name: str | None, out: Path, force: bool, as_json: bool) -> None:
     """List example models, or copy one.
 
     Each is a spec with its data. Without NAME they are listed, each with what it shows, the number
-    of rows, and the size of its files. A file that is there with the same content stays.
+    of rows, and the size of its files. An existing file with the same content is kept.
 
     \b
     nnreg example

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nnreg._utils.formatting import byte_size
+from nnreg.cli._complete import complete_format
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
 from nnreg.cli._output import print_json, print_lines
@@ -15,10 +16,17 @@ from nnreg.cli._registry import registry_with
 
 @command()
 @checkpoint_argument
-@click.option("--to", "form", metavar="FORMAT", help="The format, if the name of OUT does not say.")
+@click.option(
+    "--to", "form", metavar="FORMAT", shell_complete=complete_format,
+    help="The format. [default: by the suffix of OUT]",
+)  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True,
     help="The file to write, or the directory for C.",
+)  # fmt: skip
+@click.option(
+    "--set", "options", multiple=True, metavar="OPTION=VALUE",
+    help="Set an option of the format, as in precision=double; may be repeated.",
 )  # fmt: skip
 @plugin_option
 @allow_changed_option
@@ -27,6 +35,7 @@ def export(
     checkpoint: Path,
     form: str | None,
     out: Path,
+    options: tuple[str, ...],
     files: tuple[Path, ...],
     allow_changed: bool,
     as_json: bool,
@@ -35,17 +44,18 @@ def export(
 
     It then predicts without nnreg. What is written takes the columns of the data as they are,
     with missing values, and is checked: its answers for random rows must be those of nnreg.
-    Weights alone are written as safetensors.
+    Weights alone are written as safetensors. `nnreg show c` has the options of a format.
 
     \b
     nnreg export runs/penguins-001 --out penguins.onnx
     nnreg export runs/penguins-001 --to c --out penguins
+    nnreg export runs/penguins-001 --to c --set memory=static --out penguins
     """
     from nnreg.checkpoint.save_load import load
     from nnreg.exporters.api import export as export_model
 
     model = load(checkpoint, registry=registry_with(files), allow_changed=allow_changed)
-    found = export_model(model, out, form)
+    found = export_model(model, out, form, overrides=options)
     if as_json:
         print_json(
             {

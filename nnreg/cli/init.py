@@ -64,7 +64,7 @@ def init(
 
     With --try the network is chosen from several, among them a linear model, each trained once for
     each of three to five folds: the smallest within one standard error of the best. Nothing is
-    written before all are trained. Of a file of more than 10,000 rows, as many are drawn.
+    written before all are trained. Of a file with more rows, 10,000 are drawn at random.
 
     \b
     nnreg example diabetes

@@ -105,15 +105,15 @@ def _note_others(distribution: str, kind: str, name: str) -> None:
 @click.argument("target", shell_complete=complete_target)
 @click.option("--examples", type=click.IntRange(min=1), default=20, show_default=True,
               help="The number of configurations to try each check on.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="The seed that they are drawn with.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the drawn configurations.")
 @json_option
 def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     """Run the conformance checks of components.
 
-    TARGET is a component, of all plugins that have it or as nnreg-logish:logish of one, a plugin's
-    file, a module or a distribution. Each check runs on
-    configurations drawn from the annotations of the component's options, and reports the simplest
-    one that fails. The exit code is 1 if a check failed.
+    TARGET is a component (logish for those of all plugins, nnreg-logish:logish for that of one),
+    the file of a plugin, a module or a distribution. Each check runs on configurations drawn from
+    the annotations of the component's options, and reports the simplest one that fails. The exit
+    code is 1 if a check failed.
 
     \b
     nnreg plugin check logish

@@ -42,7 +42,7 @@ def runs(directory: Path, outcomes: tuple[str, ...], sort: str, as_json: bool) -
 
     `test`, `validation` and `training` are values of `metric`: `test` at the end of training, the
     others in the best epoch. --json has all metrics. `epochs` is the best epoch of those done.
-    A run that did not end, and whose process is gone, was `killed`; `nnreg resume` resumes it.
+    A run that did not end, and whose process is gone, has `crashed`; `nnreg resume` resumes it.
 
     \b
     nnreg runs

@@ -30,7 +30,7 @@ def serve(
     """Answer requests for predictions, in JSON over HTTP.
 
     POST /predict takes a row, an object of values by column, or a list of rows; GET /openapi.json
-    describes them, and GET / says how to ask. By default, only programs of this machine reach it.
+    describes them, and GET / shows an example. By default, only programs on this machine reach it.
     Ctrl-C or SIGTERM stops it after the requests that have begun. It needs the extra `serve`.
 
     \b

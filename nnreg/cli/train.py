@@ -108,17 +108,19 @@ def run(
     nnreg run penguins.json --set train.epochs=5 --out runs/short
     nnreg run penguins.json --set train.folds=5
     """
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.api import prepare
     from nnreg.runs.directory import create_numbered
     from nnreg.spec.document import read_spec
 
-    registry = registry_with(files)
-    document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
-    if dry_run:
-        preview(document, as_json=as_json, check=check)
-        return
-    prepared = prepare(document, out=out or create_numbered(document.name), check=check)
-    _train(prepared, every, quiet, as_json, draw=draw)
+    with launched_ranks().together():
+        registry = registry_with(files)
+        document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
+        if dry_run:
+            preview(document, as_json=as_json, check=check)
+            return
+        prepared = prepare(document, out=out or create_numbered(document.name), check=check)
+        _train(prepared, every, quiet, as_json, draw=draw)
 
 
 @command()
@@ -157,26 +159,30 @@ def resume(
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.api import prepare_resumed
     from nnreg.runs.directory import create_numbered
     from nnreg.runs.run import run_folder
 
-    prepared = prepare_resumed(
-        path,
-        out=out if out or run_folder(path) else create_numbered(path.stem),
-        overrides=overrides,
-        registry=registry_with(files),
-        allow_changed=allow_changed,
-        check=check,
-    )
-    _train(prepared, every, quiet, as_json, draw=draw)
+    with launched_ranks().together():
+        prepared = prepare_resumed(
+            path,
+            out=out if out or run_folder(path) else create_numbered(path.stem),
+            overrides=overrides,
+            registry=registry_with(files),
+            allow_changed=allow_changed,
+            check=check,
+        )
+        _train(prepared, every, quiet, as_json, draw=draw)
 
 
 def _train(
     prepared: Run | CrossValidation, every: int | None, quiet: bool, as_json: bool, *, draw: bool
 ) -> None:
+    from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.run import Run
 
+    draw = draw and launched_ranks().is_first
     train = functools.partial(_train_run, every=every, quiet=quiet, as_json=as_json, draw=draw)
     if isinstance(prepared, Run):
         train(prepared)
@@ -233,14 +239,19 @@ def _train_run(
     progress = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with progress as (on_epoch, on_signal):
-            run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
+            report_signal = on_signal if run.ranks.is_first else None
+            run.train(on_epoch, signals=SIGNALS, on_signal=report_signal)
     except DivergedError as error:
+        if not run.saved:  # one of several processes, of which the first saves and reports
+            raise
         if draw:
             write_report(run, None if as_json else sys.stderr)
         # All folds have the same learning rate, so none is suggested for one of them.
         advice = [suggest_lower_learning_rate(run)] if parent is None else []
         raise DivergedError(*error.lines, *describe_failed_run(run), *advice) from error
     except DataError as error:
+        if not run.saved:
+            raise
         raise DataError(*error.lines, *describe_failed_run(run)) from error
     except KeyboardInterrupt as stop:
         if not run.saved:

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Tag
 
 from nnreg.builtin.encoders.scaling import Scaling, TargetScaling
 from nnreg.data.window_settings import Window
-from nnreg.interfaces.component import Configurable, NonNegative, Text
+from nnreg.interfaces.component import Configurable, NonNegative, Seed, Text
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
 from nnreg.interfaces.source import Source
@@ -30,13 +30,14 @@ class Split(Configurable):
     """Which rows are held out: a fraction of them, or a file of their own.
 
     The validation split decides on early stopping and the best weights; the test split is used
-    once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
-    proportions of the target, the first with classes if there are several. `group` names a column:
-    rows with the same value in it, such as those of a patient, stay in the same split. `order`
-    draws nothing: training has the earliest rows by a numeric column or one of dates, which are
-    ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
-    validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
-    has them.
+    once, at the end. The rows are drawn at random from `seed`, by default that of the spec, from
+    which everything else is drawn: with a seed for the split, runs with other seeds have other
+    weights and the same rows. `stratify` keeps the class proportions of the target, the first with
+    classes if there are several. `group` names a column: rows with the same value in it, such as
+    those of a patient, stay in the same split. `order` draws nothing: training has the earliest
+    rows by a numeric column or one of dates, which are ISO dates unless `columns` has a `date` for
+    it, or with `true` the first rows of the file; validation follows, then test. The columns of
+    `group` and `order` are not inputs unless `inputs` has them.
 
     With `member_folds`, no rows are set apart for validation: each member of an ensemble holds out
     a fold of its own of the training rows, and trains on the others. The folds are drawn as those
@@ -51,6 +52,7 @@ class Split(Configurable):
     group: Text | None = None
     order: Text | bool = False
     member_folds: bool = False
+    seed: Seed | None = None
 
     def __post_init__(self) -> None:
         if self.member_folds and self.validation is not None:
@@ -62,9 +64,9 @@ class Split(Configurable):
                 "'member_folds' draws rows at random, so that members train on later ones than "
                 "those they hold out; remove it, or 'order'"
             )
-        if self.order and (self.stratify or self.group):
-            other = "stratify" if self.stratify else "group"
-            raise ValueError(f"'order' already determines the held-out rows; remove {other!r}")
+        others = {"stratify": self.stratify, "group": self.group, "seed": self.seed is not None}
+        if self.order and (given := [name for name, value in others.items() if value]):
+            raise ValueError(f"'order' already determines the held-out rows; remove {given[0]!r}")
         fractions = [split for split in (self.validation, self.test) if isinstance(split, float)]
         if sum(fractions) >= 1:
             raise ValueError("validation and test leave nothing to train on; lower their fractions")
@@ -308,8 +310,8 @@ class Data(Columns):
 
     def _check_window(self) -> None:
         super()._check_window()
-        for name in ("stratify", "group", "member_folds"):
-            if getattr(self.split, name):
+        for name in ("stratify", "group", "member_folds", "seed"):
+            if getattr(self.split, name) != getattr(Split(), name):
                 raise ValueError(f"'window' splits by time, so that 'split' cannot have {name!r}")
         assert self.window is not None  # asked of windows
         if self.split.order not in (False, self.window.order) and self.window.order is not None:

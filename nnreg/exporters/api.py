@@ -21,6 +21,9 @@ from nnreg.exporters.rows import random_rows, window_table
 from nnreg.interfaces.exporter import Exporter
 from nnreg.model.model import Model
 from nnreg.operations.program import Program
+from nnreg.spec.compose import Origins, apply_override
+from nnreg.spec.overrides import Overrides, as_tuple
+from nnreg.spec.validation import Reader, read
 
 ROWS = 100
 """The number of rows whose answers are compared."""
@@ -44,16 +47,23 @@ class Export:
     difference: float | None
 
 
-def export(model: Model, path: str | PathLike[str], to: str | None = None) -> Export:
+def export(
+    model: Model,
+    path: str | PathLike[str],
+    to: str | None = None,
+    *,
+    overrides: Overrides = (),
+) -> Export:
     """Write a model in another format, and check it on random rows.
 
-    `to` is the name of the format; by default it follows from the suffix of `path`.
+    `to` is the name of the format; by default it follows from the suffix of `path`. `overrides` are
+    its options, as `{"precision": "double"}`.
 
     Raises `ExportError` for a model that cannot be expressed, before anything is written, and if
-    the answers differ.
+    the answers differ; `SpecError` for an option that the format does not have.
     """
     target = Path(path)
-    exporter = _exporter(model, target, to)
+    exporter = _exporter(model, target, to, overrides)
     if exporter.weights_only:
         contents = exporter.contents(weights_of(model))
         return _written(target, exporter, contents, 0, None)
@@ -102,8 +112,8 @@ def answers_of(
         return exporter.run(program, path, columns)
 
 
-def _exporter(model: Model, path: Path, to: str | None) -> Exporter:
-    """Return the exporter of a name, or that of the suffix of a path."""
+def _exporter(model: Model, path: Path, to: str | None, overrides: Overrides) -> Exporter:
+    """Return the exporter of a name, or that of the suffix of a path, with these options."""
     registry = model.document.registry
     known = {one.name: one for one in registry if one.kind == "exporter"}
     choose = f"choose one of {', '.join(sorted(known))}"
@@ -120,7 +130,11 @@ def _exporter(model: Model, path: Path, to: str | None) -> Exporter:
     cls = cast(type[Exporter], entry.cls)
     if missing := cls.missing():
         raise UsageError(f"the format {entry.name!r} needs {missing}")
-    return cls()
+    tree, origins = {"type": to or entry.name}, Origins()
+    for override in as_tuple(overrides):
+        apply_override(tree, override, origins)
+    with origins.locating_errors(f"format {entry.name}"):
+        return read(Exporter, tree, Reader(registry))
 
 
 def _require_supported(program: Program, exporter: Exporter) -> None:

@@ -12,6 +12,7 @@ Positive: TypeAlias = Annotated[float, Gt(0)]
 Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 ProperFraction: TypeAlias = Annotated[float, Interval(ge=0, lt=1)]
 Count: TypeAlias = Annotated[int, Gt(0)]
+Seed: TypeAlias = Annotated[int, Interval(ge=0, lt=2**64)]
 Text: TypeAlias = Annotated[str, Len(1)]
 Units: TypeAlias = Count | Literal["classes"]
 """A number of outputs, or `"classes"`, the number of classes of the target."""

@@ -27,6 +27,7 @@ from nnreg.model.summary import layer_table
 from nnreg.network.network import Network
 from nnreg.provenance.component_paths import components_of
 from nnreg.provenance.components import describe
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.padded import as_type
@@ -136,10 +137,11 @@ class ModelParts:
         wait_again: bool = False,
         check: bool = True,
         schedule: Schedule | None = None,
+        ranks: Ranks = ALONE,
     ) -> Trainer:
         """Return a trainer on prepared examples; see `fit` for `epochs` and `check`.
 
-        `schedule` replaces that of the spec.
+        `schedule` replaces that of the spec. `ranks` are the processes that share the training.
 
         Raises `PluginError` for a component of a plugin that fails a check.
         """
@@ -170,6 +172,7 @@ class ModelParts:
                 training_state=self.training_state,
                 epochs=None if epochs is None else self.training_state.epoch + epochs,
                 wait_again=wait_again,
+                ranks=ranks,
             )
 
     def examples(self, x: Any, y: Any = None, *, training: bool = False) -> Examples:

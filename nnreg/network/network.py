@@ -41,6 +41,7 @@ from nnreg.network.parameters import (
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, Passes, chunk_rows
 from nnreg.network.time_steps import calls_in_time_steps
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
@@ -335,12 +336,12 @@ class Network:
             return last.forward_inplace(z, self._inference_context())[0]
         return last.forward(z)[0]
 
-    def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
+    def logits(self, x: Inputs, *, reproducible: bool | None = None, ranks: Ranks = ALONE) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe.
 
-        Threads share chunks of rows. If they are to be `reproducible`, by default if the network
-        is, threads share blocks of the products of a single chunk, and the BLAS must be limited to
-        one. Otherwise the threads of the BLAS share these.
+        Threads and ranks share chunks of rows. If they are to be `reproducible`, by default if the
+        network is, threads share blocks of the products of a single chunk, and the BLAS must be
+        limited to one. Otherwise the threads of the BLAS share these.
         """
         reproducible = self.reproducible if reproducible is None else reproducible
         rows = chunk_rows(stored_activations(self), len(x))
@@ -351,9 +352,12 @@ class Network:
             if len(first) == len(x):
                 return self._in_one_pass(first, reproducible)
             y = np.empty((len(x), *self.scores_shape), self.dtype)
-            threads = self._threads if self._shares(rows) else 1
+            threads = ranks.threads(self._threads) if self._shares(rows) else 1
             with blas_threads(1 if threads > 1 else None):
-                self._passes.write(self, y, itertools.chain([first], chunks), threads)
+                if ranks.size > 1:
+                    self._passes.write_together(self, y, x, len(first), threads, ranks)
+                else:
+                    self._passes.write(self, y, itertools.chain([first], chunks), threads)
             return y
 
     def _in_one_pass(self, x: Any, reproducible: bool) -> Array:

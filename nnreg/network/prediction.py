@@ -1,16 +1,21 @@
-"""Passes over many examples: in chunks of rows, which several threads share."""
+"""Passes over many examples: in chunks of rows, which several threads and ranks share."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
+import numpy as np
+
 from nnreg._types import Array
-from nnreg._utils.threads import ThreadPool
+from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.kernels import Kernels
+from nnreg.ranks.group import Purpose, Ranks
+from nnreg.tables.lazy import LazyArray, iter_chunks
 from nnreg.tables.named import Inputs
 
 CACHED_VALUES = 600_000
@@ -80,6 +85,21 @@ class Passes:
                 pool.run(jobs)
         kept = [one for one in contexts if one.workspace.nbytes <= MAX_KEPT_BYTES]
         self._idle.extend(kept[: MAX_KEPT_PASSES - len(self._idle)])
+
+    def write_together(
+        self, network: HasPasses, scores: Array, x: Inputs, size: int, threads: int, ranks: Ranks
+    ) -> None:
+        """Write the scores of all chunks of `size` rows, of which each rank computes some."""
+        numbers = split_evenly(-(-len(x) // size), ranks.size)
+        parts = [slice(one.start * size, min(one.stop * size, len(x))) for one in numbers]
+        own = parts[ranks.rank]
+        rows: Any = x.select(np.r_[own]) if isinstance(x, LazyArray) else x[own]
+        if len(rows):
+            with closing(iter_chunks(rows, size)) as chunks:
+                self.write(network, scores[own], chunks, threads)
+        found = ranks.gather(Purpose.OUTPUTS, scores[own].ravel())
+        for part, values in zip(parts, found, strict=True):
+            scores[part] = values.reshape(scores[part].shape)
 
     def _take(self, network: HasPasses) -> Context:
         """Return the context of a pass that no other call has."""

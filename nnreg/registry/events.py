@@ -34,11 +34,12 @@ class StopReason:
 class Listeners:
     """The plugins that receive the events of one run.
 
-    A plugin that raises is reported with a warning and disabled for the rest of the run.
+    A plugin that raises is reported with a warning and disabled for the rest of the run. Unless it
+    is `enabled`, no plugin receives anything: of several processes, one notifies them.
     """
 
-    def __init__(self, run: RunView, registry: Registry) -> None:
-        self._run = run
+    def __init__(self, run: RunView, registry: Registry, *, enabled: bool = True) -> None:
+        self._run, self._enabled = run, enabled
         self._registry = registry
         self._disabled: set[str] = set()
 
@@ -110,6 +111,8 @@ class Listeners:
                 yield plugin, value
 
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        if not self._enabled:
+            return []
         caller: pluggy.HookCaller = getattr(self._registry.manager.hook, hook)
         return caller.get_hookimpls()
 

@@ -15,6 +15,7 @@ from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, UsageError
 from nnreg.model.model import Model
+from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.registry import Registry
 from nnreg.runs.cross_validation import CrossValidation, check_folds, without_fold
 from nnreg.runs.directory import RunDirectory
@@ -45,9 +46,13 @@ def run(
 
     A spec with `train.folds` returns a `CrossValidation` instead. (Hence the `Any` in the return
     type: with a union, every caller would have to narrow it.)
+
+    Of several processes that mpiexec started, each computes a part, all return the same model, and
+    the first alone writes, notifies plugins and calls `on_epoch`.
     """
-    prepared = prepare(spec, out=out, overrides=overrides, data=data, check=check)
-    return _train(prepared, on_epoch, progress=progress)
+    with launched_ranks().together():
+        prepared = prepare(spec, out=out, overrides=overrides, data=data, check=check)
+        return _train(prepared, on_epoch, progress=progress)
 
 
 def resume(
@@ -66,10 +71,11 @@ def resume(
     `progress`, see `run`. In the directory of a cross-validation, the remaining folds are trained.
     Returns what `run` returns, and raises what `load` raises.
     """
-    prepared = prepare_resumed(
-        path, out=out, overrides=overrides, allow_changed=allow_changed, check=check
-    )
-    return _train(prepared, on_epoch, progress=progress)
+    with launched_ranks().together():
+        prepared = prepare_resumed(
+            path, out=out, overrides=overrides, allow_changed=allow_changed, check=check
+        )
+        return _train(prepared, on_epoch, progress=progress)
 
 
 def _train(

@@ -18,6 +18,7 @@ from nnreg.data.targets import NumericTarget
 from nnreg.data.window_table import WindowTable
 from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.outputs import Output
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.training.ensemble import predict_examples
@@ -25,7 +26,7 @@ from nnreg.training.evaluation import metric_value
 
 
 def evaluate_with_baseline(
-    prepared: PreparedRun, *, reproducible: bool | None = None
+    prepared: PreparedRun, *, reproducible: bool | None = None, ranks: Ranks = ALONE
 ) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
@@ -33,7 +34,7 @@ def evaluate_with_baseline(
     several outputs, the comparison is that of the first, and `verdicts` has all by name. They are
     absent where no output predicts a target.
     """
-    metrics = prepared.evaluate(reproducible=reproducible)
+    metrics = prepared.evaluate(reproducible=reproducible, ranks=ranks)
     split, examples = prepared.reported
     baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
     for name, output in prepared.model.outputs.items():

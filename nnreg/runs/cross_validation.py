@@ -6,6 +6,7 @@ and `summary.json` with the results, which is updated after each of them.
 
 from __future__ import annotations
 
+import functools
 import math
 import signal
 import statistics
@@ -22,6 +23,7 @@ from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
+from nnreg.ranks.launcher import launched_ranks
 from nnreg.runs.baseline import results_of
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
@@ -57,6 +59,7 @@ class CrossValidation:
         self.summary: dict[str, Any] = {}
         self._count = document.spec.train.folds or 0
         self._directory = directory
+        self._ranks = launched_ranks()
         self._data = data
         self._resume = resume
         self._reader = reader
@@ -86,7 +89,7 @@ class CrossValidation:
                 run = self._run(fold)
                 if fold == 1:
                     self._describe()
-                summary = _summary_of(run)
+                summary = self._ranks.of_first(functools.partial(_summary_of, run))
                 if summary:
                     run.model.use_best()
                     run.model.training_state.evaluated = results_of(summary)
@@ -113,19 +116,24 @@ class CrossValidation:
     def _locked(self) -> Iterator[None]:
         """Lock the directory, if there is one."""
         with ExitStack() as stack:
-            if self._directory:
-                with os_errors_as(UsageError, self._directory.path):
-                    self._directory.create()
-                    folds = range(1, self._count + 1)
-                    self._directory.refuse_obstacles(
-                        fold_directory(self._directory.path, fold) for fold in folds
-                    )
-                    stack.enter_context(locked(self._directory.path))
-                    remove_stale_temp_files(self._directory.path)
+            directory = self._directory
+            if directory is not None:
+                if self._ranks.is_first:
+                    self._lock(directory, stack)
+                directory.path = self._ranks.of_first(lambda: directory.path)
             yield
 
+    def _lock(self, directory: RunDirectory, stack: ExitStack) -> None:
+        """Create and lock the directory."""
+        with os_errors_as(UsageError, directory.path):
+            directory.create()
+            folds = range(1, self._count + 1)
+            directory.refuse_obstacles(fold_directory(directory.path, fold) for fold in folds)
+            stack.enter_context(locked(directory.path))
+            remove_stale_temp_files(directory.path)
+
     def _describe(self) -> None:
-        if self.directory:
+        if self.directory and self._ranks.is_first:
             with os_errors_as(UsageError, self.directory):
                 write_spec(self.document, self.directory)
 
@@ -147,7 +155,7 @@ class CrossValidation:
             ],
             "seconds": round(sum(one["seconds"] for one in self._done), 3),
         }
-        if self._directory:
+        if self._directory and self._ranks.is_first:
             self._directory.write_summary(self.summary)
 
     def _repr_html_(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
+import functools
 import math
 import os
 import signal
@@ -14,7 +14,6 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg._utils.formatting import number
 from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
@@ -30,10 +29,13 @@ from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
 from nnreg.provenance.environment import differences, library_versions, run_metadata
+from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
-from nnreg.runs.baseline import describe, evaluate_with_baseline, results_of
+from nnreg.runs import log
+from nnreg.runs.agreement import agree_to_stop, require_equal_ranks
+from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
@@ -41,8 +43,6 @@ from nnreg.spec.document import SpecSource, read_spec
 from nnreg.spec.overrides import Overrides
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
-
-LOG = logging.getLogger("nnreg")
 
 STOPPED_BY_PLUGIN = "by_plugin"
 FINISHED_OUTCOMES = ("epochs", "early_stopping", STOPPED_BY_PLUGIN)
@@ -128,6 +128,7 @@ class Run:
     def __init__(
         self, prepared: PreparedRun, directory: RunDirectory | None, *, check: bool = True
     ) -> None:
+        self.ranks = launched_ranks()
         self.prepared = prepared
         self._directory = directory
         self._writer: RunWriter | None = None
@@ -135,7 +136,9 @@ class Run:
         self.summary: dict[str, Any] = {}
         if directory is not None:  # before anything is trained or written
             check_saveable(prepared.model, directory.path)
-        self._trainer = prepared.model.trainer(prepared.train, prepared.validation, check=check)
+        self._trainer = prepared.model.trainer(
+            prepared.train, prepared.validation, check=check, ranks=self.ranks
+        )
 
     @property
     def model(self) -> Model:
@@ -207,33 +210,37 @@ class Run:
         with the signal's number; a second signal stops it immediately. `on_signal` is called with
         the first signal when it arrives, see `signals.OnSignal`.
         """
-        here = numeric_environment(self.model, self._trainer)
-        changes = differences(self.model.environment, here)
-        if changes:
-            text = "results may not be bit-identical to those of an uninterrupted run: "
-            warnings.warn(f"{text}{'; '.join(changes)}", NnregWarning, stacklevel=2)
-        with ExitStack() as stack:
-            stop = stack.enter_context(deferred_signals(signals, on_signal))
-            if self._directory:
-                opened = open_run(self._directory, self.model, here, self._metadata())
-                self._writer = stack.enter_context(opened)
-                self.model.run_directory = self.directory
-            listeners = Listeners(self, self.model.document.registry)
-            first, epochs = self.model.training_state.epoch + 1, self.model.spec.train.epochs
-            LOG.info("%s: training from epoch %d to %d", self.name, first, epochs)
-            try:
-                listeners.started()
-                self._train(listeners, on_epoch, stop)
-            finally:
-                listeners.ended(self.summary.get("stopped", "failed"))
-                self._log_end()
+        with self.ranks.together():
+            self._train_together(on_epoch, signals, on_signal)
         return self.model
 
-    def _log_end(self) -> None:
-        stopped, verdict = self.summary.get("stopped", "failed"), self.summary.get("verdict")
-        result = f"; {describe(verdict)}" if verdict else ""
-        epoch = self.model.training_state.epoch
-        LOG.info("%s: ended (%s) after epoch %d%s", self.name, stopped, epoch, result)
+    def _train_together(
+        self, on_epoch: OnEpoch | None, signals: Iterable[int], on_signal: OnSignal | None
+    ) -> None:
+        """Train as `train` does; of several ranks, the first writes and notifies."""
+        first = self.ranks.is_first
+        here = numeric_environment(self.model, self._trainer)
+        require_equal_ranks(self.ranks, self.model, here)
+        changes = differences(self.model.environment, here)
+        if changes and first:
+            text = "results may not be bit-identical to those of an uninterrupted run: "
+            warnings.warn(f"{text}{'; '.join(changes)}", NnregWarning, stacklevel=4)
+        with ExitStack() as stack:
+            stop = stack.enter_context(deferred_signals(signals, on_signal))
+            directory = self._directory
+            if directory is not None:
+                if first:
+                    opened = open_run(directory, self.model, here, self._metadata())
+                    self._writer = stack.enter_context(opened)
+                directory.path = self.ranks.of_first(lambda: directory.path)
+                self.model.run_directory = directory.path
+            listeners = Listeners(self, self.model.document.registry, enabled=first)
+            stack.enter_context(log.logged(self, enabled=first))
+            try:
+                listeners.started()
+                self._train(listeners, log.with_epochs(self, on_epoch) if first else None, stop)
+            finally:
+                listeners.ended(self.summary.get("stopped", "failed"))
 
     def _metadata(self) -> dict[str, Any]:
         """Return the data about a run on which its results do not depend."""
@@ -254,6 +261,7 @@ class Run:
             each_step = self.model.spec.checkpoint.every_steps is not None
             with closing(self._trainer.iterate(pause, each_step=each_step)) as records:
                 for record, gradients in self._with_gradient_norms(records):
+                    agree_to_stop(self.ranks, stop)
                     if record is not None:
                         self._report_epoch(record, gradients, listeners, on_epoch)
                     elif self._writer and not stop.requested:
@@ -261,7 +269,8 @@ class Run:
                     if stop.requested:
                         break
                     if record is not None and not self.finished:
-                        self._stop_reason = listeners.stop_reason(record)
+                        ended = functools.partial(listeners.stop_reason, record)
+                        self._stop_reason = self.ranks.of_first(ended)
                         if self._stop_reason:
                             break
             stopped = self._outcome()
@@ -280,7 +289,7 @@ class Run:
                 self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._writer and self.model.training_state.evaluated:
                 self._writer.add_results()
-            if self._directory:
+            if self._directory and self.ranks.is_first:
                 self._directory.write_summary(self.summary)
 
     def _earlier_seconds(self) -> float:
@@ -327,8 +336,6 @@ class Run:
             if listeners.read_epochs:
                 self._writer.write_records()
         listeners.epoch(record)
-        if LOG.isEnabledFor(logging.DEBUG):
-            LOG.debug("%s: %s", self.name, "  ".join(f"{k} {number(v)}" for k, v in record.items()))
         if on_epoch:
             on_epoch(record)
 
@@ -344,7 +351,9 @@ class Run:
         results = dict[str, Any]()
         if stopped in FINISHED_OUTCOMES:
             reproducible = self._trainer.reproducible
-            results = evaluate_with_baseline(self.prepared, reproducible=reproducible)
+            results = evaluate_with_baseline(
+                self.prepared, reproducible=reproducible, ranks=self.ranks
+            )
             model.training_state.evaluated = results_of(results)
         return {
             "name": model.document.name,

@@ -6,14 +6,14 @@ import functools
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Interval, Len
+from annotated_types import Ge, Gt, Len
 from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
 from nnreg.data.settings import Data, Sequences, Split
 from nnreg.data.window_settings import Window
 from nnreg.errors import Problem, SpecError
-from nnreg.interfaces.component import Configurable, Count, Text
+from nnreg.interfaces.component import Configurable, Count, Seed, Text
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -82,6 +82,9 @@ class Spec(Configurable):
     `train.epochs`; training beyond them keeps the factor of their last step, and if they are raised
     on resuming, the longer plan applies from there on.
 
+    `seed` is that of all that is drawn at random: the split, unless `data.split.seed` is given, the
+    initial weights, the order of the rows, dropout and augmentations.
+
     `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
     whose requirements are not met is not read further. Their components precede built-in ones of
     the same name.
@@ -95,7 +98,7 @@ class Spec(Configurable):
     metrics: tuple[Metric, ...] | dict[str, tuple[Metric, ...]] = ()
     train: Train = Train()
     checkpoint: Checkpoint = Checkpoint()
-    seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0
+    seed: Seed = 0
     requires: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:

@@ -45,15 +45,15 @@ class Example:
 
 
 EXAMPLES = {example.name: example for example in (
-    Example("penguins", "a class from words and numbers with gaps", 344, ("penguins.csv",)),
+    Example("penguins", "categories, missing values, a split", 344, ("penguins.csv",)),
     Example("digits", "images, by a dense network", 1_797, ("digits.npz",)),
     Example("digits_conv", "images, by a convolutional network", 1_797, ("digits.npz",)),
     Example("reber", "sequences, by a bidirectional GRU", 2_400, ("reber.npz",)),
     Example("characters", "text, by a causal transformer", 2_400, ("characters.npz",)),
-    Example("topics", "short texts, by the vectors of words", 1_500,
+    Example("topics", "short texts, by embeddings of words", 1_500,
             ("topics.csv", "topics_words.txt")),
     Example("forecast", "quantiles of a time series", 1_250, ("forecast.csv",)),
-    Example("fraud", "a rare class, by focal loss", 12_000, ("fraud.csv.gz",)),
+    Example("fraud", "imbalanced classes, by focal loss", 12_000, ("fraud.csv.gz",)),
     Example("two_outputs", "a number and a class by one network", 900, ("two_outputs.csv",)),
     Example("siamese", "pairs, by one tower for both images", 853, ("siamese.npz",)),
     Example("recommender", "ratings, by embeddings", 4_000, ("recommender.csv",)),

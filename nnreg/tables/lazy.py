@@ -20,7 +20,7 @@ from nnreg.tables.ragged import Ragged
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Encode: TypeAlias = Callable[[Array, Array], Array]
+Encode: TypeAlias = Callable[[Any, Array], Array]
 
 BLOCK = 2**17
 """About how many values of consecutive rows are read at once: half a megabyte of float32."""
@@ -47,11 +47,20 @@ class Dataset(Protocol):
     def chunk(self) -> int:
         """How many rows are stored as one chunk, perhaps compressed."""
 
-    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
-        """Yield the rows of each segment `(start, stop)`.
+    @property
+    def starts(self) -> Array | None:
+        """The first row of each block and then the number of rows; None if all have one size."""
+
+    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """Yield the rows of each segment `(start, stop)`, at once or in several parts.
 
         Raises `DataError` naming the rows that cannot be read.
         """
+
+
+def row_numbers(count: int) -> Array:
+    """Return the numbers of all rows, of four bytes each if there are not too many rows."""
+    return np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,10 @@ class LazyArray:
 
     @property
     def block_rows(self) -> int:
-        """How many rows of the file are read at once: a multiple of its chunks."""
+        """The most rows of the file that are read at once: a multiple of its chunks."""
+        starts = self.dataset.starts
+        if starts is not None:
+            return int(np.diff(starts).max(initial=1))
         chunk = self.dataset.chunk
         return chunk * max(BLOCK // (chunk * self._width), 1)
 
@@ -94,8 +106,11 @@ class LazyArray:
 
     def _block_starts(self, rows: Array) -> Array:
         """Return the positions in `rows` where a block begins."""
-        starts: Array = np.flatnonzero(np.diff(rows // self.block_rows, prepend=-1))
-        return starts
+        blocks = self.dataset.starts
+        if blocks is None:
+            blocks = np.arange(0, int(rows[-1]) + 1 if len(rows) else 0, self.block_rows)
+        starts: Array = np.unique(np.searchsorted(rows, blocks))
+        return starts[starts < len(rows)]
 
     @property
     def _width(self) -> int:
@@ -118,14 +133,27 @@ class LazyArray:
             return out
         blocks = [slice(*ends) for ends in pairwise([*self._block_starts(rows), len(rows)])]
         segments = [(int(rows[block][0]), int(rows[block][-1]) + 1) for block in blocks]
-        for block, values in zip(blocks, self.dataset.read(segments), strict=True):
-            chosen = rows[block]
+        done = 0
+        for start, values in self._parts(segments):
+            stop = int(np.searchsorted(rows, start + len(values)))
+            chosen = rows[done:stop]
             if len(values) > len(chosen):
-                values = values[chosen - chosen[0]]
-            self._fill(out[block], values, chosen)
+                values = values[chosen - start]
+            self._fill(out[done:stop], values, chosen)
+            done = stop
         return out
 
-    def _fill(self, out: Array, values: Array, rows: Array) -> None:
+    def _parts(self, segments: Sequence[tuple[int, int]]) -> Iterator[tuple[int, Any]]:
+        """Yield the values of each part that is read, and the number of its first row."""
+        parts = self.dataset.read(segments)
+        for start, stop in segments:
+            while start < stop:
+                values = next(parts)
+                yield start, values
+                start += len(values)
+        next(parts, None)  # lets the file be checked at its end
+
+    def _fill(self, out: Array, values: Any, rows: Array) -> None:
         """Encode values in chunks that fit the processor's cache."""
         if self.encode is None:
             out[...] = values
@@ -135,20 +163,30 @@ class LazyArray:
             chunk = slice(start, start + size)
             out[chunk] = self.encode(values[chunk], rows[chunk])
 
-    def shuffled(self, rng: np.random.Generator, multiple: int) -> Array:
+    def shuffled(
+        self, rng: np.random.Generator, multiple: int, shards_of: Callable[[int], Array]
+    ) -> Array:
         """Return the positions of all rows in a random order that is fast to read.
 
         Blocks of consecutive rows are shuffled, then the rows within each window of many blocks.
+        `shards_of(count)` returns the shard of each row of a window of this number, in order: the
+        rows of a shard are from blocks of its own, so that no two processes read the same ones.
         """
         starts = self._block_starts(self.rows)
         lengths = np.diff(starts, append=len(self))
         blocks = rng.permutation(len(starts))
         lengths, starts = lengths[blocks], starts[blocks]
         moves = starts - (np.cumsum(lengths) - lengths)
-        order: Array = np.arange(len(self)) + np.repeat(moves, lengths)
+        order: Array = row_numbers(len(self))
+        order += np.repeat(moves.astype(order.dtype), lengths)
         size = self.chunk_rows(multiple)
         for start in range(0, len(order), size):
-            rng.shuffle(order[start : start + size])
+            window = order[start : start + size]
+            shards = shards_of(len(window))
+            ends = np.cumsum(np.bincount(shards))
+            for part in np.split(window, ends[:-1]):
+                rng.shuffle(part)
+            window[np.argsort(shards, kind="stable")] = window.copy()
         return order
 
 
@@ -190,26 +228,35 @@ def iter_chunks(x: Any, size: int) -> Generator[Any, None, None]:
                 yield chunk.copy()  # the window's memory is reused
 
 
-def chunks_in_order(x: Any, order: Array, multiple: int) -> Generator[Chunk, None, None]:
+def chunks_in_order(
+    x: Any, order: Array, multiple: int, needed: Array | None = None
+) -> Generator[Chunk, None, None]:
     """Yield the rows of a `Column` or `NamedArrays` at the positions `order`, a window at a time.
 
     What is in memory is a single window. The windows of a lazy array share memory: each is valid
-    until the next one. All but the last have a number of rows divisible by `multiple`.
+    until the next one. All but the last have a number of rows divisible by `multiple`. Of a lazy
+    array, only the `needed` rows of the order are read, by default all; the others are arbitrary.
     """
     if not isinstance(x, LazyArray):
         yield Chunk(x, slice(None), order)
         return
     size = min(x.chunk_rows(multiple), len(order))
     # one in use, one being read
-    buffers = [np.empty((size, *x.example_shape), x.dtype) for _ in range(2)]
+    buffers = [np.zeros((size, *x.example_shape), x.dtype) for _ in range(2)]
 
     def read(number: int) -> Chunk:
-        segment = order[number * size : (number + 1) * size]
+        window = slice(number * size, (number + 1) * size)
+        segment = order[window]
         ascending = np.argsort(segment)
         rank = np.empty_like(ascending)
         rank[ascending] = np.arange(len(segment))
-        positions = segment[ascending]
-        return Chunk(x.take(positions, buffers[number % 2][: len(positions)]), positions, rank)
+        positions, values = segment[ascending], buffers[number % 2][: len(segment)]
+        if needed is None:
+            x.take(positions, values)
+        else:
+            wanted = np.flatnonzero(needed[window][ascending])
+            values[wanted] = x.take(positions[wanted])
+        return Chunk(values, positions, rank)
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 

@@ -86,6 +86,7 @@ class SparseRows:
     indptr: Array
     width: int
     chunk: int = 1
+    starts: None = None
 
     @property
     def shape(self) -> Shape:

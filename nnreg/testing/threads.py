@@ -15,6 +15,7 @@ from nnreg._utils.threads import blas_threads
 from nnreg.interfaces.kernels import Kernels
 from nnreg.model.build import build_network
 from nnreg.model.model import Model
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.runs.run import build
 from nnreg.testing.finite_differences import points
 from nnreg.training.trainer import Trainer
@@ -87,12 +88,13 @@ class Training:
             model.network.initialize(model.spec.seed)
         return model
 
-    def trainer(self, model: Model) -> Trainer:
+    def trainer(self, model: Model, ranks: Ranks = ALONE) -> Trainer:
         """Return a trainer with a third of the rows held out."""
         x, y = self.data
         held_out = self.rows // 3
         examples = model.examples(x[held_out:], y[held_out:])
-        return model.trainer(examples, model.examples(x[:held_out], y[:held_out]), check=False)
+        validation = model.examples(x[:held_out], y[:held_out])
+        return model.trainer(examples, validation, check=False, ranks=ranks)
 
 
 def _transformer(units: int) -> list[Any]:

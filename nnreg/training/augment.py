@@ -14,10 +14,11 @@ from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.network.network import Network
+from nnreg.tables.lazy import LazyArray
 from nnreg.tables.named import NamedArrays
 from nnreg.training.epoch import AUGMENTATION_STREAM, generator, steps_of
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch
+from nnreg.training.gradient import Batch, DataParallelGradient, shards_in_order
 from nnreg.training.outputs import SeveralEvaluation
 from nnreg.training.settings import Train
 
@@ -27,7 +28,9 @@ PATH = "$.train.augment"
 class Steps:
     """The steps of each epoch: rows of the examples, changed by the augmentations of the settings.
 
-    What these draw follows from the seed, the epoch and the step. `points` is as in `steps_of`.
+    What these draw follows from the seed, the epoch and the step. `points` is as in `steps_of`. Of
+    rows that stay in their file, only those of the `shards` of this rank are read, unless
+    augmentations may mix them with others.
     Raises `SpecError` for examples that augmentations cannot change, or a loss that does not take
     what results.
     """
@@ -40,7 +43,9 @@ class Steps:
         examples: Examples,
         points: Array | None,
         seed: int,
+        shards: DataParallelGradient,
     ) -> None:
+        self._shards, self._batch_size = shards, settings.batch_size
         self._examples, self._points, self._size = examples, points, settings.step_size
         self._augmentations, self._seed = settings.augmentations, seed
         self._classes, self._dtype = (network.output_shape or (1,))[-1], network.dtype
@@ -54,8 +59,18 @@ class Steps:
 
         The rows are those of `together` steps, of one with augmentations.
         """
-        steps = steps_of(self._examples, order, self._size * together, self._points)
+        size = self._size * together
+        steps = steps_of(self._examples, order, size, self._points, self._needed(len(order)))
         return self._changed(steps, epoch, first) if self._augmentations else steps
+
+    def _needed(self, rows: int) -> Array | None:
+        """Return which rows of an order this rank computes with; None for all of them."""
+        own = self._shards.own
+        everything = len(own) == self._shards.count or self._augmentations
+        if everything or not isinstance(self._examples.x, LazyArray):
+            return None
+        shards = shards_in_order(self._batch_size, self._shards.count, rows)
+        return (shards >= own.start) & (shards < own.stop)
 
     def _changed(
         self, steps: Generator[tuple[Batch, Array], None, None], epoch: int, first: int

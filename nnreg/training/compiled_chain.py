@@ -175,7 +175,7 @@ def obstacles(
         yield "rules for single parameters"
     if network.frozen or training_state.unfrozen:
         yield "layers that are or were frozen"
-    if len(gradient) > 1:
+    if gradient.count > 1:
         yield "several shards"
     if network.largest_product(batch) >= MIN_FLOPS_FOR_THREADS:
         yield "products that several threads speed up"

@@ -18,7 +18,8 @@ from nnreg.interfaces.passes import arrays_of, read_input
 from nnreg.network.network import Network
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs
-from nnreg.training.gradient import Batch, ShardResult
+from nnreg.training.gradient import Batch
+from nnreg.training.shard_results import ShardResult
 from nnreg.training.state import TrainingState
 
 _NamedStep = tuple[str, Layer, Context]
@@ -54,11 +55,13 @@ def explain(
 def check_losses(
     network: Network, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
 ) -> None:
-    """Raise `DivergedError` for a loss that is not finite."""
+    """Raise `DivergedError` for a loss that is not finite.
+
+    If only other ranks have such a loss, return: one of them raises it.
+    """
     for result in results:
-        if not math.isfinite(result.loss):
-            x = examples.x[result.rows]
-            explain(network, result.shard.context, x, epoch, batch)
+        if not math.isfinite(result.loss) and result.context is not None:
+            explain(network, result.context, examples.x[result.rows], epoch, batch)
 
 
 def check_weights(

@@ -19,6 +19,7 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded, points_of
 from nnreg.tables.relative import RelativeTargets
@@ -184,12 +185,17 @@ class Evaluation:
         return found + targets.base if isinstance(targets, RelativeTargets) else found
 
     def evaluate(
-        self, network: Network, examples: Examples, *, reproducible: bool | None = None
+        self,
+        network: Network,
+        examples: Examples,
+        *,
+        reproducible: bool | None = None,
+        ranks: Ranks = ALONE,
     ) -> dict[str, float]:
         """Return the loss and every metric over the whole set; see `Network.logits`."""
         with network.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-            z = network.logits(examples.x, reproducible=reproducible)
-            return self.evaluate_logits(network, z, examples)
+            z = network.logits(examples.x, reproducible=reproducible, ranks=ranks)
+            return ranks.of_first(lambda: self.evaluate_logits(network, z, examples))
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""

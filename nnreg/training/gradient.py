@@ -1,7 +1,7 @@
 """The gradient of a batch, whose rows may be divided into shards.
 
-Shards follow from the spec and the data, see `parallelism`. Threads only execute them, and their
-gradients are added as a tree, so that the result has the same bits on any number of threads.
+Shards follow from the spec and the data, see `parallelism`. Threads and ranks only execute them.
+Their gradients are added as a tree, so that the result has the same bits on any number of both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.aligned import aligned_zeros
-from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context, ShardMember, Workspace
 from nnreg.interfaces.layer import LayerBackward
@@ -25,11 +24,15 @@ from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.prediction import CACHED_VALUES
 from nnreg.network.time_steps import has_time_steps
+from nnreg.ranks.gradient_sum import additions_within, shards_of
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.windows import Windows
+from nnreg.training.across_ranks import AcrossRanks
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
+from nnreg.training.shard_results import MaskedResult, ShardResult, losses_of
 from nnreg.training.update import chunks_of
 
 MIN_SHARD_ROWS = 8
@@ -150,13 +153,13 @@ class Shard:
             results.append(result)
         if examples.points is not None:
             losses, points = losses_of(results)
-            return MaskedResult(self, rows, sum(losses), scores, losses, points)
-        return ShardResult(self, rows, loss, scores)
+            return MaskedResult(self.context, rows, sum(losses), scores, losses, points)
+        return ShardResult(self.context, rows, loss, scores)
 
     def _kept(self, result: ShardResult) -> ShardResult:
         """Return a result whose scores the next shard does not overwrite."""
         scores = self._empty_scores(len(result.rows))
-        np.copyto(scores, result.scores)
+        scores[...] = result.scores
         return replace(result, scores=scores)
 
     def _empty_scores(self, rows: int) -> Array:
@@ -172,14 +175,14 @@ class Shard:
         if examples.points is not None:
             losses = self._masked_backward(z, t, weights, scale, context, backward)
             points = examples.points[rows].sum(axis=0)
-            return MaskedResult(self, rows, float(losses.sum()), z, losses, points)
+            return MaskedResult(self.context, rows, float(losses.sum()), z, losses, points)
         loss, loss_backward = self._evaluation.loss_of(z, t, context, weights)
         if math.isfinite(loss) or self.workspace.shard:  # others wait for its backward pass
             dz = loss_backward()
             if scale != 1:
                 dz = np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
             backward(dz)
-        return ShardResult(self, rows, loss, z)
+        return ShardResult(self.context, rows, loss, z)
 
     def _masked_backward(
         self,
@@ -207,38 +210,13 @@ class Shard:
         return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice
 
 
-@dataclass(frozen=True, slots=True)
-class ShardResult:
-    """The result of a shard of a batch: the mean loss over its rows, and the network's scores."""
-
-    shard: Shard
-    rows: Array
-    loss: float
-    scores: Array
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedResult(ShardResult):
-    """The result of a shard with masks: for each output its loss and its number of real points."""
-
-    losses: Array
-    points: Array
-
-
-def losses_of(results: Sequence[ShardResult]) -> tuple[Array, Array]:
-    """Return the loss of each output over the real points of several shards, and their number."""
-    masked = [result for result in results if isinstance(result, MaskedResult)]
-    points = np.sum([result.points for result in masked], axis=0)
-    sums = np.sum([result.losses * result.points for result in masked], axis=0)
-    return sums / np.maximum(points, 1), points
-
-
 class DataParallelGradient:
     """Computes the gradient of a batch whose rows are divided into `count` shards.
 
-    They run in `threads` threads of a pool: consecutive ones one after the other, or if layers
-    combine values of all shards, each in a thread of its own, of which `threads` compute at a time.
-    With `several`, the gradient is accumulated over several batches.
+    Those of this rank run in `threads` threads of a pool: consecutive ones one after the other, or
+    if layers combine values of all shards, each in a thread of its own, of which `threads` compute
+    at a time. With `several`, the gradient is accumulated over several batches. `own` are the
+    numbers of the shards of this rank, over which an iteration goes.
     """
 
     def __init__(
@@ -250,10 +228,13 @@ class DataParallelGradient:
         threads: int = 1,
         *,
         several: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         microbatch = microbatch_size(network, count) if evaluation.independent else None
         self._combines = count > 1 and not network.independent
-        groups = split_evenly(count, count if self._combines else min(threads, count))
+        self.count, self.own = count, shards_of(count, ranks.size)[ranks.rank]
+        here = len(self.own)
+        groups = split_evenly(here, here if self._combines else min(threads, here))
         self._groups: list[list[Shard]] = []
         for group in groups:
             workspace, size = network.workspace(reuse=True), group.stop - group.start
@@ -268,16 +249,20 @@ class DataParallelGradient:
         if several:
             self.gradient = aligned_zeros(self._first.shape, network.dtype)
         self._several = several
+        gradients = [shard.gradient for shard in self._shards]
+        self._ranks = ranks
+        self._across = None if ranks.size == 1 else AcrossRanks(ranks, network, count, gradients)
+        self._additions = [
+            (gradients[one - self.own.start], gradients[other - self.own.start])
+            for one, other in additions_within(count, self.own)
+        ]
         self._sums = [
             functools.partial(self._sum, part)
-            for part in split_evenly(self.gradient.size, min(threads, count))
+            for part in split_evenly(self.gradient.size, min(threads, here))
         ]
 
     def __iter__(self) -> Iterator[Shard]:
         return iter(self._shards)
-
-    def __len__(self) -> int:
-        return len(self._shards)
 
     def divide_products(self, products: BlockProducts) -> None:
         """Compute large matrix products of the only shard in blocks."""
@@ -293,7 +278,8 @@ class DataParallelGradient:
     def gradient_bytes(self) -> int:
         """The size of all gradients in bytes."""
         accumulated = self.gradient.nbytes if self._several else 0
-        return accumulated + sum(shard.gradient_bytes for shard in self._shards)
+        across = 0 if self._across is None else self._across.nbytes
+        return accumulated + across + sum(shard.gradient_bytes for shard in self._shards)
 
     def batches(self, examples: Batch, rows: Array, size: int) -> Iterator[list[ShardResult]]:
         """Write the gradient of the mean loss over `rows`, in batches of `size`.
@@ -315,17 +301,27 @@ class DataParallelGradient:
 
     def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
-        count = len(self._shards)
-        if count == 1 or len(rows) < count:
-            return [self._shards[0].run(examples, rows, scale)]
+        parts, results = parts_of(rows, self.count), list[ShardResult]()
+        if len(parts) > 1:
+            results = self._run_own(examples, rows, scale, parts)
+        elif self._ranks.is_first:
+            results = [self._shards[0].run(examples, rows, scale)]
+        return results if self._across is None else self._across.combine(parts, results)
+
+    def _run_own(
+        self, examples: Batch, rows: Array, scale: Any, parts: Sequence[Array]
+    ) -> list[ShardResult]:
+        """Run the shards of this rank, each on its part of the rows, and add what is theirs."""
         jobs = [
             functools.partial(shard.run, examples, part, scale * examples.share(part, rows))
-            for shard, part in zip(self._shards, np.array_split(rows, count), strict=True)
+            for shard, part in zip(self._shards, parts[self.own.start :], strict=False)
         ]
         if self._combines:
-            exchange = Exchange(len(jobs), self._threads)
+            exchange = Exchange(len(jobs), self._threads, self._ranks)
+            first = self.own.start
             jobs = [
-                functools.partial(job, Member(exchange, index)) for index, job in enumerate(jobs)
+                functools.partial(job, Member(exchange, index, first))
+                for index, job in zip(self.own, jobs, strict=True)
             ]
             results = exchange.run(self._pool, jobs)
         else:
@@ -337,9 +333,26 @@ class DataParallelGradient:
         return results
 
     def _sum(self, part: slice) -> None:
-        """Add the gradients of all shards to the first one in this range."""
+        """Add the gradients of shards, within this range, as far as all of them are here."""
         for chunk in chunks_of([part]):
-            tree_sum([shard.gradient[chunk] for shard in self._shards])
+            for one, other in self._additions:
+                np.add(one[chunk], other[chunk], out=one[chunk])
+
+
+def parts_of(rows: Array, count: int) -> list[Array]:
+    """Return the rows of each of `count` shards of a batch; a single part if there are too few."""
+    return [rows] if count == 1 or len(rows) < count else np.array_split(rows, count)
+
+
+def shards_in_order(batch_size: int, count: int, rows: int) -> Array:
+    """Return which of `count` shards each of a number of rows belongs to, in batches of a size."""
+
+    def of_batch(size: int) -> Array:
+        parts = parts_of(np.arange(size), count)
+        return np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+    batches, rest = divmod(rows, batch_size)
+    return np.concatenate([np.tile(of_batch(batch_size), batches), of_batch(rest)])
 
 
 def _run_all(jobs: Sequence[Callable[[], ShardResult]]) -> list[ShardResult]:

@@ -19,6 +19,8 @@ from nnreg.network.block_products import MIN_FLOPS
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.network.time_steps import calls_in_time_steps, has_time_steps
+from nnreg.ranks.gradient_sum import shards_of
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
 from nnreg.training.settings import Train
@@ -106,12 +108,18 @@ def _undivided(network: Network, evaluation: Evaluation) -> str:
     return ""
 
 
-def divide(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> Division:
+def divide(
+    network: Network, evaluation: Evaluation, settings: Train, rows: int, ranks: Ranks = ALONE
+) -> Division:
     """Return how a training on this number of rows is divided.
 
-    Raises `SpecError` as `shard_count` does, and if shards need threads that cannot be started.
+    Raises `SpecError` as `shard_count` does, if shards need threads that cannot be started, and if
+    there are fewer shards than ranks.
     """
     shards = shard_count(network, evaluation, settings, rows)
+    if shards < ranks.size:
+        obstacle = _undivided(network, evaluation)
+        raise SpecError([Problem("$.train.shards", _too_few(shards, ranks, obstacle, settings))])
     if shards > 1 and not network.independent and not can_start_threads():
         problem = (
             "no thread can be started here, and layers that combine values of the whole batch need "
@@ -124,11 +132,24 @@ def divide(network: Network, evaluation: Evaluation, settings: Train, rows: int)
     small = network.largest_product(batch) < least
     blocks = shards == 1 and _in_blocks(network, evaluation, settings, batch)
     if shards > 1:
-        threads: int | None = min(settings.threads or available_threads(), shards)
+        here = len(shards_of(shards, ranks.size)[ranks.rank])
+        threads: int | None = min(settings.threads or ranks.threads(available_threads()), here)
     else:
         threads = 1 if small else settings.threads
     reproducible = bool(settings.reproducible) or shards > 1 or small or blocks
     return Division(shards, blocks=blocks, threads=threads, reproducible=reproducible)
+
+
+def _too_few(shards: int, ranks: Ranks, obstacle: str, settings: Train) -> str:
+    """Return what is wrong with a number of shards that is less than that of ranks."""
+    one = "each process needs at least one of the shards into which the rows of a batch are divided"
+    if obstacle:
+        return f"{one}, but they cannot be divided: {obstacle}; start one process"
+    return (
+        f"{ranks.size} processes were started, and {one}; here there "
+        f"{'is 1' if shards == 1 else f'are {shards}'}; set it to {ranks.size}, in a run with one "
+        "process too"
+    )
 
 
 def _in_blocks(network: Network, evaluation: Evaluation, settings: Train, batch: int) -> bool:
@@ -150,7 +171,13 @@ def mostly_large(network: Network, rows: int) -> bool:
     return in_blocks > 0 and in_blocks >= MIN_SHARE_IN_BLOCKS * shared
 
 
-def pool_size(network: Network, optimizer: Optimizer, settings: Train, division: Division) -> int:
+def pool_size(
+    network: Network,
+    optimizer: Optimizer,
+    settings: Train,
+    division: Division,
+    ranks: Ranks = ALONE,
+) -> int:
     """Return the number of threads that share each batch, and the update of a long vector.
 
     Shards whose layers combine values of all of them wait for each other, each in its own thread.
@@ -158,7 +185,7 @@ def pool_size(network: Network, optimizer: Optimizer, settings: Train, division:
     limit = settings.threads or division.threads or available_threads()
     updating = update_threads(optimizer, network.vector.size, limit)
     if division.shards > 1:
-        shards = division.shards
+        shards = len(shards_of(division.shards, ranks.size)[ranks.rank])
         sharing = min(limit, shards) if network.independent else shards
     else:
         sharing = limit if division.blocks else 1

@@ -10,7 +10,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.network.network import Network
 from nnreg.training.epoch import mean_loss
-from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
+from nnreg.training.gradient import Batch, DataParallelGradient
+from nnreg.training.shard_results import ShardResult
 
 
 class Replay:

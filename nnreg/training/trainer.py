@@ -23,11 +23,12 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer, norms_by_layer
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
 from nnreg.training.compiled_chain import compiled_chain
-from nnreg.training.divergence import check_losses, check_weights, explain
+from nnreg.training.divergence import check_losses, check_weights
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
     EpochTotals,
@@ -38,6 +39,7 @@ from nnreg.training.epoch import (
     points_of_training,
     unfinished_epoch,
 )
+from nnreg.training.epoch_metrics import training_metrics, validation_metrics
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient
 from nnreg.training.inference import inference_network, refuse_two_averages
@@ -46,7 +48,7 @@ from nnreg.training.parallelism import divide, pool_size
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
-from nnreg.training.update import LearningRateScheduler
+from nnreg.training.update import scheduler_of
 
 _Position = tuple[int, int, EpochState | None]
 """The number of steps done, the number of steps averaged, and the unfinished epoch."""
@@ -59,6 +61,7 @@ class Trainer:
     the loss and the metrics. `training_state` is what to resume from, and `epochs` the last epoch,
     by default that of the settings, by which the schedule goes in any case. If early
     stopping has ended an earlier training, it ends this one too, unless it is to `wait_again`.
+    `ranks` are the processes that share the shards; each has a trainer of the same arguments.
     Raises `UsageError` if early stopping or the schedule monitors a metric of a missing validation
     split, or if the best epoch is one whose weights were not kept; `SpecError` if a layer cannot be
     trained on the smallest batch.
@@ -78,8 +81,10 @@ class Trainer:
         training_state: TrainingState | None = None,
         epochs: int | None = None,
         wait_again: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network = network
+        self.ranks = ranks
         self.evaluation = evaluation
         self.settings = settings
         self.train = train
@@ -87,7 +92,6 @@ class Trainer:
         self.seed = seed
         self.training_state = training_state or TrainingState()
         self._points = points_of_training(evaluation, network, train)
-        self._steps = Steps(settings, network, evaluation, train, self._points, seed)
         self.consistent = True
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
@@ -100,12 +104,14 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        self.division = divide(network, evaluation, settings, len(train))
+        self.division = divide(network, evaluation, settings, len(train), ranks)
         """How each batch is divided, and by how many threads it is computed."""
-        self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division))
+        self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division, ranks))
         division = self.shards, self._pool, self.threads or 1
-        several = settings.accumulate > 1
-        self._shards = DataParallelGradient(network, evaluation, *division, several=several)
+        self._shards = DataParallelGradient(
+            network, evaluation, *division, several=settings.accumulate > 1, ranks=ranks
+        )
+        self._steps = Steps(settings, network, evaluation, train, self._points, seed, self._shards)
         if self.division.blocks:
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
@@ -117,7 +123,9 @@ class Trainer:
             self._pool,
             functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
-        self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._training_step.lr_scheduler = scheduler_of(
+            schedule, evaluation, self._training_step.optimizer, settings, len(train)
+        )
         self._step = self._training_step.apply
         self._chain = compiled_chain(
             network, evaluation, optimizer, settings, train, self._training_step, self._shards
@@ -129,15 +137,6 @@ class Trainer:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
             check_batches(network, optimizer, settings, len(train))
-
-    def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
-        if isinstance(schedule, Constant):
-            return None
-        names = [f"{prefix}{name}" for prefix in ("", "val_") for name in self.evaluation.names]
-        rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
-        steps = math.ceil(len(self.train) / self.settings.step_size)
-        optimizer = self._training_step.optimizer
-        return LearningRateScheduler(schedule, optimizer, self.settings.epochs, steps, rising)
 
     def _snapshot(self) -> Snapshot:
         """Return a snapshot of everything that an epoch changes."""
@@ -275,7 +274,7 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count = len(self.train)
-        order = order_of(self.train, self.settings, self.seed, epoch)
+        order = order_of(self.train, self.settings, self.seed, epoch, self.shards)
         totals = self._resume_epoch(epoch, count)
         each_step = self.on_batch is not None or (each_step and pause is not None)
         together = self._chain.steps_together if self._chain and not each_step else 1
@@ -287,13 +286,15 @@ class Trainer:
                 run(examples, rows, epoch, totals)
                 if totals.seen < count:
                     paused = pause is not None and pause()
-                    if paused or lock.waiting:
-                        self._check_weights(examples.x[rows[-1:]], epoch, totals)
-                        self.training_state.epoch_state = totals.state(self.train, self._shards)
+                    wishes = self.ranks.any(paused + 2 * bool(lock.waiting))
+                    if wishes:
+                        self._check_weights(examples.x[rows[:1]], epoch, totals)
+                        state = totals.state(self.train, self._shards, self.ranks)
+                        self.training_state.epoch_state = state
                         lock.let_others_read()
-                    if paused:
+                    if wishes & 1:
                         yield None
-        self._check_weights(examples.x[rows[-1:]], epoch, totals)
+        self._check_weights(examples.x[rows[:1]], epoch, totals)
         del examples  # it may be a chunk of a large file
         yield self._record(epoch, self._batches(totals), order, totals)
 
@@ -323,6 +324,7 @@ class Trainer:
             totals.add(found)
             if not math.isfinite(totals.loss):
                 check_losses(self.network, found, examples, epoch, self._batches(totals))
+                self.ranks.wait_for_error()
             results += found
         self._step(epoch - 1, step)
         self.seen = totals.seen
@@ -343,27 +345,25 @@ class Trainer:
     def _record(self, epoch: int, batch: int, order: Array, totals: EpochTotals) -> Record:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
-        if totals.outputs is not None:
-            examples = self.train.ordered(order)
-            record |= self.evaluation.record(self.network, totals.outputs, examples)
+        record |= training_metrics(
+            self.network, self.evaluation, self.train, order, totals, self.ranks
+        )
         if self.validation:
-            record |= self._validate(self.validation, epoch, batch)
+            record |= validation_metrics(
+                self._inference_network,
+                self.evaluation,
+                self.validation,
+                epoch,
+                batch,
+                reproducible=self.reproducible,
+                ranks=self.ranks,
+            )
         return self._with_learning_rate(record)
-
-    def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
-        """Return the validation metrics after an epoch, whose last batch has this number."""
-        network = self._inference_network
-        reproducible = self.reproducible
-        metrics = self.evaluation.evaluate(network, validation, reproducible=reproducible)
-        if not math.isfinite(metrics["loss"]):
-            context = network.context(network.workspace(reuse=False))
-            explain(network, context, validation.x, epoch, batch, "the validation loss")
-        return {f"val_{name}": value for name, value in metrics.items()}
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
         done = unfinished_epoch(self.training_state, self.train)
-        begin_random_numbers(list(self._shards), done.streams, self.seed, epoch)
+        begin_random_numbers(self._shards, done.streams, self.seed, epoch)
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)

@@ -13,6 +13,7 @@ from nnreg._types import Array, Shape
 from nnreg._utils import statistics
 from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.threads import ThreadPool
+from nnreg.builtin.schedules import Constant
 from nnreg.errors import PluginError
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -20,6 +21,8 @@ from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import slices, views
+from nnreg.training.evaluation import Evaluation
+from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState, copy_into
 
 CHUNK_VALUES = 131_072
@@ -338,3 +341,19 @@ class LearningRateScheduler:
         self._optimizer.scale(factor)
         if self._schedule.by_epoch:
             self._epoch_set = epoch
+
+
+def scheduler_of(
+    schedule: Schedule,
+    evaluation: Evaluation,
+    optimizer: OptimizerRunner,
+    settings: Train,
+    rows: int,
+) -> LearningRateScheduler | None:
+    """Return what sets the learning rate in a training on this number of rows; None if constant."""
+    if isinstance(schedule, Constant):
+        return None
+    names = [f"{prefix}{name}" for prefix in ("", "val_") for name in evaluation.names]
+    rising = frozenset(name for name in names if evaluation.higher_is_better(name))
+    steps = math.ceil(rows / settings.step_size)
+    return LearningRateScheduler(schedule, optimizer, settings.epochs, steps, rising)

@@ -27,6 +27,7 @@ REFUSED = {
     "seed=5": "the split, the order of the rows and dropout are drawn from it",
     "data.split.validation=0.2": "rows that were trained on would be held out",
     "data.split.test=0.2": "rows that were trained on would be held out",
+    "data.split.seed=5": "rows that were trained on would be held out",
     "data.split.stratify=true": "rows that were trained on would be held out",
     "data.split.validation=null": "rows that were trained on would be held out",
     "train.folds=3": "rows that were trained on would be held out",

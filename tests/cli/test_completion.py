@@ -41,6 +41,7 @@ def test_the_shell_completes_components_specs_and_runs(spec, monkeypatch, capfd,
     assert completions("resume", "runs/") == ["plain,runs/spec-001"]
     assert completions("predict", "runs/s") == ["plain,runs/spec-001"]
     assert completions("predict", "runs/spec-001", "d") == ["file,d"]
+    assert completions("export", "runs/spec-001", "--to", "on") == ["plain,onnx"]
 
 
 def test_the_shell_completes_qualified_names_where_a_name_has_several(monkeypatch, capfd, install):

@@ -15,7 +15,7 @@ from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
 from nnreg.tables.dates import times
-from tests.helpers.specs import classifier, csv_data, regressor
+from tests.helpers.specs import blobs, classifier, csv_data, regressor
 
 
 @pytest.mark.parametrize("count", [10, 37, 344])
@@ -233,6 +233,42 @@ def test_an_unusable_split_column_is_reported_with_its_location(directory, text,
 def test_an_order_cannot_be_combined_with_groups_or_stratify(other):
     with pytest.raises(SpecError, match="'order' already determines the held-out rows; remove"):
         read_spec(classifier(data=csv_data(split={"validation": 0.2, "order": True, **other})))
+
+
+def test_the_split_and_the_weights_can_have_seeds_of_their_own():
+    data = blobs(40)
+
+    def prepared(seed, own=None, **train):
+        split = {"validation": 0.25} if own is None else {"validation": 0.25, "seed": own}
+        spec = classifier(data=csv_data(split=split), seed=seed, train={"epochs": 1, **train})
+        return prepare_from_spec(read_spec(spec), data)
+
+    def rows(one):
+        return one.validation.x.tolist()
+
+    def weights(one):
+        return one.model.network.vector.tolist()
+
+    both, same_rows, same_weights = prepared(1), prepared(2, own=1), prepared(1, own=2)
+    assert rows(both) == rows(same_rows) != rows(same_weights)
+    assert weights(both) == weights(same_weights) != weights(same_rows)
+    folds = [prepared(seed, own=1, folds=3) for seed in (1, 2)]
+    assert rows(folds[0]) == rows(folds[1]) != rows(prepared(2, folds=3))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"split": {"test": 0.2, "order": True, "seed": 0}}, "held-out rows; remove 'seed'"),
+        (
+            {"window": {"length": 2}, "split": {"seed": 0}},
+            "by time, so that 'split' cannot have 'seed'",
+        ),
+    ],
+)
+def test_a_seed_of_a_split_that_draws_nothing_is_refused(data, message):
+    with pytest.raises(SpecError, match=message):
+        read_spec(regressor(data=csv_data(target="y", **data)))
 
 
 def test_numbers_and_sequences_have_no_classes_to_stratify(directory):

@@ -29,7 +29,7 @@ RUN = [
 ]
 
 
-NEEDS = {"scikit-learn.md": "sklearn"}
+NEEDS = {"scikit-learn.md": "sklearn", "gpu.md": "torch"}
 """The libraries that pages need, by the page's name: where one is missing, the page is not run."""
 
 
@@ -198,9 +198,34 @@ def test_every_command_has_a_how_to():
         assert any(f"\n## `nnreg {command}" in text for text in how_tos), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+LINKING = [*PAGES, *ROOT.glob("[CS]*.md"), ROOT / "models/README.md", ROOT / "plugins/README.md"]
+
+
+def anchors(page):
+    """Return the anchors that GitHub and Sphinx make of the headings of a page."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M)
+    headings = [one.lower().replace(" ", "-") for one in re.findall(r"^#+ (.*)$", prose, re.M)]
+    return {re.sub(r"[^\w-]", "", heading) for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKING, ids=name_of)
 def test_no_link_is_broken(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M)
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        exists = target.startswith("https://") or (page.parent / target).exists()
-        assert exists, f"{page}: {target}"
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert target.startswith("https://") or file.exists(), f"{page}: {target}"
+        if anchor and file.suffix == ".md" and file.parent.name != "reference":  # from the code
+            assert anchor in anchors(file), f"{page}: {target}"
+
+
+def test_the_figures_of_the_page_on_gpus_are_those_of_the_benchmarks():
+    steps = (ROOT / "docs/benchmarks.md").read_text()
+    steps = steps.partition("**Training: ")[2].partition("**Prediction: ")[0]
+    page = (ROOT / "docs/howto/gpu.md").read_text()
+    rows = re.findall(r"^\| ([^|]*\d) \| ([\d.,]+) \| (.*) \|$", page, re.M)
+    assert len(rows) > 5
+    for network, first, others in rows:
+        (row,) = re.findall(rf"^\| {re.escape(network)} \| (.*) \|$", steps, re.M)
+        cells = [re.sub(r" \(.*\)|\*", "", cell) for cell in row.split(" | ")]
+        assert [first, *others.split(" | ")] == [cells[at] for at in (0, 1, 3, 4)], network

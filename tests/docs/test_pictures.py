@@ -1,4 +1,4 @@
-"""The pictures of README and lessons are up to date."""
+"""The pictures of README, how-tos and lessons are up to date."""
 
 import re
 from xml.etree import ElementTree
@@ -33,6 +33,8 @@ def test_the_pictures_show_the_current_output(tmp_path, monkeypatch):
     require_shown(shown, terminal, exact=False)
     assert len(terminal.splitlines()) == len(shown.splitlines())
     require_shown(lines(committed("loss.svg")), loss, exact=False)
+    overfitting = lines((tmp_path / "overfitting.svg").read_text())
+    require_shown(lines(committed("overfitting.svg")), overfitting, exact=False)
     for name in ("single_neuron.svg", "two_layer.svg"):
         require_shown(lines(committed(name)), lines((tmp_path / name).read_text()), exact=True)
 
@@ -48,7 +50,7 @@ def test_the_numbers_of_a_network_are_those_of_its_lesson(name, lesson):
     assert {float(number) for number in numbers} <= printed
 
 
-@pytest.mark.parametrize("name", ["terminal", "loss", "single_neuron", "two_layer"])
+@pytest.mark.parametrize("name", ["terminal", "loss", "overfitting", "single_neuron", "two_layer"])
 def test_a_picture_is_self_contained_and_has_a_dark_mode(name):
     svg = committed(f"{name}.svg")
     assert "prefers-color-scheme: dark" in svg

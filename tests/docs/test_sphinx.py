@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import nnreg
 from nnreg.cli.app import cli, main
 from nnreg.registry.registry import installed
 from nnreg.spec.sections import SECTIONS
+from tests.docs.test_terms import terms
 from tests.helpers.browser import Browser, chromium
 from tests.helpers.paths import ROOT
 from tests.reports.test_browser import PICTURES
@@ -70,10 +72,26 @@ def test_the_gallery_has_all_models_whose_data_are_in_the_repository(built):
     assert {path.stem for path in (built / "reports").glob("*.html")} == models
 
 
-@pytest.mark.skipif(
+FOUND = """Search._performSearch(...Search._parseQuery(%s)).map(result => result[0]).reverse()"""
+"""The pages that the search of Sphinx finds, the best first."""
+
+needs_chromium = pytest.mark.skipif(
     chromium() is None and "NNREG_VERIFY" not in os.environ,  # with it, a skip is an error
     reason="needs Chromium, which .ci/run installs",
 )
+
+
+@needs_chromium
+def test_the_search_for_a_term_of_the_index_finds_its_page_first(built):
+    with Browser() as browser:
+        browser.show(built / "search.html", 1280)
+        for term, (page, _) in terms().items():
+            found = browser.evaluate(FOUND % json.dumps(term))
+            wanted = os.path.normpath(f"howto/{page}").removesuffix(".md")
+            assert found[:1] == [wanted], (term, found[:5])
+
+
+@needs_chromium
 @pytest.mark.parametrize("width", [1280, 375])
 def test_every_page_is_without_errors_and_no_wider_than_the_screen(built, width):
     with Browser() as browser:

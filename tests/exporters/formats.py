@@ -14,7 +14,7 @@ from nnreg.builtin.exporters.onnx_file import OnnxFile
 EXPORTERS = {
     "numpy": NumpyFile(),
     "c": CSource(),
-    "c double": CSource("double"),
+    "c double": CSource("double", "static"),
     "js": JsFile(),
     "onnx": OnnxFile(),
 }

@@ -9,7 +9,7 @@ import pytest
 
 import nnreg
 from nnreg._utils.safetensors import decode
-from nnreg.errors import ExportError, UsageError
+from nnreg.errors import ExportError, SpecError, UsageError
 from nnreg.exporters.record import program_of
 from nnreg.exporters.rows import random_rows
 
@@ -67,6 +67,19 @@ def test_the_format_follows_from_the_suffix(model, tmp_path):
         nnreg.export(model, tmp_path / "model.txt")
     with pytest.raises(UsageError, match="unknown format 'pickle'; choose one of c, "):
         nnreg.export(model, tmp_path / "model.txt", to="pickle")
+
+
+def test_options_of_a_format_are_set_and_checked(model, tmp_path):
+    nnreg.export(model, tmp_path / "m", to="c", overrides={"precision": "double"})
+    assert "double *prediction_out" in (tmp_path / "m/model.h").read_text()
+    nnreg.export(model, tmp_path / "m", to="c", overrides=["memory=static"])
+    assert "static float float_values[" in (tmp_path / "m/model.c").read_text()
+    problem = r"--set precision=half: must be 'float' or 'double', found \"half\""
+    with pytest.raises(SpecError, match=problem):
+        nnreg.export(model, tmp_path / "m", to="c", overrides=["precision=half"])
+    with pytest.raises(SpecError, match=r"format numpy(.|\n)*unknown key 'precision'"):
+        nnreg.export(model, tmp_path / "m.py", overrides={"precision": "double"})
+    assert not (tmp_path / "m.py").exists()
 
 
 def test_a_program_computes_the_predictions_of_the_model(model):

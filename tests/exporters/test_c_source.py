@@ -38,6 +38,13 @@ def test_the_stack_does_not_grow_with_the_depth_and_is_stated():
     assert stack_of(network(3, 50), "double") == 2 * 50 * 8
 
 
+def test_static_memory_leaves_the_stack_small():
+    contents = CSource(memory="static").contents(network(3, 50))
+    assert "Its 400 bytes of values are static" in contents["model.h"].decode()
+    arrays = re.findall(r"^ +(?:static )?float \w+\[.*", contents["model.c"].decode(), re.M)
+    assert arrays == ["    static float float_values[100];"]
+
+
 def test_a_buffer_gets_the_place_of_one_that_is_not_read_any_more():
     each = [("x0", "float", 8, 0), ("x1", "float", 4, 1), ("x2", "float", 6, 4),
             ("x3", "int", 5, 5), ("x4", "float", 3, 6)]  # fmt: skip
@@ -83,8 +90,9 @@ int main(void)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("memory", ["stack", "static"])
 @pytest.mark.parametrize("precision", ["float", "double"])
-def test_sanitizers_find_nothing(precision, tmp_path):
+def test_sanitizers_find_nothing(precision, memory, tmp_path):
     """Every operation, with the sanitizers of addresses and of undefined behaviour."""
     from tests.exporters.test_operations_written import computations
 
@@ -93,7 +101,7 @@ def test_sanitizers_find_nothing(precision, tmp_path):
     made = computations(x.astype(np.float32))
     outputs = tuple(ProgramOutput(f"y{n}", y.operation) for n, y in enumerate(made.values()))
     program = Program("operations", (ProgramInput("x", "array", x.operation),), outputs)
-    for name, content in CSource(precision).contents(program).items():
+    for name, content in CSource(precision, memory).contents(program).items():
         (tmp_path / name).write_bytes(content)
     kinds = {"float32": precision, "float64": "double", "int64": "long", "bool": "int"}
     declared = "\n".join(

@@ -94,7 +94,7 @@ def test_the_cases_are_what_they_say(monkeypatch):
             options = spec(shards=count, batch_size=30)
             model = nnreg.build(options, data=blobs())
             shards = model.trainer(model.examples(*blobs()), check=False)._shards
-            assert len(shards) == count
+            assert shards.count == count
             assert [worker._microbatch_size for worker in shards] == [size] * count
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnreg._utils.statistics import (
+    Moments,
     all_finite,
     mean_and_deviation,
     mean_and_deviation_of_chunks,
@@ -57,6 +58,16 @@ def test_errors_do_not_grow_with_the_rows_or_with_a_common_offset():
     values = np.random.default_rng(0).normal(1e9, 1e-3, 300_000)
     assert_close(mean_and_deviation(values), values.tolist())
     assert_close(mean_and_deviation_of_chunks(np.array_split(values, 7)), values.tolist())
+
+
+@given(st.lists(st.integers(0, 20_000), min_size=1, max_size=9), st.sampled_from([(), (3,)]))
+def test_moments_of_parts_are_bit_identical_to_those_of_all_rows(lengths, shape):
+    rows = np.random.default_rng(0).normal(5, 2, (sum(lengths) + 1, *shape))
+    found = Moments()
+    for part in np.split(rows, np.cumsum(lengths)):
+        found.add(part)
+    for one, other in zip(found.result(), mean_and_deviation(rows), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_each_column_keeps_its_own_magnitude():

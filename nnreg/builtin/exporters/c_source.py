@@ -34,10 +34,13 @@ class CSource(Exporter):
     meet, such as a known category.
 
     Options:
-        precision: of the network's values, "float" as in training or "double"
+        precision: Of the network's values, "float" as in training or "double".
+        memory: Where intermediate values are: "stack", so that several threads may call the
+            function at once, or "static" for a device whose stack is small.
     """
 
     precision: Literal["float", "double"] = "float"
+    memory: Literal["stack", "static"] = "stack"
 
     def unsupported(self, operation: Operation) -> str:
         if operation.name in OPERATIONS:
@@ -45,7 +48,7 @@ class CSource(Exporter):
         return f"C has no operation {operation.name!r}"
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
-        source, header = source_and_header(program, self.precision)
+        source, header = source_and_header(program, self.precision, self.memory)
         return {"model.c": source.encode(), "model.h": header.encode()}
 
     def run(

@@ -63,6 +63,16 @@ FUNCTIONS = {
     f"{name}_{kind}": _extreme(name, kind)
     for kind in ("float", "double", "long", "int")
     for name in ("max", "min")
+} | {
+    "position": """
+static long position(const char *text, const char *const *known, long count)
+{
+    if (text == NULL) return -1;
+    for (long i = 0; i < count; i++)
+        if (strcmp(text, known[i]) == 0) return i;
+    return -1;
+}
+""".strip()
 }
 """The functions that a file has if it calls them."""
 
@@ -125,9 +135,9 @@ class Names:
         }
 
 
-def source_and_header(program: Program, kind: str) -> tuple[str, str]:
+def source_and_header(program: Program, kind: str, memory: str) -> tuple[str, str]:
     """Return model.c and model.h; `kind` is the type of the network's values."""
-    writer = _Writer(program, kind)
+    writer = _Writer(program, kind, "static " if memory == "static" else "")
     source = writer.source()
     return source, writer.header()
 
@@ -137,11 +147,12 @@ class _Writer(OperationWriter):
 
     infinity, no_text = "INFINITY", "NULL"
 
-    def __init__(self, program: Program, kind: str) -> None:
+    def __init__(self, program: Program, kind: str, storage: str) -> None:
         super().__init__(program)
+        self.storage = storage
         self.names = Names(program)
         self.buffers: list[Buffer] = []
-        self.stack = self.nested = 0
+        self.bytes = self.nested = 0
         """The bytes of all arrays, and of those inside of loops, once the source is written."""
         self.types = {"float32": kind, "float64": "double", "int64": "long", "bool": "int"}
 
@@ -160,9 +171,14 @@ class _Writer(OperationWriter):
             f"{classes}\n\n"
             "/* Write the predictions for a row. Return 0, or the number of a condition that the\n"
             f"   row does not meet:\n{self._conditions()}\n\n"
-            f"   It needs about {self.stack} bytes of stack. */\n"
+            f"   {self._memory()} */\n"
             f"{self._signature()};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
         )
+
+    def _memory(self) -> str:
+        if self.storage:
+            return f"Its {self.bytes} bytes of values are static: only one thread may call it."
+        return f"It needs about {self.bytes} bytes of stack."
 
     def source(self) -> str:
         """Return the definitions."""
@@ -179,8 +195,8 @@ class _Writer(OperationWriter):
             start = starts[buffer.name]
             self.lines[buffer.line] += f" + {start};" if start else ";"
             sizes[buffer.kind] = max(sizes.get(buffer.kind, 0), start + buffer.size)
-        self.stack = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
-        arena = [f"    {kind} {kind}_values[{size}];" for kind, size in sizes.items()]
+        self.bytes = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
+        arena = [f"    {self.storage}{kind} {kind}_values[{size}];" for kind, size in sizes.items()]
         body = "\n".join([*arena, *self.lines])
         functions = "\n\n".join(text for name, text in FUNCTIONS.items() if f"{name}(" in body)
         tables = "\n".join(self._table(name, array) for name, array in self.constants.values())
@@ -242,7 +258,7 @@ class _Writer(OperationWriter):
             return f"{kind} {name};"
         if self.depth > 1:
             self.nested += SIZES[kind] * size
-            return f"{kind} {name}[{size}];"
+            return f"{self.storage}{kind} {name}[{size}];"
         self.buffers.append(Buffer(name, kind, size, len(self.lines)))
         return f"{kind} *const {name} = {kind}_values"  # its place is added later
 
@@ -266,8 +282,8 @@ class _Writer(OperationWriter):
     def smaller(self, one: Operation, a: str, b: str) -> str:
         return f"min_{self._type(one)}({a}, {b})"
 
-    def same_text(self, a: str, b: str) -> str:
-        return f"strcmp({a}, {b}) == 0"
+    def position(self, name: str, text: str, table: str, count: int) -> str:
+        return f"{name} = position({text}, {table}, {count});"
 
     def literal(self, value: object, operand: Operand) -> str:
         dtype = str(operand.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,9 @@ from nnreg._types import Array
 from nnreg._utils.json_text import dumps
 from nnreg._version import __version__
 from nnreg.builtin.exporters import js_texts
+from nnreg.builtin.exporters.js_functions import FUNCTIONS
 from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
-from nnreg.builtin.exporters.loop_writer import in_comment
+from nnreg.builtin.exporters.loop_writer import flat, in_comment
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operand, Operation
@@ -42,6 +44,11 @@ const answers = JSON.parse(readFileSync(0, "utf8")).map((row) => {
 console.log(JSON.stringify(answers));
 """
 """What node runs to check a module: from rows to answers, null for a row without one."""
+
+REQUIRE_COLUMNS = """
+  for (const name of inputs)
+    if (!(name in row)) throw new RangeError(`no column '${name}'; give null if it is missing`);
+""".strip("\n")
 
 EXPRESSIONS = {
     "negative": "(-{0})", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
@@ -66,41 +73,9 @@ CONVERSIONS = {
 
 ARRAYS = {
     "float32": "Float32Array", "float64": "Float64Array", "int64": "Float64Array",
-    "bool": "Uint8Array",
+    "bool": "Uint8Array", "object": "Array",
 }  # fmt: skip
 """The typed arrays; integers are float64, which has those up to 2^53 exactly."""
-
-FUNCTIONS = {
-    "decoded": """
-function decoded(type, text) {
-  return new type(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
-}
-""",
-    "round": """
-function round(x) { // half to even
-  const near = Math.round(x);
-  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near;
-}
-""",
-    "erf": """
-function erf(x) { // a series near 0, and a continued fraction
-  const square = x * x;
-  if (square < 9) {
-    let term = x, sum = x;
-    for (let n = 1; n < 60; n++) {
-      term *= -square / n;
-      sum += term / (2 * n + 1);
-    }
-    return (2 / Math.sqrt(Math.PI)) * sum;
-  }
-  let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (Math.abs(x) + fraction);
-  const rest = Math.exp(-square) / Math.sqrt(Math.PI) / (Math.abs(x) + fraction);
-  return Math.sign(x) * (1 - rest);
-}
-""",
-}
-"""The functions that a module has if it calls them."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +136,11 @@ class _Writer(OperationWriter):
 
     indent, infinity, no_text = "  ", "Infinity", "null"
 
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.arrays: list[str] = []
+        """The declarations of arrays, which all calls of the function share."""
+
     def text(self) -> str:
         """Return the text."""
         program, names = self.program, [one.name for one in self.program.inputs if not one.of]
@@ -172,44 +152,51 @@ class _Writer(OperationWriter):
         self.line("return {")
         for output in program.outputs:
             value = self.name_of(output.operand)
-            listed = f"[{value}]" if output.operand.size == 1 else value
+            listed = f"[{value}]" if output.operand.size == 1 else f"{value}.slice()"
             self.line(f"  {dumps(output.name or 'prediction')}: {listed},")
         self.line("};")
         classes = {one.name or "prediction": one.classes for one in program.outputs if one.classes}
         body = "\n".join(self.lines)
         tables = "\n".join(self._table(*pair) for pair in self.constants.values())
         texts = "\n".join(
-            f"const T{number} = {dumps(known)};" for number, known in enumerate(self.texts)
+            f"const T{number} = new Map({dumps([[text, n] for n, text in enumerate(known)])});"
+            for number, known in enumerate(self.texts)
         )
-        code = f"export function predict(row) {{\n{body}\n}}"
+        code = f"export function predict(row) {{\n{REQUIRE_COLUMNS}\n{body}\n}}"
         used = "\n\n".join(
             text.strip()
             for name, text in {**FUNCTIONS, **js_texts.FUNCTIONS}.items()
-            if f"{name}(" in code + tables
+            if re.search(rf"(?<![\w.]){name}\(", code + tables)
         )
         head = (
             f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )
-        return "\n\n".join(filter(None, [head, used, texts, tables, code])) + "\n"
+        arrays = "\n".join(self.arrays)
+        return "\n\n".join(filter(None, [head, used, texts, tables, arrays, code])) + "\n"
 
     def input(self, one: Operation) -> str:
-        name = f"x{len(self.variables)}"
-        value = f"row[{dumps(one.attributes.get('of', one.attributes['name']))}]"
+        name, column = f"x{len(self.variables)}", one.attributes.get("of", one.attributes["name"])
+        value = f"row[{dumps(column)}]"
         if "of" in one.attributes:
             self.line(f"const {name} = {value}.length;")
             return name
         missing = "null" if one.dtype == object else "NaN"
-        if one.shape:
-            padding = "0" if one.attributes.get("sequence") and missing == "NaN" else missing
-            filled = f"[{value}, Array({one.size}).fill({padding})].flat(Infinity)"
-            self.line(f"const {name} = {filled}.slice(0, {one.size}).map((v) => v ?? {missing});")
+        if not one.shape:
+            self.line(f"const {name} = {value} ?? {missing};")
             return name
-        self.line(f"const {name} = {value} ?? {missing};")
-        return name
+        self.arrays.append(self._array(name, one, one.size))
+        arguments = [name, dumps(column), value, missing]
+        if one.attributes.get("sequence"):
+            arguments.append("null" if one.dtype == object else "0")
+        self.line(f"filled({', '.join(arguments)});")
+        return name if one.size > 1 else f"{name}[0]"
 
     def other(self, one: Operation) -> None:
+        if one.name == "convolve" and one.attributes["groups"] == 1 and _all_arrays(one):
+            self._convolve(one)
+            return
         if one.name not in js_texts.SETTINGS:
             super().other(one)
             return
@@ -218,9 +205,40 @@ class _Writer(OperationWriter):
         target = f"[{name}]" if one.size == 1 else name
         self.line(f"const {target} = {js_texts.call(one, self.at(text, '0'))};")
 
+    def product(self, one: Operation, starts: Sequence[str], sizes: Sequence[int]) -> None:
+        if not _all_arrays(one):
+            super().product(one, starts, sizes)
+            return
+        names = map(self.name_of, (one, *one.inputs))
+        given = [text for pair in zip(names, starts, strict=True) for text in pair]
+        self.line(f"product({', '.join([*given, *map(str, sizes)])});")
+
+    def _convolve(self, one: Operation) -> None:
+        """Write a convolution as a product for each place, of the window there."""
+        x, weight = one.inputs
+        *size, depth, filters = weight.shape
+        strides, dilation = one.attributes["strides"], one.attributes["dilation"]
+        name = self.declare(one)
+        window, shape = f"{name}w", (*size, depth)
+        self.arrays.append(self._array(window, one, math.prod(shape)))
+        with self.loops(one.shape[:-1]) as places:
+            with self.loops(shape, "k") as inner:
+                *kernel, channel = inner
+                each = zip(places, strides, kernel, dilation, strict=True)
+                space = [f"({p} * {s} + {k} * {d})" for p, s, k, d in each]
+                value = self.at(x, flat([*space, channel], x.shape))
+                self.line(f"{window}[{flat(inner, shape)}] = {value};")
+            at = flat([*places, "0"], one.shape)
+            given = [name, at, window, "0", self.name_of(weight), "0", "1"]
+            self.line(f"product({', '.join(given)}, {math.prod(shape)}, {filters});")
+
     def declaration(self, name: str, operand: Operand, size: int) -> str:
         if size == 1:
             return f"let {name};"
+        self.arrays.append(self._array(name, operand, size))
+        return f"// {name}: {', '.join(map(str, operand.shape))}"
+
+    def _array(self, name: str, operand: Operand, size: int) -> str:
         return f"const {name} = new {ARRAYS[str(operand.dtype)]}({size});"
 
     def definition(self, name: str, operand: Operand, value: str) -> str:
@@ -240,8 +258,8 @@ class _Writer(OperationWriter):
     def smaller(self, one: Operation, a: str, b: str) -> str:
         return f"Math.min({a}, {b})"
 
-    def same_text(self, a: str, b: str) -> str:
-        return f"{a} === {b}"
+    def position(self, name: str, text: str, table: str, count: int) -> str:
+        return f"{name} = {table}.get({text}) ?? -1;"
 
     def literal(self, value: object, operand: Operand) -> str:
         if value is None or isinstance(value, str):
@@ -259,3 +277,8 @@ class _Writer(OperationWriter):
         stored = array.astype(np.float64) if array.dtype == np.int64 else array
         text = base64.b64encode(np.ascontiguousarray(stored).tobytes()).decode()
         return f'const {name} = decoded({kind}, "{text}");'
+
+
+def _all_arrays(one: Operation) -> bool:
+    """Return whether an operation and what it reads are arrays: a single value is a number."""
+    return all(x.size > 1 for x in (one, *one.inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,8 +18,36 @@ class OperationWriter(LoopWriter):
     def other(self, one: Operation) -> None:
         WRITERS[one.name](self, one)
 
+    def product(self, one: Operation, starts: Sequence[str], sizes: Sequence[int]) -> None:
+        """Write the loops of a product of two matrices.
 
-Write = Callable[[LoopWriter, Operation], None]
+        `starts` are the first indices of the result and of both, and `sizes` the rows and the
+        depth of the first one and the columns of the second one.
+        """
+        (a, b), (at_y, at_a, at_b), (rows, depth, columns) = one.inputs, starts, sizes
+        name = self.variables[one]
+        with self.loops((rows,)) as (i,):
+
+            def target(j: str) -> str:
+                return name if one.size == 1 else f"{name}[{after(at_y, i, j, columns)}]"
+
+            with self.loops((columns,), "j") as (j,):
+                self.line(f"{target(j)} = 0;")
+            with self.block(), self.loops((depth,), "k") as (k,):
+                value = self.at(a, after(at_a, i, k, depth))
+                self.line(self.definition("value", one, value))
+                with self.loops((columns,), "j") as (j,):
+                    factor = self.at(b, after(at_b, k, j, columns))
+                    self.line(f"{target(j)} += value * {factor};")
+
+
+def after(start: str, row: str, column: str, columns: int) -> str:
+    """Return the index of a value of a matrix that starts at an index."""
+    index = flat([row, column], (1, columns))
+    return index if start == "0" else f"{start} + {index}"
+
+
+Write = Callable[[OperationWriter, Operation], None]
 
 
 def _copy(index: Callable[[Operation, list[str]], str]) -> Write:
@@ -45,7 +73,7 @@ def _broadcast(one: Operation, indices: list[str]) -> str:
     return flat(["0" if n == 1 else i for n, i in zip(source, indices, strict=True)], source)
 
 
-def _take(writer: LoopWriter, one: Operation) -> None:
+def _take(writer: OperationWriter, one: Operation) -> None:
     (x,), axis, at = one.inputs, one.attributes["axis"], one.attributes["indices"]
     name = writer.declare(one)
     steps = set(np.diff(at).tolist())
@@ -68,7 +96,7 @@ def _kept(writer: LoopWriter, values: Array) -> Array:
     return values
 
 
-def _concatenate(writer: LoopWriter, one: Operation) -> None:
+def _concatenate(writer: OperationWriter, one: Operation) -> None:
     name, axis, start = writer.declare(one), one.attributes["axis"], 0
     for x in one.inputs:
         with writer.loops(x.shape) as indices:
@@ -78,7 +106,7 @@ def _concatenate(writer: LoopWriter, one: Operation) -> None:
         start += x.shape[axis]
 
 
-def _gather(writer: LoopWriter, one: Operation) -> None:
+def _gather(writer: OperationWriter, one: Operation) -> None:
     table, at = one.inputs
     name = writer.declare(one)
     width = math.prod(table.shape[1:])
@@ -88,7 +116,7 @@ def _gather(writer: LoopWriter, one: Operation) -> None:
         writer.line(f"{name}{place} = {writer.at(table, source)};")
 
 
-def _lookup(writer: LoopWriter, one: Operation) -> None:
+def _lookup(writer: OperationWriter, one: Operation) -> None:
     (text,), known = one.inputs, one.attributes["known"]
     given, name = writer.at(text, "0"), writer.declare(one)
     if known == (None,):
@@ -96,10 +124,7 @@ def _lookup(writer: LoopWriter, one: Operation) -> None:
         return
     table = f"T{len(writer.texts)}"
     writer.texts.append(known)
-    writer.line(f"{name} = -1;")
-    with writer.loops((len(known),)) as (i,):
-        same = writer.same_text(given, f"{table}[{i}]")
-        writer.line(f"if ({given} != {writer.no_text} && {same}) {name} = {i};")
+    writer.line(writer.position(name, given, table, len(known)))
 
 
 def _reduce(
@@ -129,7 +154,7 @@ def _reduce(
     return write
 
 
-def _argmax(writer: LoopWriter, one: Operation) -> None:
+def _argmax(writer: OperationWriter, one: Operation) -> None:
     (x,), axis = one.inputs, one.attributes["axis"]
     name, shape = writer.declare(one), x.shape
     with writer.loops((*shape[:axis], *shape[axis + 1 :])) as outer:
@@ -143,7 +168,7 @@ def _argmax(writer: LoopWriter, one: Operation) -> None:
             writer.line(f"if ({source(k)} > {source(target)}) {target} = {k};")
 
 
-def _along(writer: LoopWriter, one: Operation) -> None:
+def _along(writer: OperationWriter, one: Operation) -> None:
     """Write the cumulative sums or the sorted values along an axis."""
     (x,), axis = one.inputs, one.attributes["axis"]
     name, shape = writer.declare(one), one.shape
@@ -166,39 +191,26 @@ def _along(writer: LoopWriter, one: Operation) -> None:
                 writer.line(f"{name}[{place('j')}] = value;")
 
 
-def _matmul(writer: LoopWriter, one: Operation) -> None:
+def _matmul(writer: OperationWriter, one: Operation) -> None:
     a, b = one.inputs
     (rows, depth), columns = (1, 1, *a.shape)[-2:], b.shape[-1]
     outer = one.shape[:-2] if len(a.shape) > 1 else one.shape[:-1]
-    name = writer.declare(one)
+    writer.declare(one)
     with writer.loops(outer, "g") as groups:
 
         def start(shape: Shape, size: int) -> str:
             own = shape[:-2] if len(shape) > 1 else ()
             given = groups[len(groups) - len(own) :]
-            parts = ["0" if n == 1 else g for n, g in zip(own, given, strict=True)]
-            found = flat(parts, own)
-            return "" if found == "0" else f"({found}) * {size} + "
+            found = flat(["0" if n == 1 else g for n, g in zip(own, given, strict=True)], own)
+            return "0" if found == "0" else f"({found}) * {size}"
 
-        at_a, at_b = start(a.shape, rows * depth), start(b.shape, depth * columns)
         first = flat(groups, outer)
-        at_y = "" if first == "0" else f"({first}) * {rows * columns} + "
-        with writer.loops((rows,)) as (i,):
-
-            def target(j: str) -> str:
-                return name if one.size == 1 else f"{name}[{at_y}{i} * {columns} + {j}]"
-
-            with writer.loops((columns,), "j") as (j,):
-                writer.line(f"{target(j)} = 0;")
-            with writer.block(), writer.loops((depth,), "k") as (k,):
-                value = writer.at(a, f"{at_a}{i} * {depth} + {k}")
-                writer.line(writer.definition("value", one, value))
-                with writer.loops((columns,), "j") as (j,):
-                    factor = writer.at(b, f"{at_b}{k} * {columns} + {j}")
-                    writer.line(f"{target(j)} += value * {factor};")
+        at_y = "0" if first == "0" else f"({first}) * {rows * columns}"
+        starts = at_y, start(a.shape, rows * depth), start(b.shape, depth * columns)
+        writer.product(one, starts, (rows, depth, columns))
 
 
-def _einsum(writer: LoopWriter, one: Operation) -> None:
+def _einsum(writer: OperationWriter, one: Operation) -> None:
     reads, _, result = one.attributes["subscripts"].partition("->")
     each = list(zip(reads.split(","), one.inputs, strict=True))
     sizes = {letter: n for own, x in each for letter, n in zip(own, x.shape, strict=True)}
@@ -213,7 +225,7 @@ def _einsum(writer: LoopWriter, one: Operation) -> None:
             writer.line(f"{target} += {' * '.join(values)};")
 
 
-def _convolve(writer: LoopWriter, one: Operation) -> None:
+def _convolve(writer: OperationWriter, one: Operation) -> None:
     x, weight = one.inputs
     strides, dilation = one.attributes["strides"], one.attributes["dilation"]
     groups, (*size, depth, filters) = one.attributes["groups"], weight.shape
@@ -239,7 +251,7 @@ def _convolve(writer: LoopWriter, one: Operation) -> None:
                         writer.line(f"{name}[{at} + {filter_}] += value * {factor};")
 
 
-def _pool(writer: LoopWriter, one: Operation) -> None:
+def _pool(writer: OperationWriter, one: Operation) -> None:
     (x,), size, strides = one.inputs, one.attributes["size"], one.attributes["strides"]
     name, largest = writer.declare(one), one.name == "max_pool"
     with writer.loops(one.shape) as indices:
@@ -255,7 +267,7 @@ def _pool(writer: LoopWriter, one: Operation) -> None:
             writer.line(f"{target} /= {math.prod(size)};")
 
 
-def _scan(writer: LoopWriter, one: Operation) -> None:
+def _scan(writer: OperationWriter, one: Operation) -> None:
     """Write a loop; its parts are declared before it."""
     body: Body = one.attributes["body"]
     count, backwards = one.attributes["carried"], one.attributes["backwards"]
@@ -300,7 +312,7 @@ def _scan(writer: LoopWriter, one: Operation) -> None:
     writer.scans[one] = parts
 
 
-def _part(writer: LoopWriter, one: Operation) -> None:
+def _part(writer: OperationWriter, one: Operation) -> None:
     (scan,) = one.inputs
     assert isinstance(scan, Operation)
     writer.variables[one] = writer.scans[scan][one.attributes["index"]]

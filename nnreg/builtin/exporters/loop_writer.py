@@ -111,8 +111,8 @@ class LoopWriter:
         """Return the smaller of two values."""
         raise NotImplementedError
 
-    def same_text(self, a: str, b: str) -> str:
-        """Return whether two texts, of which neither is missing, are the same."""
+    def position(self, name: str, text: str, table: str, count: int) -> str:
+        """Return the statement that looks up the position of a text in a table of several."""
         raise NotImplementedError
 
     infinity = ""

@@ -233,6 +233,7 @@ class ImageFiles:
     """The images of files as a `Dataset`: each is decoded when it is read."""
 
     chunk = 1
+    starts = None
 
     def __init__(self, files: Sequence[Path], decoder: ImageDecoder, first: Array) -> None:
         self.files = files

@@ -1,0 +1,68 @@
+"""A training on several ranks, here in threads, has the bits of one in a single process."""
+
+from contextlib import closing
+
+import pytest
+
+import nnreg
+from nnreg.errors import SpecError
+from nnreg.ranks.group import ALONE
+from nnreg.testing.threads import COMPONENTS, SMALL, digest
+from tests.ranks.threads import on_ranks
+
+TRAININGS = {**SMALL, **COMPONENTS}
+
+any_training = pytest.mark.parametrize("name", TRAININGS)
+
+
+def digest_on(ranks, training, **settings):
+    trainer = training.trainer(training.model(shards=4, **settings), ranks)
+    for _ in trainer.epochs():
+        pass
+    return digest(trainer)
+
+
+@any_training
+def test_ranks_change_no_bit_of_a_training(name):
+    expected = digest_on(ALONE, TRAININGS[name])
+    for count in (2, 3, 4):
+        assert (
+            on_ranks(count, lambda ranks: digest_on(ranks, TRAININGS[name])) == [expected] * count
+        )
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_nor_do_threads_of_a_rank(threads):
+    training = SMALL["convolution with batch norm"]
+    found = on_ranks(2, lambda ranks: digest_on(ranks, training, threads=threads))
+    assert set(found) == {digest_on(ALONE, training)}
+
+
+@any_training
+def test_nor_does_it_if_a_training_continues_in_mid_epoch_on_another_number(name, tmp_path):
+    training = TRAININGS[name]
+    file = tmp_path / "last.h5"
+    nnreg.save(training.model(shards=4), file)
+
+    def step(ranks):
+        model = nnreg.load(file)
+        with closing(training.trainer(model, ranks).iterate(lambda: ranks.rank == 1)) as steps:
+            next(steps)
+        if ranks.is_first:
+            nnreg.save(model, tmp_path / "next.h5")
+
+    for count in (2, 4, 3):
+        on_ranks(count, step)
+        (tmp_path / "next.h5").replace(file)
+    trainer = training.trainer(nnreg.load(file))
+    assert len(list(trainer.epochs())) >= 1
+    assert digest(trainer) == digest_on(ALONE, training)
+
+
+def test_fewer_shards_than_ranks_are_refused_with_the_number_to_set():
+    def train(ranks):
+        training = SMALL["dense"]
+        with pytest.raises(SpecError, match=r"train.shards: .*set it to 3"):
+            training.trainer(training.model(shards=2), ranks)
+
+    on_ranks(3, train)
