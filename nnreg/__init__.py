@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
+    from nnreg.comparison.api import compare
     from nnreg.exporters.api import export
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Context,
         Count,
         Encoder,
+        Executor,
         Exporter,
         HeldOut,
         Initializer,
@@ -69,14 +71,16 @@ if TYPE_CHECKING:
         fans,
         learned,
     )
+    from nnreg.model.calibration import calibrate
+    from nnreg.model.importance import importance
     from nnreg.model.model import Model
     from nnreg.registry.register import register
-    from nnreg.reports.comparison import compare
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
     from nnreg.runs.run import build
     from nnreg.starter.propose import propose
+    from nnreg.sweeps.api import sweep
     from nnreg.tables.padded import Padded
     from nnreg.tables.table import Table
     from nnreg.training.history import History
@@ -91,9 +95,11 @@ _LAZY = {
     "History": "training.history",
     "Model": "model.model",
     "build": "runs.run",
-    "compare": "reports.comparison",
+    "calibrate": "model.calibration",
+    "compare": "comparison.api",
     "export": "exporters.api",
     "hookimpl": "hookspecs",
+    "importance": "model.importance",
     "load": "checkpoint.save_load",
     "load_weights": "weights.api",
     "propose": "starter.propose",
@@ -104,6 +110,7 @@ _LAZY = {
     "resume": "runs.api",
     "run": "runs.api",
     "save": "checkpoint.save_load",
+    "sweep": "sweeps.api",
 }
 """The modules of the names that are not in `interfaces`. Each is imported on first access, as it
 imports NumPy, pydantic, pluggy or h5py: the command line handles Ctrl-C before that."""
@@ -122,6 +129,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Encoder",
+    "Executor",
     "Exporter",
     "HeldOut",
     "History",
@@ -165,11 +173,13 @@ __all__ = [
     "UsageError",
     "Workspace",
     "build",
+    "calibrate",
     "chain",
     "compare",
     "export",
     "fans",
     "hookimpl",
+    "importance",
     "learned",
     "load",
     "load_weights",
@@ -181,6 +191,7 @@ __all__ = [
     "resume",
     "run",
     "save",
+    "sweep",
 ]
 
 

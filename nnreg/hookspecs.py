@@ -25,6 +25,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.executor import Executor
 from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
@@ -126,6 +127,12 @@ def nnreg_encoders() -> Mapping[str, type[Encoder] | str]:
 @hookspec
 def nnreg_exporters() -> Mapping[str, type[Exporter] | str]:
     """Return the formats of exports this plugin provides, by the name `--to` takes."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_executors() -> Mapping[str, type[Executor] | str]:
+    """Return the executors of sweeps this plugin provides, by the name `--on` takes."""
     raise NotImplementedError
 
 

@@ -25,7 +25,7 @@ PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources", "regularizer": "regularizers",
          "constraint": "constraints", "encoder": "encoders", "exporter": "exporters",
-         "augmentation": "augmentations"}  # fmt: skip
+         "executor": "executors", "augmentation": "augmentations"}  # fmt: skip
 """The page of each kind of component."""
 
 DRAWN = {
@@ -50,7 +50,7 @@ def component(entry: Entry) -> str:
     parts += [options(entry.cls)] if described["options"] else []
     parts += [arrays(block, described[block]) for block in ("parameters", "buffers")]
     parts += [learned(described["learned"])]
-    language = "sh" if entry.kind == "exporter" else "json"
+    language = "sh" if entry.kind in ("exporter", "executor") else "json"
     parts += [f"```{language}\n{example(entry)}\n```", picture(entry)]
     parts += [f"[{file}](../../{file}), line {described['line']}"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -156,6 +156,8 @@ def example(entry: Entry) -> str:
         return f'"{key}": {{"layers/*/weight": {json.dumps(tree)}}}'
     if entry.kind == "exporter":
         return f"nnreg export RUN --to {entry.name} --out PATH"
+    if entry.kind == "executor":
+        return f"nnreg sweep SWEEP --on {entry.name}"
     if entry.kind == "encoder":
         return f'"columns": {{"x": {json.dumps(tree)}}}'
     return f'"{entry.kind}": {json.dumps(tree)}'

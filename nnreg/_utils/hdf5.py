@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.file_state import FileState
 from nnreg._utils.hdf5_names import MAX_DEPTH, is_name
 from nnreg.errors import DataError, FormatError
 
@@ -135,7 +136,7 @@ class FileDataset:
         self.shape: Shape = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
         self.chunk: int = dataset.chunks[0] if dataset.chunks else 1
-        self._version = self._file_state()
+        self._state = FileState.of(path)
 
     def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
         """Yield the rows of each segment `(start, stop)`.
@@ -157,9 +158,5 @@ class FileDataset:
             ) from error
 
     def _check(self) -> None:
-        if self._file_state() != self._version:
-            raise OSError("the file has changed since it was opened; restore it")
-
-    def _file_state(self) -> tuple[int, int]:
-        state = self.path.stat()
-        return state.st_size, state.st_mtime_ns
+        if problem := self._state.problem:
+            raise OSError(problem)

@@ -90,6 +90,11 @@ class Moments:
         self._rest: list[Array] = []
         self._rest_rows = 0
 
+    @property
+    def rows(self) -> int:
+        """The number of rows so far."""
+        return self.count + self._rest_rows
+
     def add(self, values: Array) -> None:
         """Add rows `(rows, ...)`, all finite."""
         x, start = np.asarray(values, np.float64), 0

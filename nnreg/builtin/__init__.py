@@ -90,3 +90,9 @@ def nnreg_augmentations() -> Mapping[str, str]:
 def nnreg_exporters() -> Mapping[str, str]:
     """Return the built-in formats of exports."""
     return components.EXPORTERS
+
+
+@hookimpl
+def nnreg_executors() -> Mapping[str, str]:
+    """Return the built-in executors of sweeps."""
+    return components.EXECUTORS

@@ -316,3 +316,9 @@ EXPORTERS: Mapping[str, str] = {
     "numpy": "nnreg.builtin.exporters.numpy_file:NumpyFile",
     "safetensors": "nnreg.builtin.exporters.safetensors_file:SafetensorsFile",
 }
+
+EXECUTORS: Mapping[str, str] = {
+    "processes": "nnreg.builtin.executors.processes:Processes",
+    "dask": "nnreg.builtin.executors.dask_workers:Dask",
+    "slurm": "nnreg.builtin.executors.slurm:Slurm",
+}

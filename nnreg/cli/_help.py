@@ -19,8 +19,8 @@ RUNNING_PLUGIN = "nnreg.plugin"
 """The key in a context's `meta` of the plugin whose command runs."""
 
 GROUPS = {
-    "Train": ("example", "init", "validate", "lr-find", "run", "resume"),
-    "Use a model": ("predict", "forecast", "evaluate", "export", "serve"),
+    "Train": ("example", "init", "validate", "lr-find", "run", "resume", "sweep"),
+    "Use a model": ("predict", "forecast", "evaluate", "calibrate", "export", "serve"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),
@@ -29,6 +29,7 @@ GROUPS = {
 
 SYNONYMS = {
     "train": ("run",), "fit": ("run",), "start": ("run",), "learn": ("run",),
+    "tune": ("sweep",), "search": ("sweep",), "grid": ("sweep",), "sweeps": ("sweep",),
     "continue": ("resume",), "restart": ("resume",),
     "eval": ("evaluate",), "test": ("evaluate",), "score": ("evaluate",),
     "infer": ("predict",), "classify": ("predict",), "apply": ("predict",),
@@ -39,6 +40,7 @@ SYNONYMS = {
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
     "demo": ("example",), "models": ("example",), "server": ("serve",),
     "install": ("completion",), "convert": ("export",), "deploy": ("export", "serve"),
+    "temperature": ("calibrate",), "importance": ("evaluate",),
     "version": ("--version",), "help": ("--help",),
 }  # fmt: skip
 """Command names of other programs, and the commands that do the same here."""

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 REDRAWS_PER_SECOND = 8
 """How many times per second the live line is redrawn."""
 
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""The signals that stop training after the current step, and save. SIGHUP, which Windows does not
+have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
+
 Callbacks: TypeAlias = "tuple[OnEpoch | None, OnSignal]"
 
 

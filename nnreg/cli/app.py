@@ -19,10 +19,13 @@ import click
 
 from nnreg._version import __version__
 from nnreg.cli import (
+    calibrate,
     checkpoints,
+    compare,
     completion,
     components,
     doctor,
+    evaluate,
     example,
     export,
     inference,
@@ -32,6 +35,7 @@ from nnreg.cli import (
     report,
     runs,
     serve,
+    sweep,
     train,
     validate,
 )
@@ -89,9 +93,10 @@ cli.params.append(debug_option())
 
 COMMANDS = (
     *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
-    *(inference.predict, inference.forecast, inference.evaluate, export.export),
-    serve.serve,
-    *(runs.runs, report.report, report.plot, report.compare),
+    sweep.sweep,
+    *(inference.predict, inference.forecast, evaluate.evaluate, calibrate.calibrate),
+    *(export.export, serve.serve),
+    *(runs.runs, report.report, report.plot, compare.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
     *(components.plugins, components.show, components.schema, plugin.plugin),
     *(doctor.doctor, completion.completion),

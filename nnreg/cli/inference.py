@@ -1,4 +1,4 @@
-"""Commands that use a trained model: evaluate, predict, forecast."""
+"""Commands that predict with a trained model: predict, forecast."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from nnreg._utils import json_text
 from nnreg._utils.atomic_files import replace_file
-from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
+from nnreg.cli._data_chunks import Chunk, chunks_of
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
-from nnreg.cli._output import console, data_file, one_line, print_json, print_table, printable
-from nnreg.cli._progress import animated
+from nnreg.cli._output import one_line, printable
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.interfaces.source import Source
     from nnreg.model.model import Model
     from nnreg.model.predicted_columns import Predictions
-    from nnreg.tables.table import Table
 
 
 COPY_BUFFER_BYTES = 2**16
@@ -36,48 +33,6 @@ COPY_BUFFER_BYTES = 2**16
 
 SPOOL_BYTES = 2**24
 """The bytes of predictions kept in memory; more are kept on disk, until all are complete."""
-
-
-@command()
-@checkpoint_argument
-@click.argument("data", required=False, shell_complete=complete_file)
-@plugin_option
-@allow_changed_option
-@json_option
-def evaluate(
-    checkpoint: Path,
-    data: str | None,
-    files: tuple[Path, ...],
-    allow_changed: bool,
-    as_json: bool,
-) -> None:
-    """Print loss and metrics over the rows of DATA.
-
-    CHECKPOINT is a file or a run directory; DATA may be - for standard input. Without DATA, the
-    splits of the spec's own data are evaluated.
-
-    \b
-    nnreg evaluate runs/penguins-001 held-out.csv
-    """
-    from nnreg.checkpoint.save_load import load
-    from nnreg.runs.prepare import prepare_from_checkpoint
-    from nnreg.training.evaluation import reported
-
-    registry = registry_with(files)
-    model = load(checkpoint, registry=registry, allow_changed=allow_changed)
-    if data is None:
-        found = prepare_from_checkpoint(model).evaluate()
-        results = {name: reported(one, f"the {name} split") for name, one in found.items()}
-    else:
-        columns = (*model.preprocessing.names, *model.preprocessing.target_names)
-        with _chunks(model, data, columns) as chunks:
-            results = {"data": model.evaluate_chunks(chunk.table for chunk in chunks)}
-    if as_json:
-        print_json(results)
-        return
-    names = model.evaluation.names
-    rows = [[split, *(number(row[name]) for name in names)] for split, row in results.items()]
-    print_table(["", *names], rows)
 
 
 @command()
@@ -136,7 +91,7 @@ def predict(
     kept = tuple(dict.fromkeys(keep))
     if kept and model.preprocessing.window is not None:
         raise click.UsageError("--keep copies a value of each row, but a window has several rows")
-    with _output(out) as output, _chunks(model, data, model.preprocessing.names, kept) as chunks:
+    with _output(out) as output, chunks_of(model, data, model.preprocessing.names, kept) as chunks:
         found = (_with_names(model, chunk, kept) for chunk in chunks)
         if as_json:
             _write_json(output, found)
@@ -177,7 +132,7 @@ def forecast(
     refuse_missing_directory(out)
     model = load(checkpoint, registry=registry_with(files), allow_changed=allow_changed)
     with _output(out) as output:
-        with _chunks(model, data, model.preprocessing.names) as chunks:
+        with chunks_of(model, data, model.preprocessing.names) as chunks:
             for chunk in chunks:
                 columns = model.forecast(chunk.read)
         rows = [list(row) for row in zip(*(one.tolist() for one in columns.values()), strict=True)]
@@ -276,7 +231,7 @@ def _write_json(target: IO[str], chunks: Iterable[Predictions]) -> None:
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _with_names(model: Model, chunk: _Chunk, keep: Sequence[str]) -> Predictions:
+def _with_names(model: Model, chunk: Chunk, keep: Sequence[str]) -> Predictions:
     """Return predictions after the kept columns, and after the row names if there are any."""
     from nnreg.cli._kept_columns import with_kept
     from nnreg.model.predicted_columns import predictions
@@ -290,96 +245,3 @@ def _with_names(model: Model, chunk: _Chunk, keep: Sequence[str]) -> Predictions
     if table.row_names is None:
         return head, rows
     return ["name", *head], [[table.row_label(n), *row] for n, row in enumerate(rows)]
-
-
-class _Chunk(NamedTuple):
-    """Rows as they were read, and as the model reads them."""
-
-    read: Table
-    table: Table
-
-
-@contextmanager
-def _chunks(
-    model: Model, data: str, names: Sequence[str], keep: Sequence[str] = ()
-) -> Iterator[Iterator[_Chunk]]:
-    """Yield these columns of a file in chunks, read with the source of the model's own data.
-
-    Those to `keep` are read as text.
-
-    Rows that are grouped to sequences, or are in windows, are one chunk: those of a group may be
-    anywhere in the file.
-    On a terminal, a progress bar shows the fraction of the file that has been read.
-    """
-    from nnreg.cli._kept_columns import as_read_for_model
-    from nnreg.data.loading import read_chunks, read_table
-    from nnreg.data.observations import observed_together
-    from nnreg.data.sequence_lengths import warned_of_empty
-    from nnreg.data.settings import Columns
-    from nnreg.tables.convert import iter_chunks
-
-    source = _source(model, data)
-    suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
-    columns = model.spec.data or Columns()
-    names = [*names, *columns.sequence_columns, *keep]
-    text = {*model.preprocessing.text, *(columns.sequence_columns if columns.grouped else ())}
-    if columns.windows is not None and columns.windows.group is not None:
-        text.add(columns.windows.group)
-    text.update(keep)
-
-    def for_model(table: Table) -> Table:
-        return as_read_for_model(table, keep, model, source) if keep else table
-
-    def read() -> Iterator[_Chunk]:
-        if columns.grouped or columns.windows is not None:
-            whole = read_table(source, file, text)
-            yield _Chunk(whole, for_model(whole))
-            return
-        warned = False
-        for table in read_chunks(source, file, text):
-            for part in iter_chunks(table, names):
-                chunk = model.raw_rows.examples(for_model(part))
-                warned = warned or warned_of_empty(chunk, model.preprocessing.names)
-                yield _Chunk(part, chunk)
-            show_fraction(table.fraction_read)
-
-    with (
-        observed_together(columns),
-        data_file(data, suffix) as file,
-        _progress_bar(data) as show_fraction,
-    ):
-        yield read()
-
-
-@contextmanager
-def _progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Yield a function that shows the fraction done, on a terminal."""
-    if not animated(sys.stderr):
-        yield lambda _: None
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    text = TextColumn("{task.description}", markup=False)
-    terminal = console(err=True)
-    with Progress(
-        text, BarColumn(), TaskProgressColumn(), console=terminal, transient=True
-    ) as progress:
-        task = progress.add_task(one_line(title), total=1.0)
-        yield lambda fraction: progress.update(task, completed=fraction)
-
-
-def _source(model: Model, data: str) -> Source:
-    """Return the source of the model's own data, or of a file with another suffix."""
-    from nnreg.builtin.sources.delimited import Csv
-    from nnreg.data.loading import source_entry, with_secrets
-    from nnreg.interfaces.source import Source
-    from nnreg.spec.validation import Reader
-
-    registry, section, path = model.document.registry, model.spec.data, Path(data)
-    own = section.source if section else Csv()
-    if data == "-" or (section is not None and path.suffix == Path(section.path).suffix):
-        return with_secrets(own)
-    known = source_entry(path, registry)  # imports every source
-    if known is None or known.cls is type(own):
-        return with_secrets(own)
-    return Reader(registry).read(Source, registry.reference(known))

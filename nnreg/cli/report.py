@@ -1,39 +1,34 @@
-"""Commands that show runs: report, plot, compare."""
+"""Commands that draw runs: report, plot."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from nnreg._utils import json_text
 from nnreg._utils.atomic_files import Replace, replace_file, replace_regular
-from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
-from nnreg.cli._options import allow_changed_option, json_option, plugin_option
-from nnreg.cli._output import console, print_json, print_lines, print_prose, print_table
+from nnreg.cli._options import allow_changed_option, plugin_option
+from nnreg.cli._output import console, print_lines, print_prose
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg.comparison.collection import Collection
     from nnreg.plotting.chart import Chart
-    from nnreg.reports.comparison import Comparison, Side
-    from nnreg.reports.run_record import RunRecord
     from nnreg.runs.run import Run
 
 
 FORMATS = (".svg", ".png", ".pdf")
 
-INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
+NOTHING = "no epoch has finished yet; there is nothing to draw"
 
-MAX_COLUMNS, MAX_TRANSPOSED_RUNS = 6, 5
-"""A table with more columns, and at most this many runs, is transposed to fit 80 characters."""
+INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
 
 run_type = click.Path(path_type=Path)
 runs_argument = click.argument(
@@ -55,19 +50,38 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     """Write a report of a run: report.html and plots in its directory.
 
     The run may still be training, or have been stopped. Its best weights are evaluated on the
-    held-out rows.
+    held-out rows. In a directory that contains runs, report.html compares them.
 
     \b
     nnreg report runs/penguins-001 --open
+    nnreg report runs/sweep-001
     """
+    from nnreg.comparison.collection import runs_inside
     from nnreg.reports.report import report as write
 
-    page = write(path, registry=registry_with(files), allow_changed=allow_changed)
+    if runs_inside(path):
+        page = _write_comparison(path)
+    else:
+        page = write(path, registry=registry_with(files), allow_changed=allow_changed)
     print_lines(page)
     if show:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def _write_comparison(directory: Path) -> Path:
+    """Write the page that compares the runs in a directory, and return its path."""
+    from nnreg.comparison.collection import collect
+    from nnreg.comparison.page import comparison_page
+    from nnreg.errors import UsageError
+    from nnreg.reports.report import PAGE
+    from nnreg.runs.directory import write_inside
+
+    text = comparison_page(collect([directory]), directory, title=directory.resolve().name)
+    with os_errors_as(UsageError, directory):
+        write_inside(directory / PAGE, text, sync=False)
+    return directory / PAGE
 
 
 @command()
@@ -78,68 +92,44 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     help="The .svg, .png or .pdf to write. [default: plots/curves.svg of one run, curves.svg of "
     "several]",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["run", "group"]),
+    help="Draw a line for each run, or the mean of each group of runs whose specs differ in their "
+    "seeds alone. [default: group for more than 10 runs]",
+)
 @click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
-def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
+def plot(paths: tuple[Path, ...], out: Path | None, by: str | None, text: bool) -> None:
     """Draw the curves of runs in one figure, into a file.
 
-    Solid lines are the validation split, dotted ones the training split. Files need matplotlib;
-    --text does not.
+    Each path is a run, a cross-validation, or a directory that contains runs. Solid lines are the
+    validation split, dotted ones the training split. A group has a line, the mean of the
+    validation split, and a band from its lowest to its highest run; of many groups, the best have
+    colours. Files need matplotlib; --text does not.
 
     \b
     nnreg plot runs/penguins-001
     nnreg plot runs/penguins-* --out curves.png
+    nnreg plot runs/sweep-001 --by group
     nnreg plot runs/penguins-001 --text
     """
-    from nnreg.reports.comparison import records_of
+    from nnreg.comparison.collection import collect
 
-    records = records_of(paths)
+    found = collect(paths)
     if text:
-        for name, record in records.items():
-            _print_losses(name, record)
+        _print_losses(found, by)
         return
-    if out is None and len(paths) == 1:
+    if out is None and len(found.means) == 1:
         from nnreg.errors import UsageError
         from nnreg.runs.directory import make_plots
 
-        with os_errors_as(UsageError, paths[0] / "plots"):
-            out = make_plots(paths[0]) / "curves.svg"
-        _draw(records, out, replace_regular)
+        (run,) = found.means.values()
+        with os_errors_as(UsageError, run.path / "plots"):
+            out = make_plots(run.path) / "curves.svg"
+        draw_runs(found, out, replace_regular, by=by)
     else:
-        _draw(records, out := out or Path("curves.svg"))
+        draw_runs(found, out := out or Path("curves.svg"), by=by)
     print_lines(out)
-
-
-@command()
-@runs_argument
-@click.option(
-    "--plot",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw their curves into this file: .svg, .png or .pdf.",
-)
-@json_option
-def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
-    """Show runs side by side: settings that differ, and results.
-
-    A single cross-validation is shown by fold; among several runs, each by its mean.
-
-    The best value of each metric has a *. For runs that are still training, the metrics are those
-    of the best epoch so far.
-
-    \b
-    nnreg compare runs/penguins-001 runs/penguins-002
-    nnreg compare runs/* --plot curves.png
-    """
-    from nnreg.reports.comparison import compare as compare_runs
-    from nnreg.reports.comparison import records_of
-
-    comparison = compare_runs(*paths)
-    if file is not None:
-        _draw(records_of(paths), file)
-    if as_json:
-        print_json(dataclasses.asdict(comparison))
-    else:
-        _print_comparison(comparison)
 
 
 def write_report(run: Run, stream: IO[str] | None) -> None:
@@ -176,23 +166,29 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
             print_lines(f"report: {page}", err=stream is sys.stderr)
 
 
-def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file) -> None:
-    """Draw curves into a file."""
+def draw_runs(
+    found: Collection, file: Path, replace: Replace = replace_file, *, by: str | None = None
+) -> None:
+    """Draw curves into a file, `by` run or group."""
+    from nnreg.comparison.curves import charts_of
     from nnreg.errors import UsageError
-    from nnreg.plotting.curves import by_epoch, metrics_of
 
-    runs = {name: record.history.columns for name, record in records.items()}
-    best = {name: record.best_epoch for name, record in records.items()}
-    charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
+    charts = charts_of(found, by)
     if not charts:
-        raise UsageError("no epoch has finished yet; there is nothing to draw")
-    draw_into(charts, file, "draw the losses with: nnreg plot RUN --text", replace)
+        raise UsageError(NOTHING)
+    instead = "draw the losses with: nnreg plot RUN --text"
+    draw_into(charts, file, instead, replace, shared=len(found.runs) > 1)
 
 
 def draw_into(
-    charts: Sequence[Chart], file: Path, instead: str, replace: Replace = replace_file
+    charts: Sequence[Chart],
+    file: Path,
+    instead: str,
+    replace: Replace = replace_file,
+    *,
+    shared: bool = False,
 ) -> None:
-    """Draw charts into a file; `instead` is the advice without matplotlib."""
+    """Draw charts, `shared` ones with one legend; `instead` is the advice without matplotlib."""
     from nnreg.errors import UsageError
 
     if file.suffix not in FORMATS:
@@ -203,59 +199,30 @@ def draw_into(
         advice = f"{INSTALL}, or {instead}"
         raise UsageError(f"plots need matplotlib; {advice}") from error
     with os_errors_as(UsageError, file):
-        matplotlib_file.save(matplotlib_file.figure(charts), file, replace)
+        matplotlib_file.save(matplotlib_file.figure(charts, shared=shared), file, replace)
 
 
-def _print_losses(name: str, record: RunRecord) -> None:
-    """Draw the losses of a run in the terminal."""
+def _print_losses(found: Collection, by: str | None) -> None:
+    """Draw the losses in the terminal: those of each run, or of all groups in one chart."""
+    from nnreg.comparison.curves import MAX_LINES, charts_of
     from nnreg.errors import UsageError
-    from nnreg.plotting.braille import draw
     from nnreg.plotting.curves import by_epoch
 
-    if not len(record.history):
-        raise UsageError(f"{name}: no epoch has finished yet; there is nothing to draw")
+    if by == "group" or (by is None and len(found.runs) > MAX_LINES):
+        charts = charts_of(found, "group")
+        if not charts:
+            raise UsageError(NOTHING)
+        _print_chart("loss: mean of each group, and from its lowest to its highest run", charts[0])
+        return
+    for name, record in found.runs.items():
+        if not len(record.history):
+            raise UsageError(f"{name}: {NOTHING}")
+        _print_chart(f"{name}: loss", by_epoch({name: record.history.columns}, "loss", {}))
+
+
+def _print_chart(title: str, chart: Chart) -> None:
+    from nnreg.plotting.braille import draw
+
     terminal = console()
-    chart = by_epoch({name: record.history.columns}, "loss", {})
-    print_prose("", f"{name}: loss")
+    print_prose("", title)
     terminal.print(draw(chart, width=min(terminal.width, 100), height=14))
-
-
-def _print_comparison(comparison: Comparison) -> None:
-    """Print a table with one row per run, or one column per run if there are many columns."""
-    from nnreg.reports.comparison import short
-
-    sides, best = comparison.sides, comparison.best
-    settings = short(list(sides[0].settings))
-    names = list(dict.fromkeys(name for side in sides for name in side.metrics))
-    head = ["run", *settings.values(), *names, "best epoch", "seconds", "ended"]
-    rows = [
-        [
-            side.run,
-            *(_setting_cell(side.settings[path]) for path in settings),
-            *(_metric_cell(side, name, best) for name in names),
-            f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
-            "" if side.seconds is None else f"{side.seconds:.1f}",
-            (side.stopped or "unfinished").replace("_", " "),
-        ]
-        for side in sides
-    ]
-    head = [name.replace("_", " ") for name in head]
-    if len(head) > MAX_COLUMNS and len(sides) <= MAX_TRANSPOSED_RUNS:
-        head, *rows = map(list, zip(head, *rows, strict=True))
-    print_table(head, rows)
-    if not settings and len(sides) > 1:
-        print_lines("the specs are identical")
-
-
-def _setting_cell(value: Any) -> str:
-    """Return a setting as text; a dash if the run's spec does not have it."""
-    return value if isinstance(value, str) else "–" if value is None else json_text.dumps(value)
-
-
-def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
-    """Return a metric as text, followed by * if it is the best."""
-    if name not in side.metrics:
-        return ""
-    spread = f" ± {number(side.std[name])}" if name in side.std else ""
-    mark = "*" if side.run in best.get(name, ()) else " "
-    return f"{number(side.metrics[name])}{spread}{mark}"

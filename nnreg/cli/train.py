@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from nnreg.cli._options import (
     spec_argument,
 )
 from nnreg.cli._output import print_lines
-from nnreg.cli._progress import print_json_line, showing_progress
+from nnreg.cli._progress import SIGNALS, print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
 from nnreg.cli._summary import (
     describe_failed_run,
@@ -33,7 +34,9 @@ from nnreg.cli._summary import (
     suggest_lower_learning_rate,
 )
 from nnreg.cli.report import write_cross_validation_report, write_report
+from nnreg.cli.sweep import jobs_option, list_runs, on_option, plan_of_options, train_sweep
 from nnreg.cli.validate import dry_run_option, preview
+from nnreg.errors import UsageError
 
 if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
@@ -63,12 +66,6 @@ json_option = click.option(
     help="Print one line of JSON per epoch, and a last one with the summary.",
 )
 
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
-"""The signals that stop training after the current step, and save. SIGHUP, which Windows does not
-have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
-
 
 @command()
 @spec_argument
@@ -81,6 +78,17 @@ have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
 @report_option
 @check_option
 @json_option
+@click.option(
+    "--seeds",
+    metavar="N",
+    help="Train a sweep with N seeds, from that of SPEC on, or those given, as 0,3,7.",
+)
+@click.option(
+    "--grid", multiple=True, metavar="PATH=A,B,…",
+    help="Train a sweep with each of these values; may be repeated, for all combinations.",
+)  # fmt: skip
+@jobs_option
+@on_option
 def run(
     spec: str,
     overrides: tuple[str, ...],
@@ -92,6 +100,10 @@ def run(
     draw: bool,
     check: bool,
     as_json: bool,
+    seeds: str | None,
+    grid: tuple[str, ...],
+    jobs: int | None,
+    on: str,
 ) -> None:
     """Train the network of SPEC (- for standard input).
 
@@ -107,14 +119,25 @@ def run(
     nnreg run penguins.json
     nnreg run penguins.json --set train.epochs=5 --out runs/short
     nnreg run penguins.json --set train.folds=5
+    nnreg run penguins.json --seeds 5 --grid optimizer.learning_rate=0.01,0.001
     """
     from nnreg.ranks.launcher import launched_ranks
     from nnreg.runs.api import prepare
-    from nnreg.runs.directory import create_numbered
+    from nnreg.runs.directory import create_numbered, next_directory
     from nnreg.spec.document import read_spec
 
+    registry = registry_with(files)
+    if grid or seeds is not None:
+        plan = plan_of_options(
+            spec, grid, seeds, overrides, registry, run_plugin_file=not dry_run, check=check
+        )
+        directory = out or next_directory(plan.name, Path("sweeps"))
+        if dry_run:
+            list_runs(plan, directory, as_json=as_json)
+        else:
+            train_sweep(plan, directory, jobs, on, quiet=quiet, as_json=as_json, check=check)
+        return
     with launched_ranks().together():
-        registry = registry_with(files)
         document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
         if dry_run:
             preview(document, as_json=as_json, check=check)
@@ -163,7 +186,11 @@ def resume(
     from nnreg.runs.api import prepare_resumed
     from nnreg.runs.directory import create_numbered
     from nnreg.runs.run import run_folder
+    from nnreg.sweeps.directory import is_sweep
 
+    if is_sweep(path):
+        command = shlex.join(["nnreg", "sweep", str(path)])
+        raise UsageError(f"{path}: a directory of a sweep; continue it with: {command}")
     with launched_ranks().together():
         prepared = prepare_resumed(
             path,

@@ -26,7 +26,10 @@ RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0
 """The seed that they are drawn with, so that a comparison is the same each time."""
 
-MAX_NEEDED = 1_000
+ROUNDING = 1e-12
+"""The deviation, relative to the mean, that rounding alone may cause."""
+
+MAX_NEEDED = 100
 """The largest number of differences that `differences_needed` returns."""
 
 
@@ -74,6 +77,8 @@ def paired_test(differences: Sequence[float], overlap: float = 0.0) -> Test:
     independent, because the training rows overlap: `overlap` is then the number of evaluated rows
     divided by that of training rows, and the variance of the mean is (1/n + overlap) s² instead of
     s²/n, the corrected resampled t-test (Nadeau and Bengio 2003).
+
+    Equal differences, as those of an accuracy on few rows, say nothing about noise: `p` is then 1.
     """
     count = len(differences)
     variance = (1 / count + overlap) * statistics.variance(differences)
@@ -93,8 +98,8 @@ def unpaired_test(first: Sequence[float], second: Sequence[float], overlap: floa
 
 def _t_test(mean: float, variance: float, degrees: float) -> Test:
     error = math.sqrt(variance)
-    if not error:  # all differences are equal
-        return Test(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    if error <= ROUNDING * abs(mean):
+        return Test(mean, mean, mean, 1.0)
     reach = t_quantile((1 + LEVEL) / 2, degrees) * error
     return Test(mean, mean - reach, mean + reach, two_sided_probability(mean / error, degrees))
 

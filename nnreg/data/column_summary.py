@@ -12,6 +12,7 @@ from annotated_types import Ge, MaxLen
 from nnreg._types import Array
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn
+from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import positions
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -118,12 +119,12 @@ def other_expected(summary: ColumnSummary, share: float) -> float:
     return min(max(share * summary.known, summary.other), summary.other + summary.once)
 
 
-def unknown_texts(column: RawColumn, encoder: Encoder) -> Array:
-    """Return for each text of a column whether the encoder knows it as none of its categories."""
-    cells, known = column.categories.categories, tuple(encoder.known_texts)
+def unknown_texts(texts: tuple[str, ...], encoder: Encoder) -> Array:
+    """Return for each of these texts whether the encoder knows it as none of its categories."""
+    known = tuple(encoder.known_texts)
     if not known:
-        return np.zeros(len(cells), bool)
-    return np.less(positions(cells, known), 0)
+        return np.zeros(len(texts), bool)
+    return np.less(positions(texts, known), 0)
 
 
 def summarize(known: RawColumn, encoder: Encoder, missing: int) -> ColumnSummary | None:
@@ -135,12 +136,24 @@ def summarize(known: RawColumn, encoder: Encoder, missing: int) -> ColumnSummary
     if known.takes == "arrays":
         return None
     if known.takes == "text":
-        unknown = known.categories.each(unknown_texts(known, encoder), False, bool)
-        codes = known.categories.codes[~unknown]
-        once = np.count_nonzero(np.bincount(codes.ravel()) == 1)
-        return ColumnSummary(rows, missing, int(unknown.sum()), once=int(once))
+        return summarize_counts(known.categories, encoder, len(known), missing)
     if not len(known):
         return ColumnSummary(rows, missing)
+    return summarize_numbers(known.values, rows, missing)
+
+
+def summarize_counts(
+    cells: Categorical, encoder: Encoder, known: int, missing: int
+) -> ColumnSummary:
+    """Return the summary of `known` rows with these texts, and of `missing` ones."""
+    unknown = unknown_texts(cells.categories, encoder)
+    counts = cells.counts()
+    once = int(np.count_nonzero(counts[~unknown] == 1))
+    return ColumnSummary(known + missing, missing, int(counts[unknown].sum()), once=once)
+
+
+def summarize_numbers(values: Array, rows: int, missing: int) -> ColumnSummary:
+    """Return the summary of numbers, of as many `rows` and `missing` ones."""
     # values of the column itself: between two integers is none
-    found = np.quantile(known.values, (0.0, *QUANTILES, 1.0), method="lower").tolist()
+    found = np.quantile(values, (0.0, *QUANTILES, 1.0), method="lower").tolist()
     return ColumnSummary(rows, missing, 0, found[0], found[-1], tuple(found[1:-1]))

@@ -11,13 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import DataError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.tables.concat import require_columns
 from nnreg.tables.convert import iter_chunks
-from nnreg.tables.table import Table
+from nnreg.tables.table import RowReader, Table
 
 
 @contextmanager
@@ -87,6 +90,59 @@ class Files:
         if not isinstance(table, Table):
             found = describe(table)
             raise Caller(self.source).error("read", f"returned {found}; expected a Table")
+
+
+def row_reader(source: Source, path: Path) -> RowReader | None:
+    """Return what reads rows of the file of a path, or of all that match a pattern, on demand.
+
+    None if the source has to read one of them to memory.
+    """
+    with readable(path):
+        readers = []
+        for one in matching_paths(path):
+            reader = source.rows(one)
+            if reader is None:
+                return None
+            readers.append(reader)
+    return readers[0] if len(readers) == 1 else JoinedRows(readers, matching_paths(path))
+
+
+class JoinedRows:
+    """Reads rows of several files as those of one table; see `RowReader`."""
+
+    def __init__(self, readers: Sequence[RowReader], paths: Sequence[Path]) -> None:
+        self.readers = readers
+        self.paths = paths
+        self.required = readers[0].required
+        self.size = sum(reader.size for reader in readers)
+        self.starts: Array = np.zeros(1, np.int64)
+        self._first: Array = self.starts
+
+    def iter_chunks(self, path: Path, text: Collection[str]) -> Iterator[Table]:
+        """Yield all rows."""
+        names: Collection[str] = ()
+        for number, (reader, one) in enumerate(zip(self.readers, self.paths, strict=True)):
+            with readable(one):
+                for table in reader.iter_chunks(one, text):
+                    names = names or table.columns.keys()
+                    require_columns(table.columns, names, table.origin, self.paths[0].name)
+                    done = (number + table.fraction_read) / len(self.paths)
+                    yield replace(table, fraction_read=done)
+        counts = [reader.starts[-1] for reader in self.readers]
+        self._first = np.cumsum([0, *counts])
+        pairs = zip(self._first, self.readers, strict=False)
+        own = [first + reader.starts[:-1] for first, reader in pairs]
+        self.starts = np.append(np.concatenate(own), self._first[-1])
+
+    def read(self, segments: Sequence[tuple[int, int]], names: Collection[str]) -> Iterator[Table]:
+        """Yield the rows of each segment, from the files that have some of them."""
+        for start, stop in segments:
+            file = int(np.searchsorted(self._first, start, "right")) - 1
+            while start < stop:
+                first, end = int(self._first[file]), min(int(self._first[file + 1]), stop)
+                if start < end:
+                    yield from self.readers[file].read([(start - first, end - first)], names)
+                start, file = end, file + 1
 
 
 def regular_files(source: Source, path: Path) -> Sequence[Path]:

@@ -7,12 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from nnreg._types import Array
-from nnreg.builtin.encoders import Number
 from nnreg.data.encoder_choice import encoder_of
-from nnreg.data.input_columns import InputColumn, learn_column, raw_column, require_encoded_memory
+from nnreg.data.fitting_in_parts import fit_in_parts
+from nnreg.data.input_columns import (
+    InputColumn,
+    learn_column,
+    missing_of,
+    raw_column,
+    require_encoded_memory,
+)
 from nnreg.data.preprocessing import LearnedWindow, Preprocessing, columns_of
 from nnreg.data.sequence_lengths import are_sequences, longest_made, longest_sequence
-from nnreg.data.settings import Columns, Missing
+from nnreg.data.settings import Columns
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import (
     Target,
@@ -24,6 +30,7 @@ from nnreg.interfaces.graph import INPUT
 from nnreg.tables.columns import column
 from nnreg.tables.date_forms import Form
 from nnreg.tables.dates import times
+from nnreg.tables.stored import reader_of, surveyed
 from nnreg.tables.table import Table
 
 
@@ -120,11 +127,19 @@ def _fit_inputs(
                 "of each step; choose another one in data.columns, or join the texts of a row"
             )
     by_step = of_steps and len(names) == 1
-    encoders = [encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
-    fitted = [
-        _fit_input(table, train, name, encoder, columns, integer, targets)
-        for name, encoder in zip(names, encoders, strict=True)
-    ]
+    encoders = {
+        name: encoder_of(surveyed(table, name), name, columns, integer, by_step=by_step)
+        for name in names
+    }
+    if reader_of(table, names):
+        fitted = fit_in_parts(train, encoders, columns, integer=integer)
+    else:
+        fitted = [
+            _fit_input(table, train, name, encoder, columns, integer, targets)
+            for name, encoder in encoders.items()
+        ]
+    for one in fitted:
+        _require_fitting_type(one, integer)
     alone = [one for one in fitted if one.alone]
     if alone and len(fitted) > 1:
         raise DataError(
@@ -153,19 +168,19 @@ def _fit_input(
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
-    missing = columns.missing
-    if isinstance(encoder, Number) and encoder.add_indicator is not None:
-        without: Missing | None = "impute" if missing == "indicate" else missing
-        missing = "indicate" if encoder.add_indicator else without
-    found = learn_column(encoder, column, missing, integer=integer)
+    found = learn_column(encoder, column, missing_of(encoder, columns), integer=integer)
     require_encoded_memory(table, found)
+    return found
+
+
+def _require_fitting_type(found: InputColumn, integer: bool) -> None:
+    """Raise `SpecError` for a column of integers if the network takes numbers."""
     if found.encoder.integer and not integer:
         problem = (
             "its encoder gives integers, such as token indices, but the network takes numbers; "
             "begin with an embedding, or choose another encoder"
         )
-        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
-    return found
+        raise SpecError([Problem(f"$.data.columns.{found.name}", problem)])
 
 
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation
-from nnreg.builtin.encoders import Category
+from nnreg.builtin.encoders import Category, Number
 from nnreg.builtin.encoders.categories import category_counts, most_frequent
 from nnreg.data.column_summary import ColumnSummary, summarize
 from nnreg.data.observations import Learned, observe
-from nnreg.data.settings import Missing
+from nnreg.data.settings import Columns, Missing
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
+from nnreg.interfaces.encoder import Encoder, Learner, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.tables.cells import positions
 from nnreg.tables.padded import Padded
@@ -191,6 +191,12 @@ def checked_learn(encoder: Encoder, column: RawColumn) -> Encoder:
     return found
 
 
+def checked_learner(encoder: Encoder, name: str) -> Learner | None:
+    """Return what learns from rows in parts; None if the encoder needs all of them."""
+    found: Learner | None = Caller(encoder, f"encoder of {name!r}").call("learner")
+    return found
+
+
 def _require_json(caller: Caller, name: str, value: Any) -> None:
     if not _is_json(value):
         text = (
@@ -211,6 +217,15 @@ def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, str | int)
 
 
+def missing_of(encoder: Encoder, columns: Columns) -> Missing | None:
+    """Return what becomes of missing values of a column with this encoder."""
+    missing = columns.missing
+    if not isinstance(encoder, Number) or encoder.add_indicator is None:
+        return missing
+    without: Missing | None = "impute" if missing == "indicate" else missing
+    return "indicate" if encoder.add_indicator else without
+
+
 def learn_column(
     encoder: Encoder, column: RawColumn, missing: Missing | None, *, integer: bool = False
 ) -> InputColumn:
@@ -226,31 +241,64 @@ def learn_column(
     if missing in (None, "refuse"):
         column.require_complete()
     absent = column.missing
-    some = bool(absent.any())
-    known = column.take(np.flatnonzero(~absent)) if some else column
+    known = column.take(np.flatnonzero(~absent)) if absent.any() else column
     found = checked_learn(encoder, known)
-    fill = None if missing == "refuse" else _replacement(encoder, known)
-    if missing is None and not _is_typical(fill, known, found, integer):
+    return input_column(column.name, found, _Known(known, int(absent.sum())), missing, integer)
+
+
+class KnownRows(Protocol):
+    """The training rows of a column, as far as its replacement and its summary need them."""
+
+    @property
+    def missing(self) -> int:
+        """How many rows have no value."""
+
+    def typical(self) -> float | str | None:
+        """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
+
+    def repeats(self) -> bool:
+        """Return whether a text is in several rows."""
+
+    def summary(self, encoder: Encoder) -> ColumnSummary | None:
+        """Return what new rows are compared with."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The rows in memory that have a value, and the number of those that have none."""
+
+    known: RawColumn
+    missing: int
+
+    def typical(self) -> float | str | None:
+        if not len(self.known) or self.known.takes == "arrays":
+            return None
+        if self.known.takes == "text":
+            return most_frequent(category_counts(self.known.categories))[0]
+        return float(mean_and_deviation(self.known.values)[0])
+
+    def repeats(self) -> bool:
+        return bool((self.known.categories.counts() > 1).any())
+
+    def summary(self, encoder: Encoder) -> ColumnSummary | None:
+        return summarize(self.known, encoder, self.missing)
+
+
+def input_column(
+    name: str, found: Encoder, rows: KnownRows, missing: Missing | None, integer: bool
+) -> InputColumn:
+    """Return the input column of an encoder with what it learned; see `learn_column`."""
+    fill = None
+    if missing != "refuse":
+        fill = found.replacement if found.replacement is not None else rows.typical()
+    if missing is None and not _is_typical(fill, rows, found, integer):
         fill = None
+    some = rows.missing > 0
     indicator = missing == "indicate" and some and len(found.shape) == 1 and not found.integer
-    summary = summarize(known, found, int(absent.sum()))
-    return InputColumn(column.name, found, fill, indicator, summary)
+    return InputColumn(name, found, fill, indicator, rows.summary(found))
 
 
-def _replacement(encoder: Encoder, known: RawColumn) -> float | str | None:
-    """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
-    if encoder.replacement is not None:
-        return encoder.replacement
-    if not len(known) or known.takes == "arrays":
-        return None
-    if known.takes == "text":
-        return most_frequent(category_counts(known.categories))[0]
-    return float(mean_and_deviation(known.values)[0])
-
-
-def _is_typical(
-    fill: float | str | None, known: RawColumn, encoder: Encoder, integer: bool
-) -> bool:
+def _is_typical(fill: float | str | None, rows: KnownRows, encoder: Encoder, integer: bool) -> bool:
     """Return whether a replacement can stand for a value without being asked for.
 
     A mean is not an integer; and of texts that are all different, such as reviews, none is typical
@@ -260,7 +308,7 @@ def _is_typical(
         return True
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
-    return bool(encoder.known_texts or (known.categories.counts() > 1).any())
+    return bool(encoder.known_texts or rows.repeats())
 
 
 def require_encoded_memory(table: Table, column: InputColumn) -> None:

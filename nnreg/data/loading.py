@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nnreg._utils.remote import local_path
 from nnreg._utils.secret_text import START, reveal
-from nnreg.data.files import Files, digest_of, regular_files, suffix_within
+from nnreg.data.files import Files, digest_of, readable, regular_files, suffix_within
 from nnreg.data.fitting import date_form, fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
@@ -22,6 +22,7 @@ from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Fold, Rows, Splits, member_of_rows, rows_of_splits
+from nnreg.data.streaming import InMemory, in_memory, rows_that_stay
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -46,6 +47,7 @@ from nnreg.tables.columns import (
     groups,
 )
 from nnreg.tables.concat import concat_chunks
+from nnreg.tables.survey import survey_table
 from nnreg.tables.table import Table
 
 
@@ -72,13 +74,22 @@ def _suffix_names(path: Path) -> Sequence[str]:
     return (f"/{suffix_within(path)}", "/")
 
 
-def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
+def read_table(
+    source: Source, path: Path, text: Collection[str] = (), in_memory: InMemory | None = None
+) -> Table:
     """Read a file, with the columns in `text` as text even if they are numeric.
 
     A pattern is all files that match it. Raises `DataError` if there is none, or the source cannot
-    read one.
+    read one. If columns that must be `in_memory` are given, the others may stay in the file.
     """
-    return concat_chunks(Files(source), path, text)
+    reader = None if in_memory is None else rows_that_stay(source, path, in_memory.obstacle)
+    if reader is None or in_memory is None:
+        return concat_chunks(Files(source), path, text)
+    with readable(path):
+        return survey_table(reader, path, text, in_memory.names)
+
+
+_Key: TypeAlias = tuple[Source, Path, frozenset[str], InMemory | None]
 
 
 class DataReader:
@@ -88,12 +99,14 @@ class DataReader:
     """
 
     def __init__(self) -> None:
-        self._tables: list[tuple[tuple[Source, Path, frozenset[str]], Table]] = []
+        self._tables: list[tuple[_Key, Table]] = []
         self._digests: dict[tuple[Path, tuple[Path, ...]], str] = {}
 
-    def table(self, source: Source, path: Path, text: Collection[str]) -> Table:
+    def table(
+        self, source: Source, path: Path, text: Collection[str], in_memory: InMemory | None = None
+    ) -> Table:
         """Return the table of a file, as `read_table` does."""
-        key = source, path, frozenset(text)
+        key = source, path, frozenset(text), in_memory
         for known, table in self._tables:  # a list: a plugin's source may not be hashable
             if known == key:
                 return table
@@ -172,7 +185,8 @@ def read_splits(
     if data.window and data.window.group:
         text.add(data.window.group)
     source = with_secrets(data.source)
-    table = reader.table(source, local_path(data.path, directory), text)
+    kept = in_memory(data, targets)
+    table = reader.table(source, local_path(data.path, directory), text, kept)
     preprocessing, splits = split_table(
         table,
         targets,
@@ -185,7 +199,7 @@ def read_splits(
     )
     text.update(preprocessing.text)
     files = {
-        name: reader.table(source, local_path(path, directory), text)
+        name: reader.table(source, local_path(path, directory), text, kept)
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
     }

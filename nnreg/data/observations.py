@@ -52,7 +52,7 @@ class _Observed:
             self.far.add(raw)
 
     def _add_unknown(self, raw: RawColumn) -> None:
-        unknown = unknown_texts(raw, self.encoder)
+        unknown = unknown_texts(raw.categories.categories, self.encoder)
         if not unknown.any():
             return
         cells = raw.categories

@@ -19,7 +19,7 @@ from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MAX_EXACT, number_text
 from nnreg.tables.columns import categorical, categories_of, is_text, numbers, per_row, single
 from nnreg.tables.label_cells import as_label_cells
-from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
+from nnreg.tables.lazy import AnyColumn, LazyArray, StoredColumn, materialize
 from nnreg.tables.lists import is_lists, sequences_of
 from nnreg.tables.ragged import HINT, Ragged, of_consecutive, of_rows
 from nnreg.tables.table import Table
@@ -165,6 +165,14 @@ def _lists(table: Table, name: str, rules: Mapping[str, Sequences], use: Use) ->
     values = table.columns[name]
     if isinstance(values, Ragged):
         return values
+    if isinstance(values, StoredColumn):
+        if values.sequences:
+            raise DataError(
+                f"{table.origin}: column {name!r} has sequences, or several texts per row, which "
+                "do not stay in their file; list it in 'exclude', or set \"stream\" of the source "
+                "to false"
+            )
+        return None
     if use.expected is None:
         return sequences_of(table, name) if is_lists(values) else None
     if name not in use.expected or (values.ndim > 1 and name in rules):

@@ -11,10 +11,14 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.data.settings import Split
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.tables.lazy import row_numbers
 from nnreg.tables.table import Table
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits; the last one available is reported."""
+
+CHUNK = 2**16
+"""The rows whose numbers are computed with at once, as there may be more than of any column."""
 
 SPLIT_STREAM = 3
 FOLD = 1
@@ -113,7 +117,7 @@ class Rows:
 
     def _order(self, rng: np.random.Generator) -> Array:
         """Return the rows in random order, sorted by class."""
-        order = rng.permutation(self.count)
+        order = rng.permutation(row_numbers(self.count))
         if self.labels is not None:
             order = order[np.argsort(self.labels[order], kind="stable")]
         return order
@@ -199,7 +203,7 @@ def rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
 
 def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
     if not fractions:
-        return {"train": np.arange(rows.count)}
+        return {"train": row_numbers(rows.count)}
     names = ["train", *fractions]
     return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
 
@@ -226,6 +230,9 @@ def _ordered_segments(times: Array, ends: Array) -> list[Array]:
 
 def _evenly_spaced(count: int, fraction: float) -> Array:
     """Return a mask of a fraction of the positions, evenly spaced."""
-    marks = np.floor(np.arange(count + 1) * fraction + 0.5)
-    chosen: Array = np.diff(marks) > 0
+    chosen: Array = np.empty(count, bool)
+    for start in range(0, count, CHUNK):
+        positions = np.arange(start, min(start + CHUNK, count) + 1)
+        marks = np.floor(positions * fraction + 0.5)
+        chosen[start : start + CHUNK] = np.diff(marks) > 0
     return chosen

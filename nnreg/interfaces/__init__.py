@@ -19,6 +19,7 @@ from nnreg.interfaces.declarations import Param as Param
 from nnreg.interfaces.encoder import Encoder as Encoder
 from nnreg.interfaces.encoder import RawColumn as RawColumn
 from nnreg.interfaces.encoder import learned as learned
+from nnreg.interfaces.executor import Executor as Executor
 from nnreg.interfaces.exporter import Exporter as Exporter
 from nnreg.interfaces.initializer import Initializer as Initializer
 from nnreg.interfaces.initializer import fans as fans

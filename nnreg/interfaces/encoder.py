@@ -7,7 +7,7 @@ import functools
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -134,6 +134,14 @@ class Encoder(Component):
         """
         return self
 
+    def learner(self) -> Learner | None:
+        """Return what learns from training rows that are read in parts, as `learn` does from all.
+
+        None if `learn` needs all of them, as by default unless it is not overridden: a column
+        that stays in its file is then read to memory for it, alone.
+        """
+        return LearnsNothing(self) if type(self).learn is Encoder.learn else None
+
     def encode(self, column: RawColumn) -> Array | Ragged | Padded:
         """Return one encoded value per row, `(rows, *shape)`; or `(rows,)` for the shape (1,).
 
@@ -177,6 +185,30 @@ class Encoder(Component):
         are training rows if this method is not overridden.
         """
         raise NotImplementedError
+
+
+class Learner(Protocol):
+    """Learns what an encoder needs to know of the training rows, a part of them at a time."""
+
+    def add(self, column: RawColumn) -> None:
+        """Learn from more rows, without those whose value is missing. Raises `DataError`."""
+
+    def encoder(self) -> Encoder:
+        """Return the encoder that `Encoder.learn` returns for all rows, bit for bit."""
+
+
+@dataclass(frozen=True)
+class LearnsNothing:
+    """The learner of an encoder that is what it was."""
+
+    known: Encoder
+
+    def add(self, column: RawColumn) -> None:
+        """Do nothing."""
+
+    def encoder(self) -> Encoder:
+        """Return the encoder."""
+        return self.known
 
 
 @dataclass(frozen=True, eq=False)

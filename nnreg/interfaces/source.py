@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nnreg.interfaces.component import Component
-from nnreg.tables.table import Table
+from nnreg.tables.table import RowReader, Table
 
 
 class Source(Component):
@@ -29,6 +29,13 @@ class Source(Component):
         numbers, so that "007" is not 7. By default there is one chunk, the result of `read`.
         """
         yield self.read(path)
+
+    def rows(self, path: Path) -> RowReader | None:
+        """Return what reads single rows of a file, so that its table may stay there.
+
+        None if it has to be read to memory, as by default.
+        """
+        return None
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the files that are read for a path, in a deterministic order."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.memory import require_memory
+from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.window_table import WindowTable
@@ -22,10 +22,13 @@ from nnreg.network.network import Network
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.table import Table
+from nnreg.tables.stored import RowsOfTable, StoredRows, reader_of, rows_in_file
+from nnreg.tables.table import RowReader, Table
 from nnreg.training.outputs import no_targets
 
 HINT = "use fewer rows, or a network of one input, which may stay in its file"
+
+GROUPS_HINT = "write it with smaller groups of rows, or encode categories as fewer numbers"
 
 CHECKED_WINDOWS = 1024
 """The number of windows that are copied at a time, to be checked."""
@@ -64,6 +67,8 @@ def _encoded(
         return _windows(table, preprocessing, network)
     if preprocessing.groups:
         return _several(table, preprocessing, network, training)
+    if reader := reader_of(table, preprocessing.names):
+        return _stored(table, reader, preprocessing, network)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
@@ -84,6 +89,27 @@ def _encoded(
         preprocessing.inputs[0].shape,
         dtype,
     )
+
+
+def _stored(
+    table: Table, reader: RowReader, preprocessing: Preprocessing, network: Network
+) -> LazyArray:
+    """Return rows that stay in their files, all columns of which are encoded as they are read."""
+    names, dtype = preprocessing.names, np.dtype(network.input_dtype())
+    shape = preprocessing.input_shape
+    assert isinstance(shape, tuple)  # several inputs are in memory
+    width = max(len(names), math.prod(shape))
+    found = LazyArray(StoredRows(reader, names, width), rows_in_file(table), shape, dtype)
+    window = array_bytes((2, min(found.chunk_rows(), len(found)), *shape), dtype)
+    require_memory(window, f"{table.origin}, some rows at a time", GROUPS_HINT)
+
+    def encode(rows: RowsOfTable, _: Array) -> Array:
+        encoded = preprocessing.encode(rows.table, dtype)
+        assert isinstance(encoded, np.ndarray)  # sequences are in memory
+        _check(encoded, rows.table, names, network)
+        return encoded
+
+    return replace(found, encode=encode)
 
 
 def _windows(table: WindowTable, preprocessing: Preprocessing, network: Network) -> Inputs:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.plotting.chart import JUMP, Axis, Chart, Curve, number
+from nnreg.plotting.chart import JUMP, Axis, Band, Chart, Curve, number
 from nnreg.plotting.palette import TERMINAL
 
 if TYPE_CHECKING:
@@ -30,10 +31,19 @@ def draw(chart: Chart, width: int, height: int) -> Text:
     from rich.text import Text  # imported only when drawing in a terminal
 
     columns = width - MARGIN
+    chart = replace(chart, across=_without_margin(chart))
     x = np.linspace(chart.across.low, chart.across.high, 2 * columns)
     cells = np.zeros((height, columns), np.intp)
     owners = np.full((height, columns), -1)
     curves = sorted(chart.curves, key=lambda curve: not curve.dash)
+    shades = [(band, index) for index, curve in enumerate(curves) for band in chart.bands
+              if band.colour == curve.colour]  # fmt: skip
+    for band, index in shades:
+        for column, rows in enumerate(_between(band, x, chart.up, 4 * height)):
+            for row in rows:
+                if row % 4 == 2 * (column % 2) and column % 2 == index % 2:
+                    cells[row // 4, column // 2] |= DOTS[row % 4][column % 2]
+                    owners[row // 4, column // 2] = index
     for index, curve in enumerate(curves):
         for column, rows in enumerate(_strokes(curve, x, chart.up, 4 * height)):
             for row in rows:
@@ -44,9 +54,16 @@ def draw(chart: Chart, width: int, height: int) -> Text:
     zero = None if chart.up.logarithmic else _line_of(0, chart.up, height)
     upright = round(float(chart.across.fraction(0)) * columns)
     text = Text(no_wrap=True)
+    room = 0
     for curve in curves[::-1]:
-        mark = "┅┅" if curve.dash else "━━"
-        text.append(f"{'' if text else ' ' * MARGIN}{mark} {curve.label}   ", _style(curve))
+        if not curve.label:
+            continue
+        entry = f"{'┅┅' if curve.dash else '━━'} {curve.label}   "
+        if len(entry) > room:
+            text.append(("\n" if text else "") + " " * MARGIN)
+            room = columns
+        text.append(entry, _style(curve))
+        room -= len(entry)
     text.append("\n")
     for row in range(height):
         text.append(f"{numbers.get(row, ''):>{MARGIN - 1}} ", "dim")
@@ -64,6 +81,14 @@ def draw(chart: Chart, width: int, height: int) -> Text:
     return text
 
 
+def _without_margin(chart: Chart) -> Axis:
+    """Return the horizontal axis; that of whole numbers, such as epochs, from first to last."""
+    ends = [end for curve in chart.curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
+    if not chart.across.integer or not ends or min(ends) == max(ends):
+        return chart.across
+    return replace(chart.across, low=float(min(ends)), high=float(max(ends)))
+
+
 def _style(curve: Curve) -> str:
     return TERMINAL.get(curve.colour, "")
 
@@ -76,6 +101,18 @@ def _axis(horizontal: bool, vertical: bool) -> str:
     if horizontal:
         return "┼" if vertical else "─"
     return "│" if vertical else " "
+
+
+def _between(band: Band, x: Array, axis: Axis, rows: int) -> Iterator[range]:
+    """Yield the rows of dots of a band in each column."""
+    ends = [axis.fraction(np.interp(x, band.x, one, math.nan, math.nan))
+            for one in (band.high, band.low)]  # fmt: skip
+    for high, low in zip(*ends, strict=True):
+        if math.isfinite(high + low):
+            top, bottom = (round((1 - float(one)) * (rows - 1)) for one in (high, low))
+            yield range(max(top, 0), min(bottom, rows - 1) + 1)
+        else:
+            yield range(0)
 
 
 def _strokes(curve: Curve, x: Array, axis: Axis, rows: int) -> Iterator[range]:
@@ -98,4 +135,6 @@ def _resampled(curve: Curve, x: Array) -> Array:
         nearest = np.searchsorted((curve.x[1:] + curve.x[:-1]) / 2, x)
         return curve.y[nearest]
     known = np.isfinite(curve.y)
-    return np.interp(x, curve.x[known], curve.y[known]) if known.any() else np.full(len(x), np.nan)
+    if not known.any():
+        return np.full(len(x), np.nan)
+    return np.interp(x, curve.x[known], curve.y[known], right=math.nan)

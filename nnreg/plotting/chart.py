@@ -70,6 +70,16 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Band:
+    """The area between two curves over the same x; not drawn where one of them is not finite."""
+
+    x: Array
+    low: Array
+    high: Array
+    colour: str
+
+
+@dataclass(frozen=True)
 class Points:
     """Points of a scatter plot."""
 
@@ -80,13 +90,14 @@ class Points:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves and points over two axes; `mark` is a value of x to mark, and its label."""
+    """Curves, bands and points over two axes; `mark` is a value of x to mark, and its label."""
 
     across: Axis
     up: Axis
     curves: Sequence[Curve] = ()
     points: Points | None = None
     mark: tuple[float, str] | None = None
+    bands: Sequence[Band] = ()
 
 
 def fit(label: str, values: Iterable[Array], *, logarithmic: bool = False,

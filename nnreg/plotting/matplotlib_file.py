@@ -24,14 +24,33 @@ SIZE = (4.6, 3.0)
 """Width and height of a panel in inches."""
 
 
-def figure(charts: Sequence[Chart]) -> Figure:
-    """Return a figure with a panel for each chart."""
+LEGEND: dict[str, Any] = {
+    "frameon": False, "fontsize": 8.5, "labelcolor": MUTED, "handlelength": 1.8,
+}  # fmt: skip
+
+LEGEND_WIDTH = 0.075
+"""The width of a character of a legend beside the panels, in inches."""
+
+
+def figure(charts: Sequence[Chart], *, shared: bool = False) -> Figure:
+    """Return a figure with a panel for each chart.
+
+    If they have `shared` curves, one legend is to the right of all of them.
+    """
     rows, columns = (len(charts) + 1) // 2, min(len(charts), 2)
-    drawn = Figure(figsize=(SIZE[0] * columns, SIZE[1] * rows), layout="constrained")
+    labels = [curve.label for curve in charts[0].curves if curve.label] if shared else []
+    beside = LEGEND_WIDTH * (max(map(len, labels), default=0) + 6) if len(labels) > 1 else 0
+    size = SIZE[0] * columns + beside, SIZE[1] * rows
+    drawn = Figure(figsize=size, layout="constrained")
     drawn.patch.set_facecolor(PAPER)
     panels = list(drawn.subplots(rows, columns, squeeze=False).flat)
     for axes, chart in zip(panels, charts, strict=False):
         _draw(axes, chart)
+        if not shared and len(axes.get_legend_handles_labels()[1]) > 1:
+            axes.legend(**LEGEND)
+    if beside:
+        handles, names = panels[0].get_legend_handles_labels()
+        drawn.legend(handles, names, loc="outside right upper", **LEGEND)
     for axes in panels[len(charts) :]:
         axes.set_visible(False)
     return drawn
@@ -52,7 +71,9 @@ def save(drawn: Figure, path: Path, replace: Replace = replace_file) -> None:
 
 
 def _draw(axes: Axes, chart: Chart) -> None:
-    for curve in chart.curves:
+    for band in chart.bands:
+        axes.fill_between(band.x, band.low, band.high, color=band.colour, alpha=0.16, linewidth=0)
+    for index, curve in enumerate(chart.curves):
         axes.plot(
             *thin(curve.x, curve.y),
             color=curve.colour,
@@ -60,6 +81,7 @@ def _draw(axes: Axes, chart: Chart) -> None:
             linewidth=0.8 * curve.width,
             marker="o" if len(curve.x) == 1 else "",
             label=_plain(curve.label) or "_",
+            zorder=3 - index / len(chart.curves),  # the first is above the others, as in SVG
         )
         if curve.dot is not None and curve.dot < len(curve.y):
             x, y = curve.x[curve.dot], curve.y[curve.dot]
@@ -76,8 +98,6 @@ def _draw(axes: Axes, chart: Chart) -> None:
     axes.tick_params(colors=MUTED, labelsize=9, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
-    if len(axes.get_legend_handles_labels()[1]) > 1:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=MUTED, handlelength=1.8)
 
 
 def _scale(axes: Axes, name: str, axis: Axis) -> None:

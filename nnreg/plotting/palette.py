@@ -30,7 +30,10 @@ TRAINING, VALIDATION = BLUE, ORANGE
 
 RUNS = (GREEN, PURPLE, PINK, GOLD, TEAL, MUTED)
 
-TERMINAL = {BLUE: "cyan", ORANGE: "yellow", MUTED: "dim"}
+TERMINAL = {
+    BLUE: "cyan", ORANGE: "yellow", MUTED: "dim", GREEN: "green", PURPLE: "magenta",
+    PINK: "bright_red", GOLD: "bright_yellow", TEAL: "bright_blue",
+}  # fmt: skip
 """The names of colours in a terminal."""
 
 

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.plotting.chart import DOTTED, JUMP, Axis, Chart, Curve, Dash, number, short_name, thin
+from nnreg.plotting.chart import (
+    DOTTED,
+    JUMP,
+    Axis,
+    Band,
+    Chart,
+    Curve,
+    Dash,
+    number,
+    short_name,
+    thin,
+)
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PAPER, dark_rules
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
@@ -125,6 +136,7 @@ def draw(
         text(left, top, chart.up.label),
         *legend,
         *_grid(area),
+        *(element for band in chart.bands for element in _band(band, area)),
         *(element for curve in reversed(chart.curves) for element in _curve(curve, area)),
     ]
     if chart.points is not None:
@@ -207,6 +219,19 @@ def _curve(curve: Curve, area: _Area) -> Iterator[str]:
             f'<circle cx="{at:.1f}" cy="{height:.1f}" r="4.5" fill="{curve.colour}" '
             f'stroke="{PAPER}" stroke-width="1.5"/>'
         )
+
+
+def _band(band: Band, area: _Area) -> Iterator[str]:
+    """Yield the area of a band, within the axes."""
+    finite = np.isfinite(band.low) & np.isfinite(band.high)
+    x = area.x(band.x[finite])
+    limits = area.top, area.top + area.height
+    low, high = (np.clip(area.y(one[finite]), *limits) for one in (band.low, band.high))
+    there = [f"{a:.1f} {b:.1f}" for a, b in zip(x, high, strict=True)]
+    back = [f"{a:.1f} {b:.1f}" for a, b in zip(x[::-1], low[::-1], strict=True)]
+    if there:
+        path = "L".join([*there, *back])
+        yield f'<path d="M{path}Z" fill="{band.colour}" fill-opacity=".16"/>'
 
 
 def _segments(y: Array, area: _Area, jump: float) -> Iterator[list[int]]:

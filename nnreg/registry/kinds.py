@@ -9,6 +9,7 @@ from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.executor import Executor
 from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
@@ -35,5 +36,6 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "source": ("nnreg_sources", Source),
     "encoder": ("nnreg_encoders", Encoder),
     "exporter": ("nnreg_exporters", Exporter),
+    "executor": ("nnreg_executors", Executor),
 }
 """For each kind, the hook that returns its components and their base class."""

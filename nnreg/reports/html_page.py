@@ -1,11 +1,14 @@
-"""The report page: one HTML file that needs no other file, no network and no script.
+"""The report page: one HTML file that needs no other file and no network.
 
 All text from a spec, from data or from a run directory passes through `escape`. As a second line of
-defence, the Content-Security-Policy of the page blocks scripts and requests.
+defence, the Content-Security-Policy of the page blocks requests, and all scripts but nnreg's own,
+by its hash. Without scripts, only the section of `live_model` is missing.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.resources
 from collections.abc import Iterable, Sequence
 from string import Template
@@ -15,6 +18,7 @@ from nnreg.plotting.svg import Drawing
 from nnreg.reports.evaluation import compare_with_baseline, prediction_section
 from nnreg.reports.fold_sections import fold_table, mean_over_folds
 from nnreg.reports.html import escape, figures, section
+from nnreg.reports.live_model import LiveModel
 from nnreg.reports.predictions import SplitPredictions
 from nnreg.reports.run_record import RunRecord
 from nnreg.reports.run_sections import environment, metrics_by_split, outcome, spec, tiles
@@ -25,6 +29,10 @@ NO_HELD_OUT_ROWS = (
 )
 
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""The Content-Security-Policy of a page without a script."""
+
+
 def run_page(
     record: RunRecord,
     predictions: Sequence[tuple[SplitPredictions, Sequence[Drawing]]],
@@ -32,11 +40,14 @@ def run_page(
     training: Sequence[Drawing],
     plugin_sections: Sequence[str],
     notes: Sequence[str],
+    about_network: Sequence[str] = (),
+    live: LiveModel | None = None,
 ) -> str:
     """Return the page of a run; `predictions` are those of each output, with their drawings.
 
     `plugin_sections` are HTML, in which the text of plugins is escaped. `notes` list what is
-    missing and why.
+    missing and why. `about_network` are sections about the network, as HTML, and `live` is a form
+    to try it.
     """
     drawn_network = f'<div class="network">{network.inline()}</div>' if network else ""
     parts = [
@@ -46,13 +57,15 @@ def run_page(
         tiles(record),
         section("Training curves", figures(training)),
         section("Predictions", "\n".join(prediction_section(*one) for one in predictions)),
+        *about_network,
+        live.html if live else "",
         section("Metrics by split", metrics_by_split(record)),
         section("Network", drawn_network),
         *plugin_sections,
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]
-    return _document(record, parts)
+    return document(f"{record.name}: report", parts, live.script if live else "")
 
 
 def cross_validation_page(
@@ -67,20 +80,30 @@ def cross_validation_page(
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]
-    return _document(record, parts)
+    return document(f"{record.name}: report", parts)
 
 
-def _document(record: RunRecord, parts: Iterable[str]) -> str:
-    """Return the complete HTML document."""
+def document(title: str, parts: Iterable[str], script: str = "") -> str:
+    """Return a complete HTML document, which may run no other script than this one."""
     # A resource, as the package may be in a zip file.
     template = (importlib.resources.files("nnreg.reports") / "page.html").read_text("utf-8")
     return Template(template).substitute(
-        title=escape(f"{record.name}: report"),
+        title=escape(title),
+        policy=POLICY + _permission_of(script),
         light=variables(),
         dark=variables(dark=True),
         drawings=dark_rules(),
         body="\n".join(part for part in parts if part),
+        script=f'<script type="module">{script}</script>\n' if script else "",
     )
+
+
+def _permission_of(script: str) -> str:
+    """Return the part of the Content-Security-Policy that permits a script, by its digest."""
+    if not script:
+        return ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"; script-src 'sha256-{digest}'"
 
 
 def _summary(record: RunRecord, predictions: Sequence[SplitPredictions]) -> str:

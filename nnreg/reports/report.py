@@ -17,10 +17,12 @@ from nnreg.plotting.svg import Drawing
 from nnreg.registry.registry import Registry, installed
 from nnreg.reports.figures import metric_drawings, prediction_drawings, training_drawings
 from nnreg.reports.html_page import cross_validation_page, run_page
+from nnreg.reports.live_model import live_model
 from nnreg.reports.network_diagram import diagram
 from nnreg.reports.plugin_sections import plugin_sections, view_of
 from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
+from nnreg.reports.understanding import calibration_section, importance_section
 from nnreg.runs.directory import make_plots, write_inside
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 
@@ -67,9 +69,16 @@ def report(
         registry = model.document.registry
     view = view_of(record, model, results)
     drawings = {name: one for _, drawn in predictions for name, one in drawn.items()}
+    about = []
+    if prepared is not None:
+        about = [calibration_section(prepared, results), importance_section(prepared)]
+    for one in about:
+        drawings.update(one.drawings)
     pairs = [(one, [*drawn.values()]) for one, drawn in predictions]
     body = run_page(record, pairs, network.get("network"), [*training.values()],
-                    plugin_sections(view, registry or installed()), notes)  # fmt: skip
+                    plugin_sections(view, registry or installed()), notes,
+                    [one.html for one in about],
+                    None if model is None else live_model(model))  # fmt: skip
     return _write(record.path, body, training | drawings | network)
 
 

@@ -105,16 +105,20 @@ def prepare(
     out: Out = None,
     overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run | CrossValidation:
-    """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
+    """Prepare a run, or one per fold: read, check and build everything, and write nothing.
+
+    A `reader` caches the data that it read, for the next run.
+    """
     document = read_spec(spec, overrides, run_plugin_file=True)
     if not document.spec.train.folds or document.spec.train.fold:
-        return prepare_run(document, out=out, data=data, check=check)
+        return prepare_run(document, out=out, data=data, reader=reader, check=check)
     directory = directory_of(out)
     if directory:
         directory.refuse_if_run(document.text)
-    reader = DataReader()
+    reader = reader or DataReader()
     if data is not None:
         data = tables_of(data)
     prepared = check_folds(document, data, reader, check=check)
@@ -130,9 +134,13 @@ def prepare_resumed(
     overrides: Overrides = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run | CrossValidation:
-    """Prepare to resume a run, or the remaining folds of a cross-validation."""
+    """Prepare to resume a run, or the remaining folds of a cross-validation.
+
+    A `reader` caches the data that it read, for the next run.
+    """
     prepare_one = functools.partial(
         prepare_resume,
         overrides=overrides,
@@ -142,7 +150,7 @@ def prepare_resumed(
     )
     begun = fold_directories(Path(path))
     if not begun:
-        return prepare_one(path, out=out)
+        return prepare_one(path, out=out, reader=reader)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation resumes in its own directory; omit --out")
     if not (begun[0] / "checkpoints" / "last.h5").exists():
@@ -150,7 +158,7 @@ def prepare_resumed(
             f"{path}: the first fold has not saved anything to resume from; start again with "
             f"nnreg run SPEC --out {path}"
         )
-    reader = DataReader()
+    reader = reader or DataReader()
     prepare_fold = functools.partial(prepare_one, reader=reader)
     document = prepare_fold(begun[0]).model.document
     before = read_summary(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})

@@ -130,6 +130,8 @@ class CrossValidation:
             folds = range(1, self._count + 1)
             directory.refuse_obstacles(fold_directory(directory.path, fold) for fold in folds)
             stack.enter_context(locked(directory.path))
+            if self._resume is None:  # by another process, since it was checked
+                directory.refuse_if_run(self.document.text)
             remove_stale_temp_files(directory.path)
 
     def _describe(self) -> None:

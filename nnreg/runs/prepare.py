@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.remote import is_remote
 from nnreg.data.loading import DataReader, data_files, read_splits, split_table
+from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
 from nnreg.data.settings import INPUTS, Columns, Split
@@ -162,8 +163,9 @@ def _examples(
     """
     examples = model.examples(table, table, training=training)
     if not read and isinstance(examples.x, LazyArray):
-        for _ in iter_chunks(examples.x, len(examples)):
-            pass
+        with observed_together(model.spec.data):
+            for _ in iter_chunks(examples.x, len(examples)):
+                pass
     return examples
 
 

@@ -58,16 +58,18 @@ def prepare_run(
     out: Out = None,
     overrides: Overrides = (),
     data: tuple[Any, Any] | None = None,
+    reader: DataReader | None = None,
     check: bool = True,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing.
 
-    Without `check`, the components of plugins are not tested.
+    A `reader` caches the data that it read, for the next run. Without `check`, the components of
+    plugins are not tested.
     """
     document, directory = read_spec(spec, overrides, run_plugin_file=True), directory_of(out)
     if directory:
         directory.refuse_if_run(document.text)
-    return Run(prepare_from_spec(document, data), directory, check=check)
+    return Run(prepare_from_spec(document, data, reader), directory, check=check)
 
 
 def prepare_resume(

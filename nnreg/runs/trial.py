@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nnreg.data.loading import DataReader
+from nnreg.data.streaming import InMemory
 from nnreg.errors import DivergedError
 from nnreg.interfaces.source import Source
 from nnreg.runs.cross_validation import CrossValidation, check_folds
@@ -121,8 +122,10 @@ class _SampleReader(DataReader):
         super().__init__()
         self._max_rows = max_rows
 
-    def table(self, source: Source, path: Path, text: Collection[str]) -> Table:
-        table = super().table(source, path, text)
+    def table(
+        self, source: Source, path: Path, text: Collection[str], in_memory: InMemory | None = None
+    ) -> Table:
+        table = super().table(source, path, text, in_memory)
         if len(table) <= self._max_rows:
             return table
         rng = np.random.default_rng(np.random.SeedSequence([0, SAMPLE_STREAM]))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias, cast
 
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.builtin.sources.delimited import COMMENTS, DELIMITERS, SEPARATOR, Csv, Tsv
+from nnreg.builtin.sources.delimited import Csv, Tsv
+from nnreg.builtin.sources.delimited_reader import COMMENTS, DELIMITERS, SEPARATOR
 from nnreg.builtin.sources.text_file import open_text
 from nnreg.errors import DataError
 from nnreg.starter.column_facts import MISSING_MARKERS

@@ -15,7 +15,7 @@ from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.cells import TRUTH, number_text, parse_number
 from nnreg.tables.column_types import COMMA
-from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
+from nnreg.tables.lazy import AnyColumn, LazyArray, StoredColumn, materialize
 from nnreg.tables.number_texts import NumberTexts, advice, number_and_unit, number_formats
 from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
@@ -38,6 +38,11 @@ def per_row(table: Table, name: str) -> Array | Categorical | LazyArray:
     if isinstance(values, Ragged):
         raise DataError(
             f"{table.origin}: column {name!r} holds sequences; expected one value per row"
+        )
+    if isinstance(values, StoredColumn):
+        raise DataError(
+            f"{table.origin}: column {name!r} stays in its file, but is needed in memory; set "
+            '"stream" of the source to false'
         )
     return values
 

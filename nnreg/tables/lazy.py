@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -190,8 +191,45 @@ class LazyArray:
         return order
 
 
+@dataclass(frozen=True, eq=False)
+class StoredColumn:
+    """A column whose values stay in the files of its table, which `Table.reader` reads.
+
+    `known` has each distinct text of the file once, in the first of its rows, which are
+    `known_rows`; of numbers, a single value, which is NaN if all are missing. `dtype` is that of
+    the values, and `example_shape` their shape.
+    """
+
+    count: int
+    dtype: np.dtype[Any]
+    example_shape: Shape
+    known: Array | Categorical
+    known_rows: Array
+    complete: bool = True
+    """Whether all distinct texts are known."""
+    sequences: bool = False
+    """Whether it has sequences, or several texts per row."""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the whole column."""
+        return (self.count, *self.example_shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return 1 + len(self.example_shape)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def select(self, positions: Array) -> StoredColumn:
+        """Return the column of as many rows; which ones, its table knows."""
+        return replace(self, count=len(positions))
+
+
 Column: TypeAlias = Array | LazyArray
-AnyColumn: TypeAlias = Column | Categorical | Ragged
+AnyColumn: TypeAlias = Column | Categorical | Ragged | StoredColumn
 
 
 @dataclass(frozen=True)
@@ -209,6 +247,10 @@ def materialize(column: AnyColumn) -> Array:
         return column.text()
     if isinstance(column, Ragged):
         raise DataError("a column of sequences, where one value per row was expected")
+    if isinstance(column, StoredColumn):
+        raise DataError(
+            "a column that stays in its file is needed in memory; set data.source.stream to false"
+        )
     return column.take(np.arange(len(column))) if isinstance(column, LazyArray) else column
 
 
@@ -273,7 +315,7 @@ def read_ahead(
     try:
         reading: Future[Result] | None = None
         for item in items:
-            following = reader.submit(read, item)
+            following = reader.submit(copy_context().run, read, item)
             if reading:
                 yield reading.result()
             reading = following

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.tables.lazy import AnyColumn, LazyArray
+from nnreg.tables.lazy import AnyColumn, LazyArray, StoredColumn
 from nnreg.tables.ragged import Ragged
 
 
@@ -27,7 +29,7 @@ class Table:
     and the name of each file, if several make up the table.
 
     A column of sequences is a `Ragged`. If each step was a row of the file, `step_rows` has the row
-    numbers of the steps.
+    numbers of the steps. The rows of each `StoredColumn` are read by the `reader`.
     """
 
     columns: Mapping[str, AnyColumn]
@@ -39,6 +41,7 @@ class Table:
     missing_texts: Sequence[str] | None = None
     step_rows: Array | None = None
     file_starts: Sequence[tuple[int, str]] = ()
+    reader: RowReader | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -96,11 +99,47 @@ class Table:
 
     def _select(self, rows: Array | slice, numbers: Array) -> Table:
         columns = {
-            name: column.select(numbers) if isinstance(column, LazyArray) else column[rows]
+            name: column.select(numbers)
+            if isinstance(column, LazyArray | StoredColumn)
+            else column[rows]
             for name, column in self.columns.items()
         }
         numbers = numbers if self.row_numbers is None else self.row_numbers[numbers]
         return replace(self, columns=columns, row_numbers=numbers)
+
+
+class RowReader(Protocol):
+    """Reads rows of a table in files by their numbers, as a data source does.
+
+    Of processes that share a training, each reads only the rows that it asks for.
+    """
+
+    @property
+    def required(self) -> bool:
+        """Whether the spec says that rows stay in the files, whatever their size."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the whole table takes in memory."""
+
+    @property
+    def starts(self) -> Array:
+        """The first row of each part that is best read at once, and then the number of rows.
+
+        It is known after all rows were read once, by `iter_chunks`.
+        """
+
+    def iter_chunks(self, path: Path, text: Collection[str]) -> Iterator[Table]:
+        """Yield all rows, as `Source.iter_chunks` does; later, `read` has the columns `text` too.
+
+        `path` names the table in errors.
+        """
+
+    def read(self, segments: Sequence[tuple[int, int]], names: Collection[str]) -> Iterator[Table]:
+        """Yield the rows of each segment `(start, stop)`, in one or more tables of these columns.
+
+        Raises `DataError` if the files have changed since `iter_chunks`.
+        """
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from nnreg.testing import (
     augmentations,
     constraints,
     encoders,
+    executors,
     exporters,
     initializers,
     kernels,
@@ -56,6 +57,7 @@ KINDS: dict[str, Any] = {
     "source": sources,
     "encoder": encoders,
     "exporter": exporters,
+    "executor": executors,
     "kernels": kernels,
 }
 """For each kind, the module with its checks."""

@@ -90,7 +90,7 @@ def test_compare_takes_several_cross_validations_by_their_means(nnreg, file):
     assert first["std"][loss] == summary["std"]["loss"]
     assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
     assert "spec-002" not in found["best"][loss]
-    assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *directories)[1]
+    assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *directories, "--runs")[1]
 
 
 def test_validate_checks_every_fold(nnreg, file):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nnreg as library
-from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources import delimited_reader
 from nnreg.errors import NnregWarning
 from tests.helpers.specs import classifier
 from tests.helpers.work import HANG_SECONDS
@@ -29,7 +29,7 @@ def directory(tmp_path, monkeypatch):
     model = {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]}
     spec = classifier(data=data, model=model, train={"epochs": 3})
     library.run(spec, out="out")
-    monkeypatch.setattr(delimited, "BLOCK", 4096)
+    monkeypatch.setattr(delimited_reader, "BLOCK", 4096)
     return tmp_path
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_not_regular_is_written_to_and_kept(directory, nnreg):
 
 def test_only_a_terminal_gets_a_progress_bar(directory, nnreg, monkeypatch):
     assert nnreg("predict", "out", "long.csv")[2] == ""
-    monkeypatch.setattr("nnreg.cli.inference.animated", lambda stream: True)
+    monkeypatch.setattr("nnreg.cli._data_chunks.animated", lambda stream: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     (directory / "[").mkdir()
     (directory / "long.csv").rename("[/long].csv")  # rich would read it as a tag

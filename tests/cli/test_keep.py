@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nnreg as library
-from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources import delimited_reader
 from nnreg.data import observations
 from tests.helpers.sequences import PER_SEQUENCE, PER_STEP, spec
 from tests.helpers.specs import classifier
@@ -59,8 +59,8 @@ def test_chunks_and_decimal_commas(directory, nnreg, monkeypatch):
     source = {"type": "csv", "delimiter": ";", "decimal": ","}
     train(directory, table(";", rows), "commas", source=source)
     plain = read(nnreg("predict", "commas", "data.csv")[1])
-    monkeypatch.setattr(delimited, "BLOCK", 512)
-    monkeypatch.setattr(delimited, "FIRST_BLOCK", 512)
+    monkeypatch.setattr(delimited_reader, "BLOCK", 512)
+    monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", 512)
     found = read(nnreg("predict", "commas", "data.csv", "--keep", "x")[1])
     assert [row[0] for row in found[1:]] == [row[2] for row in rows]
     assert [row[1:] for row in found] == plain

@@ -176,7 +176,7 @@ class TestParquet:
     def test_large_integers_and_truth_values_beside_missing_ones_are_exact(
         self, written, peer, monkeypatch, rows
     ):
-        monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", rows)
+        monkeypatch.setattr("nnreg.builtin.sources.parquet_file.ROWS", rows)
         pa, big = peer("pyarrow"), 2**53 + 1
         for numbers_read in ([3, None, 4, None, big], [big, None, 4], [None, 4, big], [4, big]):
             truth = [n if n is None else n > 4 for n in numbers_read]
@@ -188,7 +188,7 @@ class TestParquet:
                     assert categorical(table, name).text().tolist() == expected
 
     def test_many_chunks_are_one_table(self, written, monkeypatch):
-        monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", 7)
+        monkeypatch.setattr("nnreg.builtin.sources.parquet_file.ROWS", 7)
         path = written({"a": list(range(100)), "w": ["x", "y"] * 50}, row_group_size=30)
         chunks = list(Parquet().iter_chunks(path))
         assert len(chunks) > 13

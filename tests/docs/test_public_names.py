@@ -13,19 +13,19 @@ from nnreg.training.history import History
 from tests.helpers.paths import ROOT
 
 CALLS = (
-    "build compare export hookimpl load load_weights propose read_arrays read_history register "
-    "report resume run save"
+    "build calibrate compare export hookimpl importance load load_weights propose read_arrays "
+    "read_history register report resume run save sweep"
 )
 ERRORS = (
     "CheckpointError DataDriftWarning DataError DivergedError MissingPluginError NnregError "
     "NnregWarning PluginError ShapeError SpecError UnsavedError UsageError"
 )
 FOR_PLUGINS = (
-    "Activation Array Augmentation Component Constraint Context Count Encoder Exporter HeldOut "
-    "Initializer Join JoinBackward Kernels Layer LayerBuilder Loss Metric NonNegative Optimizer "
-    "Param Positive RawColumn Regularizer ReportChart ReportTable ReportView RunView Schedule "
-    "ScheduleContext Section Shape Source TermLoss TrainableActivation Units UpdateState Workspace "
-    "chain fans learned"
+    "Activation Array Augmentation Component Constraint Context Count Encoder Executor "
+    "Exporter HeldOut Initializer Join JoinBackward Kernels Layer LayerBuilder Loss Metric "
+    "NonNegative Optimizer Param Positive RawColumn Regularizer ReportChart ReportTable "
+    "ReportView RunView Schedule ScheduleContext Section Shape Source TermLoss "
+    "TrainableActivation Units UpdateState Workspace chain fans learned"
 )
 CLASSES = {
     Model: (

@@ -71,7 +71,7 @@ def test_the_example_plugin_is_that_in_the_repository():
 def test_every_command_is_listed():
     with pytest.raises(SystemExit):
         main(["--help"])  # commands are registered on first use
-    assert len(cli.commands) == 24
+    assert len(cli.commands) == 26
     for command in cli.commands:
         assert re.search(rf"`(nnreg )?{command}\b", README), command
 

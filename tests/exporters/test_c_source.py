@@ -115,3 +115,64 @@ def test_sanitizers_find_nothing(precision, memory, tmp_path):
     command = [one for one in command if one != "-O2"]
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "run"], check=True)
+
+
+FUZZ = """
+#include "model.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void)
+{
+    static const char *const parts[] = {%s};
+    static texts_%s out[%d];
+    uint32_t state = 1;
+    for (int n = 0; n < 20000; n++) {
+        long length = 0, count = n %% 40;
+        char *text = malloc(count * 64 + 2000);
+        texts_row row;
+        for (long k = 0; k < count; k++) {
+            state = state * 1664525u + 1013904223u;
+            if (state >> 31) {
+                const char *part = parts[(state >> 8) %% (sizeof parts / sizeof *parts)];
+                strcpy(text + length, part);
+                length += (long)strlen(part);
+            } else {
+                text[length++] = (char)(1 + (state >> 16) %% 255);
+            }
+        }
+        text[length] = 0;
+        text = realloc(text, length + 1); /* so that a read after the end is found */
+        row.text = n == 0 ? NULL : text;
+        texts_predict(&row, out);
+        free(text);
+    }
+    return 0;
+}
+"""
+PARTS = [
+    b"[", b'["', b'"', b",", rb"\u", b"]", b"true", b"\xc4\xb0", b"\xce\xa3", b"\xf0\x9f", b"2024",
+    b"-07", b"-31", b"T10:30", b"+02", b"1e", b"999999999", b".", b" ", b";", b"the", b"\xe2\x80",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["pairs of words", "byte pairs", "tokens", "hash", "labels",
+                                  "zoned dates"])  # fmt: skip
+def test_sanitizers_find_nothing_in_any_bytes_of_texts(case, tmp_path):
+    from tests.exporters.test_read_texts import CASES, program_of
+
+    require("c")
+    program = program_of(CASES[case][0])
+    for name, content in CSource().contents(program).items():
+        (tmp_path / name).write_bytes(content)
+    kind = "long" if program.outputs[0].operand.dtype == np.int64 else "double"
+    octal = ["".join(f"\\{byte:03o}" for byte in part) for part in PARTS]
+    parts = ", ".join(f'"{part}"' for part in octal)
+    main = FUZZ % (parts, "kind", program.outputs[0].operand.size)
+    (tmp_path / "main.c").write_text(f"typedef {kind} texts_kind;\n{main}")
+    command = [shutil.which("cc"), "-std=c99", "-g", "-fsanitize=address,undefined",
+               "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "run"], check=True)

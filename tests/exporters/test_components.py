@@ -1,4 +1,4 @@
-"""Each built-in layer, activation and encoder has the same answers in every format."""
+"""Each built-in layer, activation and loss has the same answers in every format."""
 
 import random
 
@@ -21,6 +21,7 @@ FORMATS = [one for one in EXPORTERS if one != "c double"]
 CONFIGURATIONS = 3
 BUILT_IN = [one for one in installed() if one.plugin == "nnreg"]
 LAYERS = {one.name: one.cls for one in BUILT_IN if one.kind == "layer"}
+LOSSES = {one.name: one.cls for one in BUILT_IN if one.kind == "loss"}
 ACTIVATIONS = {one.name: one.cls for one in BUILT_IN if one.kind == "activation"}
 VALUES = np.array([1, 5, 30, 0.01, 200], np.float32)
 
@@ -91,3 +92,23 @@ def test_an_activation_is_that_of_nnreg(name, form, tmp_path):
     x = (np.random.default_rng(0).normal(size=(7, 5)) * VALUES).astype(np.float32)
     for one in drawn(cls)[:CONFIGURATIONS]:
         compare(one.infer, x, one.forward(x.copy())[0], form, tmp_path)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_a_loss_makes_of_outputs_is_that_of_nnreg(name, form, tmp_path):
+    require(form)
+    for loss in map(loss_of, drawn(LOSSES[name])[:CONFIGURATIONS]):
+        blocks = {"quantile": len(getattr(loss, "quantiles", ())), "gaussian_nll": 2}.get(name, 1)
+        y = np.random.default_rng(0).uniform(0.01, 0.99, (100, 2 * blocks))
+        functions = [
+            lambda y, loss=loss: loss.in_units(y, (0.5, -1.0), (2.0, 3.0)),
+            lambda y, loss=loss: loss.average(np.stack([y, y * 0.5], axis=1)),
+        ]
+        for function in functions + [loss.class_scores] * loss.classification:
+            compare(function, y, np.asarray(function(y.copy())), form, tmp_path)
+
+
+def loss_of(drawn_loss):
+    """Return a loss that was drawn alone, or with outputs and targets."""
+    return drawn_loss[0] if isinstance(drawn_loss, tuple) else drawn_loss

@@ -22,7 +22,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         names = ("src", "href", "xlink:href", "action", "data")
         self.addresses += [value for name, value in attrs if name in names]
-        if tag not in ("meta", "link", "img", "br"):
+        if tag not in ("meta", "link", "img", "br", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):

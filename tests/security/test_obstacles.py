@@ -24,7 +24,7 @@ PROCESSES = multiprocessing.get_context("forkserver") if os.name == "posix" else
 if PROCESSES:  # the server imports them once
     PROCESSES.set_forkserver_preload(
         ["nnreg.runs.api", "nnreg.reports.report", "nnreg._utils.hdf5", "nnreg.cli.app",
-         "nnreg.plotting.matplotlib_file", "nnreg.reports.comparison", "threadpoolctl"]
+         "nnreg.plotting.matplotlib_file", "nnreg.comparison.api", "threadpoolctl"]
     )  # fmt: skip
 
 TEMPORARY = "0123456789ab.tmp"

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Self
 
 from annotated_types import Ge
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation_of_chunks, scale_of
 from nnreg.builtin.encoders.scaling import (
+    WHOLE,
     Scale,
+    ScaleInParts,
     Scaling,
     learn_scale,
     require_ascending,
@@ -21,7 +23,7 @@ from nnreg.builtin.encoders.scaling import (
 )
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Positive
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.interfaces.encoder import Encoder, Learner, RawColumn, learned
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ class Values(Encoder):
             return known
         return replace(known, mean=float(center), std=float(scale_of(center, deviation)))
 
+    def learner(self) -> Learner | None:
+        """Return one of a mean or of the extremes; None for what needs all numbers in order."""
+        whole = not self.integer and self.scaling in WHOLE
+        return None if whole else ValuesLearner(self, ScaleInParts(self.scaling or "standard"))
+
     def encode(self, column: RawColumn) -> Array:
         """Return the scaled arrays."""
         shape = column.shape[1:]
@@ -108,3 +115,24 @@ class Values(Encoder):
 def _complete(column: RawColumn) -> Array:
     column.require_complete()
     return column.values
+
+
+class ValuesLearner:
+    """Learns the shape and the scale of arrays that are read in parts."""
+
+    def __init__(self, known: Values, scale: ScaleInParts) -> None:
+        self.known = known
+        self.scale = scale
+        self.shape: Shape = ()
+
+    def add(self, column: RawColumn) -> None:
+        """Learn from more rows."""
+        self.shape = column.shape[1:]
+        if not self.known.integer:
+            require_in_domain(column, self.known.scaling)
+            self.scale.add(column.values.reshape(-1))
+
+    def encoder(self) -> Values:
+        """Return the encoder with the shape and the scale."""
+        known = replace(self.known, shape=self.shape)
+        return known if known.integer else replace(known, **self.scale.result().learned)

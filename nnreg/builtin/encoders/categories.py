@@ -13,9 +13,10 @@ from nnreg._types import Array, Shape
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Count
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.interfaces.encoder import Encoder, Learner, RawColumn, learned
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import canonical, positions
+from nnreg.tables.text_counts import MAX_TEXTS, TextCounts
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ class Category(Encoder):
 
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories."""
-        counts = category_counts(column.categories)
+        return self.of_counts(category_counts(column.categories))
+
+    def of_counts(self, counts: dict[str, int]) -> Self:
+        """Return the encoder with the categories of which these are the numbers of rows."""
         kept = frequent(counts, self.max_categories, self.min_rows)
         return replace(
             self,
@@ -85,6 +89,10 @@ class Category(Encoder):
             ignore_unseen=self.unseen == "ignore",
             other=len(kept) < len(counts),
         )
+
+    def learner(self) -> Learner:
+        """Return one that counts the rows of each category."""
+        return CategoryLearner(self)
 
     def encode(self, column: RawColumn) -> Array:
         """Return the one-hot encoded categories."""
@@ -161,8 +169,16 @@ class Index(Encoder):
 
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories."""
-        kept = frequent(category_counts(column.categories), self.max_categories, self.min_rows)
+        return self.of_counts(category_counts(column.categories))
+
+    def of_counts(self, counts: dict[str, int]) -> Self:
+        """Return the encoder with the categories of which these are the numbers of rows."""
+        kept = frequent(counts, self.max_categories, self.min_rows)
         return replace(self, categories=tuple(sorted(kept)))
+
+    def learner(self) -> Learner:
+        """Return one that counts the rows of each category."""
+        return CategoryLearner(self)
 
     def encode(self, column: RawColumn) -> Array:
         """Return the positions."""
@@ -185,6 +201,28 @@ class Index(Encoder):
         found = [*positions(self.categories, other.categories), its, its + 1]
         both = [(here, there) for here, there in enumerate(found) if there >= 0]
         return [here for here, _ in both], [there for _, there in both]
+
+
+class CategoryLearner:
+    """Counts the categories of rows that are read in parts."""
+
+    def __init__(self, known: Category | Index) -> None:
+        self.known = known
+        self.counts = TextCounts()
+
+    def add(self, column: RawColumn) -> None:
+        """Count more rows."""
+        self.counts.add(column.categories)
+        if self.counts.too_many:
+            raise DataError(
+                f"{column.table.origin}: column {column.name!r} has more than {MAX_TEXTS:,} "
+                'different texts, which are not counted in a file; set it to {"type": "hash"} in '
+                "data.columns, or list it in 'exclude'"
+            )
+
+    def encoder(self) -> Category | Index:
+        """Return the encoder with the categories."""
+        return self.known.of_counts(category_counts(self.counts.counted))
 
 
 def positions_of_rows(cells: Categorical, names: tuple[str, ...], missing: int) -> Array:

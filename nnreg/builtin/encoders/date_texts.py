@@ -1,4 +1,4 @@
-"""How dates are written, as regular expressions that programs in other languages have too."""
+"""How dates are written, as patterns that programs in other languages have too."""
 
 from __future__ import annotations
 
@@ -7,21 +7,34 @@ from typing import TypeAlias
 
 from nnreg.tables.date_forms import Form
 
-Pattern: TypeAlias = tuple[str, str]
-"""A regular expression of a whole text, and the letter of strptime for each of its groups."""
+Pattern: TypeAlias = str
+"""The parts of a text, from left to right:
 
-DAY = r"(\d{4})(?:([-/.])(\d{1,2})(?:\2(\d{1,2}))?)?"
-CLOCK = r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
-ZONE = r" ?(Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)"
+* `Y44` is the part `Y` of strptime in 4 to 4 digits; 9 is any number of digits,
+* `'x` is the character x, and `[xy]` is one of several,
+* `/` is a separator of dates, and `=` the same one again,
+* `Z` is a time zone of ISO 8601, and `z` one of strptime,
+* what is in parentheses may be left out.
+"""
 
-DIRECTIVES = {
-    "Y": r"(\d{4})", "m": r"(\d{1,2})", "d": r"(\d{1,2})", "H": r"(\d{1,2})", "M": r"(\d{1,2})",
-    "S": r"(\d{1,2})", "f": r"(\d{1,6})", "z": r"(Z|[-+]\d\d:?\d\d)",
+DAY = "Y44(/m12(=d12))"
+WHOLE_DAY = "Y44'-m22'-d22"
+CLOCK = "H12':M22(':S22([.,]f19))"
+DIRECTIVES = {letter: f"{letter}12" for letter in "mdHMS"} | {
+    "Y": "Y44",
+    "f": "f16",
+    "z": "z",
+    "%": "'%",
+}
+EXPRESSIONS = {
+    "/": r"([-/.])", "=": r"\2", "(": "(?:", ")": ")?",
+    "Z": r"(Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)", "z": r"(Z|[-+]\d\d:?\d\d)",
 }  # fmt: skip
+PART = re.compile(r"'(?P<literal>.)|(?P<any>\[.+?\])|(?P<part>[A-Za-z]\d\d)|.", re.DOTALL)
 
 
 def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
-    """Return the patterns of dates, of which each group is a part.
+    """Return the patterns of dates.
 
     Those of a day of ISO 8601 are read with a format too. Raises NotImplementedError for a form
     that these cannot express.
@@ -29,21 +42,38 @@ def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
     if form.unit is not None:
         raise NotImplementedError("no format can express Unix times; give dates as text")
     found = [] if form.format is None else [_of_format(form.format)]
+    day = DAY if form.format is None else WHOLE_DAY
     if of_day:
-        return [*found, (f"T?{CLOCK}", "HMSf")]
+        return [*found, f"('T){CLOCK}"]
     if zoned:
-        return [*found, (f"{DAY}[T ]{CLOCK}{ZONE}", "Y.mdHMSfz")]
-    return [*found, (f"{DAY}(?:[T ]{CLOCK})?", "Y.mdHMSf")]
+        return [*found, f"{day}[T ]{CLOCK}(' )Z"]
+    return [*found, f"{day}([T ]{CLOCK})"]
+
+
+def expression_of(pattern: Pattern) -> tuple[str, str]:
+    """Return the regular expression of a pattern, and the letter for each of its groups."""
+    letters, pieces = "", []
+    for one in PART.finditer(pattern):
+        if one["literal"]:
+            pieces.append(re.sub(r"[^\w\s]", r"\\\g<0>", one["literal"]))
+        elif one["any"]:
+            pieces.append(one["any"])
+        elif one["part"]:
+            letter, low, high = tuple(one["part"])
+            letters += letter
+            pieces.append(rf"(\d{{{low},{'' if high == '9' else high}}})")
+        else:
+            letters += {"/": ".", "Z": "z", "z": "z"}.get(one[0], "")
+            pieces.append(EXPRESSIONS[one[0]])
+    return "".join(pieces), letters
 
 
 def _of_format(form: str) -> Pattern:
-    parts, letters = re.split(r"%(.)", form), ""
-    for index in range(1, len(parts), 2):
-        if parts[index] not in DIRECTIVES:
-            raise NotImplementedError(f'no format can express "%{parts[index]}" of {form!r}')
-        letters += parts[index]
-    pieces = [
-        DIRECTIVES[part] if index % 2 else re.sub(r"[^\w\s]", r"\\\g<0>", part)
+    parts = re.split(r"%(.)", form)
+    for part in parts[1::2]:
+        if part not in DIRECTIVES:
+            raise NotImplementedError(f'no format can express "%{part}" of {form!r}')
+    return "".join(
+        DIRECTIVES[part] if index % 2 else "".join(f"'{one}" for one in part)
         for index, part in enumerate(parts)
-    ]
-    return "".join(pieces), letters
+    )

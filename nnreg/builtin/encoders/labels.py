@@ -88,6 +88,7 @@ class Labels(Encoder):
         found = column.of_texts(
             "count_labels", self._counts_of, labels=self.labels, separator=self.separator
         )
+        column.require(np.logical_not(np.isnan(found[:, -1])), "labels, or a JSON list of them")
         if not (self.ignore_unseen or self.other):
             column.require(found[:, -1] == 0, f"labels among {', '.join(self.labels)}")
         found = found[:, : self.shape[0]]

@@ -7,7 +7,9 @@ from typing import Self
 
 from nnreg._types import Array
 from nnreg.builtin.encoders.scaling import (
+    WHOLE,
     Scale,
+    ScaleInParts,
     Scaling,
     learn_scale,
     require_ascending,
@@ -15,7 +17,7 @@ from nnreg.builtin.encoders.scaling import (
     scale_of_encoder,
 )
 from nnreg.interfaces.component import Positive
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.interfaces.encoder import Encoder, Learner, RawColumn, learned
 from nnreg.tables.columns import common_unit
 from nnreg.tables.number_texts import NumberFormat, NumberTexts
 
@@ -90,6 +92,12 @@ class Number(Encoder):
         found = learn_scale(column.values, self.scaling or "standard")
         return replace(self, unit=unit, **found.learned)
 
+    def learner(self) -> Learner | None:
+        """Return one of a mean or of the extremes; None for what needs all numbers in order."""
+        if self.format is not None or self.scaling in WHOLE:
+            return None
+        return NumberLearner(self, ScaleInParts(self.scaling or "standard"))
+
     def encode(self, column: RawColumn) -> Array:
         """Return the scaled numbers."""
         require_in_domain(column, self.scaling)
@@ -98,3 +106,20 @@ class Number(Encoder):
     def text_of(self, encoded: Array) -> str:
         """Return the number."""
         return f"{float(self.scale.invert(encoded[0])):.6g}"
+
+
+@dataclass(frozen=True)
+class NumberLearner:
+    """Learns the scale of numbers that are read in parts."""
+
+    known: Number
+    scale: ScaleInParts
+
+    def add(self, column: RawColumn) -> None:
+        """Learn from more rows."""
+        require_in_domain(column, self.known.scaling)
+        self.scale.add(column.values)
+
+    def encoder(self) -> Number:
+        """Return the encoder with the scale."""
+        return replace(self.known, unit=None, **self.scale.result().learned)

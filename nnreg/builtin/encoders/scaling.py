@@ -14,6 +14,7 @@ from nnreg._types import Array
 from nnreg._utils.normal_distribution import normal_quantile
 from nnreg._utils.statistics import (
     HEADROOM,
+    Moments,
     mean_and_deviation,
     scale_of,
     standardize,
@@ -30,6 +31,9 @@ Scaling: TypeAlias = Literal[TargetScaling, "robust_clipped"]
 Curved: TypeAlias = Literal["log", "power", "quantile"]
 CURVED = ("log", "power", "quantile")
 """The scalings with a curve before the shift and the factor."""
+
+WHOLE = ("robust", "robust_clipped", "quantile", "power")
+"""The scalings that are learned from all numbers at once, as they sort them or try many powers."""
 
 MAX_QUANTILES = 1000
 """The most quantiles that are kept of a column."""
@@ -160,6 +164,36 @@ def learn_scale(values: Array, scaling: Scaling) -> Scale:
         x = curve.apply(x)
     mean, deviation = mean_and_deviation(x)
     return Scale(float(mean), float(scale_of(mean, deviation)), curve)
+
+
+class ScaleInParts:
+    """Learns the scale of numbers `(rows,)` that are added in parts, as `learn_scale` of all does.
+
+    Not for those of `WHOLE`.
+    """
+
+    def __init__(self, scaling: Scaling) -> None:
+        self.scaling = scaling
+        self.moments = Moments()
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, values: Array) -> None:
+        """Learn from more numbers, all finite."""
+        if self.scaling == "min_max":
+            self.low = min(self.low, float(np.min(values, initial=math.inf)))
+            self.high = max(self.high, float(np.max(values, initial=-math.inf)))
+        elif self.scaling != "none":
+            self.moments.add(np.log1p(values) if self.scaling == "log" else values)
+
+    def result(self) -> Scale:
+        """Return the scale."""
+        if self.scaling == "min_max" and self.low <= self.high:
+            return Scale(self.low, _difference(self.low, self.high) or 1.0)
+        if not self.moments.rows:
+            return Scale()
+        mean, deviation = self.moments.result()
+        curve = Curve("log") if self.scaling == "log" else None
+        return Scale(float(mean), float(scale_of(mean, deviation)), curve)
 
 
 def with_bounds(scale: Scale, values: Array) -> Scale:

@@ -116,8 +116,6 @@ class Tokens(Encoder):
 
     def infer_sequences(self, column: Any, steps: int) -> Any:
         """Return the number of tokens of each text, and their indices."""
-        if self.tokens == "byte_pairs":
-            raise NotImplementedError("no format can express byte pairs")
         tokens_of, longest = self._tokenizer(), self.length or LENGTH
 
         def compute(texts: Sequence[str]) -> Array:
@@ -128,6 +126,11 @@ class Tokens(Encoder):
                 row[1 : len(tokens) + 1] = tokens[:steps]
             return found
 
+        if self.tokens == "byte_pairs":
+            return column.of_texts(
+                "byte_pairs", compute, merges=self.merges, lowercase=self.lowercase,
+                longest=longest, steps=steps,
+            )  # fmt: skip
         return column.of_texts(
             "tokens", compute, items=self.items, parts=self.tokens, lowercase=self.lowercase,
             longest=longest, steps=steps,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.builtin.exporters.c_texts import CALLS, encoded
 from nnreg.builtin.exporters.c_writer import Names, source_and_header
 from nnreg.builtin.exporters.loop_operations import OPERATIONS
 from nnreg.errors import ExportError
@@ -43,7 +44,7 @@ class CSource(Exporter):
     memory: Literal["stack", "static"] = "stack"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in OPERATIONS:
+        if operation.name in OPERATIONS or operation.name in CALLS:
             return ""
         return f"C has no operation {operation.name!r}"
 
@@ -101,7 +102,7 @@ def rows_of(program: Program, columns: Mapping[str, Sequence[Any]]) -> Any:
         for row, value in zip(found, one.given(columns), strict=True):
             values = np.ravel(value).tolist()
             if one.takes == "text":
-                values = [None if text is None else text.encode() for text in values]
+                values = [None if text is None else encoded(text) for text in values]
             setattr(
                 row,
                 names.fields[one.name],

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from nnreg._types import Array
 from nnreg._version import __version__
+from nnreg.builtin.exporters import c_texts
+from nnreg.builtin.exporters.c_text_functions import SIGMA
 from nnreg.builtin.exporters.loop_operations import OperationWriter
-from nnreg.builtin.exporters.loop_writer import in_comment
+from nnreg.builtin.exporters.loop_writer import functions_of, in_comment
 from nnreg.operations.operation import Operand, Operation
 from nnreg.operations.program import Program, ProgramInput
 
@@ -63,18 +65,8 @@ FUNCTIONS = {
     f"{name}_{kind}": _extreme(name, kind)
     for kind in ("float", "double", "long", "int")
     for name in ("max", "min")
-} | {
-    "position": """
-static long position(const char *text, const char *const *known, long count)
-{
-    if (text == NULL) return -1;
-    for (long i = 0; i < count; i++)
-        if (strcmp(text, known[i]) == 0) return i;
-    return -1;
 }
-""".strip()
-}
-"""The functions that a file has if it calls them."""
+"""The functions of numbers that a file has if it calls them."""
 
 
 def identifier(text: str, taken: set[str]) -> str:
@@ -152,6 +144,7 @@ class _Writer(OperationWriter):
         self.storage = storage
         self.names = Names(program)
         self.buffers: list[Buffer] = []
+        self.text_tables: list[str] = []
         self.bytes = self.nested = 0
         """The bytes of all arrays, and of those inside of loops, once the source is written."""
         self.types = {"float32": kind, "float64": "double", "int64": "long", "bool": "int"}
@@ -198,17 +191,19 @@ class _Writer(OperationWriter):
         self.bytes = self.nested + sum(SIZES[kind] * size for kind, size in sizes.items())
         arena = [f"    {self.storage}{kind} {kind}_values[{size}];" for kind, size in sizes.items()]
         body = "\n".join([*arena, *self.lines])
-        functions = "\n\n".join(text for name, text in FUNCTIONS.items() if f"{name}(" in body)
+        every = {**FUNCTIONS, **c_texts.FUNCTIONS}
+        sigma = SIGMA if c_texts.has_sigma(self.program.operations) else ""
+        every["next"] = every["next"].replace("    /* SIGMA */\n", sigma)
+        functions = "\n\n".join(functions_of(body, every))
+        limits = c_texts.definitions(self.program.operations, functions)
         tables = "\n".join(self._table(name, array) for name, array in self.constants.values())
         names = "\n".join(self._class_definitions())
-        texts = "\n".join(
-            f"static const char *const T{number}[{len(known)}] = "
-            f"{{{', '.join('NULL' if one is None else _text(one) for one in known)}}};"
-            for number, known in enumerate(self.texts)
-        )
+        texts = "\n".join(self.text_tables)
+        headers = c_texts.HEADERS if limits else ""
         return (
-            '#include "model.h"\n\n#include <math.h>\n#include <stddef.h>\n#include <string.h>\n\n'
-            + "\n\n".join(filter(None, [texts, tables, names, functions]))
+            f'#include "model.h"\n\n{headers}#include <math.h>\n#include <stddef.h>\n'
+            "#include <string.h>\n\n"
+            + "\n\n".join(filter(None, [texts, tables, names, limits, functions]))
             + f"\n\n{self._signature()}\n{{\n{body}\n}}\n"
         )
 
@@ -246,7 +241,7 @@ class _Writer(OperationWriter):
     def _class_definitions(self) -> Iterator[str]:
         named = [one for one in self.program.outputs if one.classes]
         for (name, count), one in zip(self._class_tables(), named, strict=True):
-            texts = ", ".join(map(_text, one.classes or ()))
+            texts = ", ".join(map(c_texts.literal, one.classes or ()))
             yield f"const char *const {name}[{count}] = {{{texts}}};"
 
     def input(self, one: Operation) -> str:
@@ -282,13 +277,39 @@ class _Writer(OperationWriter):
     def smaller(self, one: Operation, a: str, b: str) -> str:
         return f"min_{self._type(one)}({a}, {b})"
 
-    def position(self, name: str, text: str, table: str, count: int) -> str:
-        return f"{name} = position({text}, {table}, {count});"
+    def other(self, one: Operation) -> None:
+        if one.name not in c_texts.CALLS:
+            super().other(one)
+            return
+        text, name = self.at(one.inputs[0], "0"), self.declare(one)
+        found = name if one.size > 1 else f"&{name}"
+        given = [text, *c_texts.CALLS[one.name](one, self._text_table), found]
+        self.line(f"{one.name}({', '.join(given)});")
+
+    def position(self, text: str, known: Sequence[str]) -> str:
+        return f"position({text}, {self._text_table(known)})"
+
+    def _text_table(self, texts: Sequence[str]) -> str:
+        """Add tables of sorted texts and their positions; return the arguments that pass them.
+
+        A text of C has no NUL: one that has it is never found, and left out.
+        """
+        places = [n for n, one in enumerate(texts) if "\0" not in one]
+        places.sort(key=lambda n: c_texts.encoded(texts[n]))
+        if not places:
+            return "NULL, NULL, 0"
+        number, count = len(self.text_tables) // 2, len(places)
+        listed = ", ".join(c_texts.literal(texts[n]) for n in places)
+        self.text_tables += [
+            f"static const char *const T{number}[{count}] = {{{listed}}};",
+            f"static const long P{number}[{count}] = {{{', '.join(map(str, places))}}};",
+        ]
+        return f"T{number}, P{number}, {count}"
 
     def literal(self, value: object, operand: Operand) -> str:
         dtype = str(operand.dtype)
         if value is None or isinstance(value, str):
-            return "NULL" if value is None else _text(value)
+            return "NULL" if value is None else c_texts.literal(value)
         if dtype in ("bool", "int64"):
             return str(int(value))  # type: ignore[call-overload]
         number = float(value)  # type: ignore[arg-type]
@@ -313,12 +334,3 @@ class _Writer(OperationWriter):
     def _output(self, operand: Operand, name: str) -> None:
         with self.loops((operand.size,)) as (i,):
             self.line(f"{name}[{i}] = {self.at(operand, i)};")
-
-
-def _text(value: str) -> str:
-    """Return a literal; other bytes than those of ASCII are octal escapes of UTF-8."""
-    parts = [
-        chr(one) if 32 <= one < 127 and chr(one) not in '"\\?' else f"\\{one:03o}"
-        for one in value.encode()
-    ]
-    return f'"{"".join(parts)}"'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from nnreg._version import __version__
 from nnreg.builtin.exporters import js_texts
 from nnreg.builtin.exporters.js_functions import FUNCTIONS
 from nnreg.builtin.exporters.loop_operations import OPERATIONS, OperationWriter
-from nnreg.builtin.exporters.loop_writer import flat, in_comment
+from nnreg.builtin.exporters.loop_writer import flat, functions_of, in_comment
 from nnreg.errors import ExportError
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Operand, Operation
@@ -139,7 +138,7 @@ class _Writer(OperationWriter):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.arrays: list[str] = []
-        """The declarations of arrays, which all calls of the function share."""
+        """The definitions of arrays, and of what reads texts, which all calls share."""
 
     def text(self) -> str:
         """Return the text."""
@@ -156,25 +155,21 @@ class _Writer(OperationWriter):
             self.line(f"  {dumps(output.name or 'prediction')}: {listed},")
         self.line("};")
         classes = {one.name or "prediction": one.classes for one in program.outputs if one.classes}
-        body = "\n".join(self.lines)
+        body, arrays = "\n".join(self.lines), "\n".join(self.arrays)
         tables = "\n".join(self._table(*pair) for pair in self.constants.values())
         texts = "\n".join(
             f"const T{number} = new Map({dumps([[text, n] for n, text in enumerate(known)])});"
             for number, known in enumerate(self.texts)
         )
         code = f"export function predict(row) {{\n{REQUIRE_COLUMNS}\n{body}\n}}"
-        used = "\n\n".join(
-            text.strip()
-            for name, text in {**FUNCTIONS, **js_texts.FUNCTIONS}.items()
-            if re.search(rf"(?<![\w.]){name}\(", code + tables)
-        )
+        written = "\n".join([code, arrays, tables])
+        used = functions_of(written, {**FUNCTIONS, **js_texts.FUNCTIONS})
         head = (
             f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )
-        arrays = "\n".join(self.arrays)
-        return "\n\n".join(filter(None, [head, used, texts, tables, arrays, code])) + "\n"
+        return "\n\n".join(filter(None, [head, *used, texts, tables, arrays, code])) + "\n"
 
     def input(self, one: Operation) -> str:
         name, column = f"x{len(self.variables)}", one.attributes.get("of", one.attributes["name"])
@@ -203,7 +198,8 @@ class _Writer(OperationWriter):
         (text,) = one.inputs
         name = self.variables[one] = f"x{len(self.variables)}"
         target = f"[{name}]" if one.size == 1 else name
-        self.line(f"const {target} = {js_texts.call(one, self.at(text, '0'))};")
+        self.arrays.append(f"const {name}of = {js_texts.reader(one)};")
+        self.line(f"const {target} = {name}of({self.at(text, '0')});")
 
     def product(self, one: Operation, starts: Sequence[str], sizes: Sequence[int]) -> None:
         if not _all_arrays(one):
@@ -258,8 +254,9 @@ class _Writer(OperationWriter):
     def smaller(self, one: Operation, a: str, b: str) -> str:
         return f"Math.min({a}, {b})"
 
-    def position(self, name: str, text: str, table: str, count: int) -> str:
-        return f"{name} = {table}.get({text}) ?? -1;"
+    def position(self, text: str, known: Sequence[str]) -> str:
+        self.texts.append(known)
+        return f"T{len(self.texts) - 1}.get({text}) ?? -1"
 
     def literal(self, value: object, operand: Operand) -> str:
         if value is None or isinstance(value, str):

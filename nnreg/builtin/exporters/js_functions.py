@@ -4,13 +4,21 @@ from __future__ import annotations
 
 FUNCTIONS = {
     "filled": """
-function filled(x, name, given, missing, padding) { // an array of any depth, or none
-  const flat = Array.isArray(given?.[0]) ? given.flat(Infinity) : given ?? [];
-  if (given != null && padding === undefined && flat.length !== x.length)
-    throw new RangeError(`column '${name}': expected ${x.length} values, found ${flat.length}`);
-  const rest = given == null ? missing : padding;
-  for (let i = 0; i < x.length; i++) x[i] = i < flat.length ? flat[i] ?? missing : rest;
-  return x;
+function filled(x, name, given, missing, padding) { // from an array of any depth, or none
+  const count = given == null ? 0 : put(x, 0, given, missing);
+  if (given != null && padding === undefined && count !== x.length)
+    throw new RangeError(`column '${name}': expected ${x.length} values, found ${count}`);
+  x.fill(given == null ? missing : padding, count);
+}
+""",
+    "put": """
+function put(x, at, given, missing) {
+  for (let i = 0; i < given.length; i++) {
+    const one = given[i];
+    if (typeof one === "object" && one !== null) at = put(x, at, one, missing);
+    else if (at++ < x.length) x[at - 1] = one ?? missing;
+  }
+  return at;
 }
 """,
     "product": """

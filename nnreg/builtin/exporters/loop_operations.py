@@ -122,9 +122,7 @@ def _lookup(writer: OperationWriter, one: Operation) -> None:
     if known == (None,):
         writer.line(f"{name} = {given} == {writer.no_text} ? 0 : -1;")
         return
-    table = f"T{len(writer.texts)}"
-    writer.texts.append(known)
-    writer.line(writer.position(name, given, table, len(known)))
+    writer.line(f"{name} = {writer.position(given, known)};")
 
 
 def _reduce(

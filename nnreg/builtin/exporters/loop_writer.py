@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -65,7 +66,7 @@ class LoopWriter:
         self.program = program
         self.variables: dict[Operation, str] = {}
         self.constants: dict[int, tuple[str, Array]] = {}
-        self.texts: list[tuple[str, ...]] = []
+        self.texts: list[Sequence[str]] = []
         self.lines: list[str] = []
         self.depth = 1
         self.uses = _uses(program)
@@ -111,8 +112,8 @@ class LoopWriter:
         """Return the smaller of two values."""
         raise NotImplementedError
 
-    def position(self, name: str, text: str, table: str, count: int) -> str:
-        """Return the statement that looks up the position of a text in a table of several."""
+    def position(self, text: str, known: Sequence[str]) -> str:
+        """Return the position of a text among known ones, -1 if it is missing or another."""
         raise NotImplementedError
 
     infinity = ""
@@ -279,6 +280,19 @@ def flat(indices: Sequence[str], shape: Shape) -> str:
         if index != "0"
     ]
     return " + ".join(terms) or "0"
+
+
+def functions_of(body: str, functions: Mapping[str, str]) -> list[str]:
+    """Return the functions that a text uses, and those that they use, in their order."""
+    used: dict[str, str] = {}
+    waiting = [body]
+    while waiting:
+        text = waiting.pop()
+        for name in functions.keys() - used.keys():
+            if re.search(rf"(?<![\w.]){name}\b", text):
+                used[name] = functions[name].strip()
+                waiting.append(used[name])
+    return [used[name] for name in functions if name in used]
 
 
 def in_comment(text: str) -> str:

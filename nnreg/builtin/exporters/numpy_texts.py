@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nnreg.builtin.encoders.date_texts import expression_of
 from nnreg.operations.operation import Operation
 
 CALLS: Mapping[str, Callable[[Operation], str]] = {
     "count_terms": lambda one: _settings(one, "terms", "lowercase", "stop_words", "low", "high"),
     "count_labels": lambda one: _settings(one, "labels", "separator"),
     "hash": lambda one: _settings(one, "seed", "size"),
-    "date_parts": lambda one: _settings(one, "patterns"),
+    "date_parts": lambda one: f"patterns={[*map(expression_of, one.attributes['patterns'])]!r}",
     "tokens": lambda one: _settings(one, "items", "parts", "lowercase", "longest", "steps"),
+    "byte_pairs": lambda one: _settings(one, "merges", "lowercase", "longest", "steps"),
 }
 """The arguments, after the texts, of the function of an operation, by its name."""
 
@@ -45,9 +47,12 @@ FUNCTIONS = {
             parts = text.split(separator)
             if text.startswith("["):
                 try:
-                    parts = [part for part in json.loads(text) if part is not None]
-                    whole = [isinstance(part, float) and part == part // 1 for part in parts]
-                    parts = [f"{p:.0f}" if w else str(p) for p, w in zip(parts, whole)]
+                    items = json.loads(text, parse_constant=lambda name: {})
+                    if any(isinstance(item, (list, dict)) for item in items):
+                        raise ValueError(text)
+                    whole = [isinstance(item, float) and item == item // 1 for item in items]
+                    parts = [f"{p:.0f}" if w else str(p) for p, w in zip(items, whole)]
+                    parts = [part for part in parts if part != "None"]
                 except ValueError:
                     row[-1], parts = np.nan, []
             for part in filter(None, map(str.strip, parts)):
@@ -132,6 +137,34 @@ FUNCTIONS = {
             row[0] = len(tokens)
             row[1 : len(tokens) + 1] = [numbers.get(token, 0) for token in tokens[:steps]]
         return found
+    ''',
+    "byte_pairs": r'''
+    def _byte_pairs(texts, merges, lowercase, longest, steps):
+        token_of = {pair: n for n, pair in enumerate(merges, 256)}
+        found = np.zeros((len(texts), 1 + steps), np.int64)
+        for row, text in zip(found, texts):
+            text = (text or "").lower() if lowercase else text or ""
+            pieces = re.findall(r"\s?\w{1,40}|\s?[^\w\s]{1,40}|\s{1,40}", text)
+            tokens = [token for piece in pieces for token in _merged(piece, token_of)][:longest]
+            row[0] = len(tokens)
+            row[1 : len(tokens) + 1] = tokens[:steps]
+        return found
+
+
+    def _merged(piece, token_of):  # the pair that was learned first, again and again
+        tokens = list(piece.encode("utf-8", "surrogatepass"))
+        while len(tokens) > 1:
+            first = min(zip(tokens, tokens[1:]), key=lambda pair: token_of.get(pair, math.inf))
+            if first not in token_of:
+                break
+            merged = []
+            for token in tokens:
+                if merged and (merged[-1], token) == first:
+                    merged[-1] = token_of[first]
+                else:
+                    merged.append(token)
+            tokens = merged
+        return tokens
     ''',
 }  # fmt: skip
 """The functions of texts by operation, whose names begin with _."""

@@ -31,6 +31,17 @@ ELEMENTWISE = {
 """The operators of ONNX that compute the same."""
 
 
+REASONS = {
+    "count_terms": "ONNX has no operator that finds words: StringSplit knows one separator",
+    "tokens": "ONNX has no operator that finds words: StringSplit knows one separator",
+    "byte_pairs": "ONNX has no operator for the bytes of a text",
+    "hash": "ONNX has no operator for the bytes of a text",
+    "count_labels": "ONNX has no operator that removes spaces or reads lists: only StringSplit",
+    "date_parts": "ONNX has no operator that reads a part of a text, such as a year",
+}
+"""Why what is read in a text cannot be expressed, by the name of an operation."""
+
+
 @dataclass(frozen=True)
 class OnnxFile(Exporter):
     """An ONNX graph, from raw columns to class names and probabilities.
@@ -49,7 +60,7 @@ class OnnxFile(Exporter):
     def unsupported(self, operation: Operation) -> str:
         if operation.name in {*ELEMENTWISE, *WRITERS, "input"}:
             return ""
-        return f"ONNX has no operation {operation.name!r}"
+        return REASONS.get(operation.name, f"ONNX has no operation {operation.name!r}")
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
         import onnx

@@ -75,5 +75,11 @@ class CalibrationError(Metric):
     def compute(self, y: Array, t: Array) -> float:
         confidence = np.max(y, axis=-1).reshape(-1).astype(np.float64)
         right = np.ravel(np.argmax(y, axis=-1) == t)
-        found = np.searchsorted(np.linspace(0, 1, self.bins + 1)[1:-1], confidence)
+        found = bins_of(confidence, self.bins)
         return float(np.sum(np.abs(np.bincount(found, right - confidence))) / len(right))
+
+
+def bins_of(confidence: Array, bins: int) -> Array:
+    """Return the number of the bin of each confidence; a bin includes its upper end."""
+    found: Array = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -28,6 +29,12 @@ class CellColumn:
         self.strips = any(is_number(text, decimal) for text in missing)
         """Whether a missing value with spaces around it would be read as a number."""
         self.texts: TextColumn | None = None
+
+    def anew(self) -> CellColumn:
+        """Return a column of the same type, without the texts so far."""
+        found = copy.copy(self)
+        found.texts = None
+        return found
 
     def parse(self, cells: Sequence[str]) -> Array:
         """Return cells as float64, NaN if missing; or as text, None if missing."""

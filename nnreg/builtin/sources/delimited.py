@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import itertools
-import re
-import warnings
-import zlib
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from functools import partial
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TextIO, TypeAlias
+from typing import Annotated
 
-import numpy as np
-from annotated_types import Ge, Len
+from annotated_types import Len
 
-from nnreg._types import Array
-from nnreg._utils import json_text
-from nnreg._utils.formatting import counted
-from nnreg.builtin.sources.cell_columns import CellColumn, parse_columns
-from nnreg.builtin.sources.compiled_cells import finder
-from nnreg.builtin.sources.text_file import CountedFile, lines_of, open_text, undecodable
-from nnreg.errors import DataError, NnregWarning
+from nnreg.builtin.sources.delimited_options import Options
+from nnreg.builtin.sources.delimited_rows import DelimitedRows, tables_of_text
+from nnreg.builtin.sources.text_file import is_compressed
 from nnreg.interfaces.source import Source
-from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.column_types import values_among
 from nnreg.tables.concat import concat_chunks
-from nnreg.tables.lazy import materialize
 from nnreg.tables.table import Table
-
-BLOCK = 2**19
-"""About how many characters of a file are read at once."""
-
-MIN_BLOCK_LINES, MAX_BLOCK = 100, 2**24
-"""The fewest lines in a block, also if lines are long, up to this number of characters."""
-
-FIRST_BLOCK = 2**14
-"""The characters of the first block, from which the types of columns are inferred."""
-
-DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
-
-SEPARATOR = re.compile(r'"?sep=([^"\0\r\n])"?\s*', re.I)
-"""The first line of a file for Excel, which names the delimiter."""
-
-COMMENTS = ("#", "%", "//")
-"""What lines of comments begin with."""
-
-MAX_CELL = 2**24
-"""The most characters of a cell: a long text, but a quote that is not closed is found soon."""
-csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for all of a process
-
-Column: TypeAlias = Array | Categorical
 
 
 @dataclass(frozen=True)
-class Csv(Source):
+class Csv(Options, Source):
     """Comma-separated text with a header line, also compressed with gzip.
 
     `delimiter` is one character; a first line `sep=;`, as Excel writes it, names another one.
@@ -72,6 +32,9 @@ class Csv(Source):
     Every row must have as many cells as the header; if every line ends with a delimiter, the empty
     cell after it is left out.
 
+    With `stream`, the inputs stay in the file, and its rows are read on demand, in blocks of lines.
+    With "auto", that is a file of more than a fifth of the memory. It must not be compressed.
+
     Options:
         delimiter: the character between cells
         missing: cells that stand for a missing value
@@ -81,56 +44,22 @@ class Csv(Source):
         skip_lines: the number of lines before the header that are not read
         header: whether the first line has the names of the columns
         names: the names of the columns of a file without a header
+        stream: leave rows in the file and read them as needed; "auto" decides by its size
     """
 
     suffixes = (".csv", ".txt")
-
-    delimiter: Annotated[str, Len(1, 1)] = ","
-    missing: tuple[str, ...] = MISSING_TEXTS
-    encoding: str = "utf-8"
-    decimal: Literal[".", ","] = "."
-    comment: Annotated[str, Len(1)] | None = None
-    skip_lines: Annotated[int, Ge(0)] = 0
-    header: bool = True
-    names: Annotated[tuple[str, ...], Len(1)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.delimiter in '\r\n"\0':
-            raise ValueError("delimiter: must not be a quote or a line break")
-        try:
-            "".encode(self.encoding)
-        except (LookupError, ValueError) as error:
-            raise ValueError(f"encoding: {error}; expected one such as utf-8") from error
-        if self.comment and self.comment[0] in f'{self.delimiter}\r\n"':
-            raise ValueError("comment: must not begin with the delimiter, a quote or a line break")
-        if self.names and self.header:
-            raise ValueError(
-                "names: the header line has the names; set header to false, and skip_lines to 1 "
-                "to replace them"
-            )
-        if twice := [name for name, count in Counter(self.names or ()).items() if count > 1]:
-            raise ValueError(f"names: {twice[0]!r} occurs twice")
 
     def read(self, path: Path, text: Collection[str] = ()) -> Table:
         """Return the columns; those named in `text` are text even if they are numeric."""
         return concat_chunks(self, path, text)
 
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
-        try:
-            yield from self._decoded(path, text)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: not a complete gzip file: {error}") from error
+        return tables_of_text(self, path, text)
 
-    def _decoded(self, path: Path, text: Collection[str]) -> Iterator[Table]:
-        try:
-            with open_text(path, self.encoding) as (raw, counted, file):
-                size = path.stat().st_size
-                for columns, lines in _Reader(self, path, file, counted, text).blocks():
-                    fraction = raw.tell() / size if size else 1.0  # a pipe has no size
-                    yield Table(columns, str(path), lines, fraction_read=fraction)
-        except UnicodeError as error:
-            set_to = partial(_changed, self)
-            raise DataError(undecodable(path, self.encoding, set_to)) from error
+    def rows(self, path: Path) -> DelimitedRows | None:
+        if self.stream is False or (self.stream == "auto" and is_compressed(path)):
+            return None
+        return DelimitedRows(self, path, required=self.stream is True)
 
 
 @dataclass(frozen=True)
@@ -140,259 +69,3 @@ class Tsv(Csv):
     suffixes = (".tsv", ".tab")
 
     delimiter: Annotated[str, Len(1, 1)] = "\t"
-
-
-class _Reader:
-    """A file read in blocks, with the types of its columns so far.
-
-    The standard library's `csv` defines what is well-formed and what a cell is. It reads the first
-    block, and those in which `find_cells`, which is faster, might find something else.
-    """
-
-    def __init__(
-        self,
-        options: Csv,
-        path: Path,
-        file: TextIO,
-        counted: CountedFile,
-        text: Collection[str],
-    ) -> None:
-        self.options = options
-        self.path = path
-        self.file = file
-        self.counted = counted
-        self.find_cells = finder(path)
-        self.delimiter = options.delimiter
-        self.line = 0
-        self.starts = True
-        """Whether the next line starts a row, as it is not within a quoted cell."""
-        self.rows: list[list[str]] = []
-        self.numbers: list[int] = []
-        """Rows that were read to know the columns, and the line numbers in which they end."""
-        self.header: list[str] = []
-        self.header = self._read_names()
-        self.header_line = self.line
-        self.columns = [
-            CellColumn(options.missing, options.decimal, name in text) for name in self.header
-        ]
-        self.trailing = False
-        """Whether every line ends with a delimiter; the last of `columns` is then empty."""
-
-    def _first_line(self) -> str:
-        """Leave out title lines and a line that names the delimiter; return the one after them."""
-        line, skipped = self.file.readline(), self.options.skip_lines
-        if found := SEPARATOR.fullmatch(line):
-            if self.delimiter not in (type(self.options).delimiter, found[1]):
-                raise DataError(
-                    f"{self.path}, line 1: {line.strip()} names another delimiter than the "
-                    f"source, which has {self.delimiter!r}; remove one of them"
-                )
-            self.delimiter, skipped = found[1], max(skipped, 1)
-        for _ in range(skipped):
-            line = self.file.readline()
-        self.line = skipped
-        return line
-
-    def _read_names(self) -> list[str]:
-        """Return the names of the columns."""
-        line = self._first_line()
-        rows: list[list[str]] = []
-        while not rows:  # blank lines are not rows
-            if not line:
-                expected = "a header line, then rows" if self.options.header else "rows"
-                after = f" after {counted(self.line, 'line')}" if self.options.skip_lines else ""
-                raise DataError(f"{self.path}: the file is empty{after}; expected {expected}")
-            rows, numbers = self._rows([line])
-            line = "" if rows else self.file.readline()
-        if "\0" in rows[0][0]:
-            advice = _changed(self.options, encoding="utf-16")
-            raise DataError(
-                f"{self.path}, line {numbers[0]}: not text in {self.options.encoding}; set the "
-                f"source to {advice}"
-            )
-        if self.options.header:
-            return self._checked(rows[0], f"{self.path}, line {numbers[0]}")
-        self.rows, self.numbers = rows, numbers
-        width = len(self.options.names or rows[0])
-        return list(self.options.names or (f"column_{n}" for n in range(1, width + 1)))
-
-    def _checked(self, cells: list[str], where: str) -> list[str]:
-        """Return the names in a header line. Raises `DataError`."""
-        header = [name.strip() for name in cells]
-        if twice := [name for name, count in Counter(header).items() if count > 1]:
-            first, second = [at + 1 for at, name in enumerate(header) if name == twice[0]][:2]
-            problem = f"column {twice[0]!r} occurs twice; rename one"
-            if not twice[0]:
-                problem = f"columns {first} and {second} have no name; name them"
-            raise DataError(f"{where}: {problem}")
-        for other, its_name in DELIMITERS.items():
-            if len(header) == 1 and other in header[0]:
-                advice = _changed(self.options, delimiter=other)
-                raise DataError(
-                    f"{where}: the only column is {header[0]!r}; the delimiter seems to be "
-                    f"{its_name}: set the source to {advice}"
-                )
-        if values := values_among(header):
-            text = f"taken as column names, but {values[0]!r} looks like a value; if it is a row, "
-            text += f"set the source to {_changed(self.options, header=False)}"
-            warnings.warn(f"{where}: {text}", NnregWarning, stacklevel=2)
-        return header
-
-    def blocks(self) -> Iterator[tuple[dict[str, Column], Sequence[int] | Array]]:
-        """Yield the columns of each block by name, and the line numbers of its rows."""
-        largest = min(MAX_BLOCK, self.counted.limit / 8)  # a character takes up to four bytes
-        size, found = int(min(FIRST_BLOCK, largest)), False
-        while (text := self.file.read(size) + self.file.readline()) or self.rows:
-            size = int(min(max(BLOCK, MIN_BLOCK_LINES * (text.find("\n") + 1)), largest))
-            parsed, numbers = self._parsed(text, first=not found)
-            if parsed:
-                found = True
-                if self.trailing:
-                    self._refuse_values(materialize(parsed.pop()), numbers)
-                yield dict(zip(self.header, parsed, strict=True)), _span(numbers)
-            self.counted.restart()
-        if not found:
-            raise DataError(f"{self.path}: the file has a header but no rows")
-
-    def _parsed(self, text: str, first: bool) -> tuple[list[Column], Sequence[int] | Array]:
-        """Return the columns of these lines, and the line number in which each row ends."""
-        if not first and (fast := self._by_bytes(text)):
-            return fast
-        rows, numbers = self._rows(lines_of(text))
-        rows, numbers = self.rows + rows, self.numbers + numbers
-        self.rows, self.numbers = [], []
-        if first:
-            self._find_trailing(rows)
-        self._check_widths(rows, numbers)
-        cells = list(zip(*rows, strict=True))
-        return list(map(CellColumn.parse, self.columns, cells)), numbers
-
-    def _by_bytes(self, text: str) -> tuple[list[Column], Sequence[int] | Array] | None:
-        """Return what `_parsed` does; None if the cells must be found by `csv`."""
-        comment, first = self.options.comment, self.line + 1
-        commented = False
-        if comment and (commented := text.startswith(comment) or f"\n{comment}" in text):
-            lines = lines_of(text)
-            kept = [n for n, line in enumerate(lines) if not line.startswith(comment)]
-            text = "".join(lines[n] for n in kept)
-        cells = self.find_cells(text, self.delimiter, len(self.columns))
-        if cells is None or (commented and cells.lines is not None):
-            return None  # what looks like a comment may be within a quoted cell
-        ends: Sequence[int] | Array = range(first, first + len(cells.ends))
-        if cells.lines is not None:
-            ends = cells.lines + first
-        self.line = int(ends[-1])
-        if commented:
-            self.line, ends = self.line + len(lines) - len(kept), [first + n for n in kept]
-        return parse_columns(self.columns, cells), ends
-
-    def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
-        """Return the rows that begin in these lines, and the line number in which each ends.
-
-        If the last row continues after them, more lines are read. Blank lines and comments are not
-        rows.
-        """
-        feed: Iterator[str] = itertools.chain(lines, iter(self.file.readline, ""))
-        if self.options.comment:
-            feed = self._without_comments(feed, self.options.comment)
-        reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
-        rows: list[list[str]] = []
-        numbers: list[int] = []
-        end, before = self.line + len(lines), 0
-        try:
-            while self.line + reader.line_num < end:
-                self.starts, before = True, reader.line_num
-                row = next(reader, None)
-                if row and (len(row) > 1 or not self._blank(row[0])):
-                    rows.append(row)
-                    numbers.append(self.line + reader.line_num)
-        except csv.Error as error:
-            first, line = self.line + before + 1, self.line + reader.line_num
-            begins = f" in the row that begins in line {first}" if first < line else ""
-            raise DataError(
-                f"{self.path}, line {line}: not well-formed CSV{begins}: {error}; put quotes "
-                "around the whole cell, and write a quote within it twice"
-            ) from error
-        self.line += reader.line_num
-        return rows, numbers
-
-    def _without_comments(self, lines: Iterable[str], comment: str) -> Iterator[str]:
-        """Yield lines except comments, which are counted; a quoted cell has none."""
-        for line in lines:
-            if self.starts and line.startswith(comment):
-                self.line += 1
-            else:
-                self.starts = False
-                yield line
-
-    def _blank(self, line: str) -> bool:
-        """Return True for a line of spaces, unless it is the missing value of a single column."""
-        return len(self.header) != 1 and not line.strip()
-
-    def _find_trailing(self, rows: list[list[str]]) -> None:
-        """Find out by the first rows whether the header or every line ends with a delimiter."""
-        width, named = len(self.header), bool(self.header[-1]) or len(self.header) == 1
-        lengths = {len(row) for row in rows}
-        if not named and lengths == {width - 1}:
-            del self.header[-1], self.columns[-1]
-            what = "the header"
-        elif lengths == {width + named} and not any(row[-1].strip() for row in rows):
-            if named:
-                self.columns.append(CellColumn(self.options.missing, self.options.decimal, False))
-            else:
-                self.header.pop()
-            self.trailing = True
-            what = "every line"
-        else:
-            return
-        text = f"{self.path}: {what} ends with a delimiter; the empty column after it is left out"
-        warnings.warn(text, NnregWarning, stacklevel=2)
-
-    def _refuse_values(self, cells: Array, numbers: Sequence[int] | Array) -> None:
-        """Raise `DataError` for a value after the last delimiter."""
-        numeric = cells.dtype.kind == "f"
-        some = ~np.isnan(cells) if numeric else [cell not in ("", None) for cell in cells]
-        if np.any(some):
-            row = int(np.argmax(some))
-            raise DataError(
-                f"{self.path}, line {numbers[row]}: found {cells[row]!s} in column "
-                f"{len(self.columns)}, which has no name and is empty in the first rows; name it "
-                "in the header, or remove the value"
-            )
-
-    def _check_widths(self, rows: list[list[str]], numbers: Sequence[int]) -> None:
-        width = len(self.columns)
-        for row, number in zip(rows, numbers, strict=True):
-            if len(row) != width:
-                has = "the header has" if self.options.header else "the first row has"
-                has = "'names' has" if self.options.names else has
-                cells = counted(len(row), "cell")
-                raise DataError(
-                    f"{self.path}, line {number}: {cells}, but {has} {width}; "
-                    f"{self._advice_for_width(row, rows)}"
-                )
-
-    def _advice_for_width(self, row: list[str], rows: list[list[str]]) -> str:
-        """Return how to read a row that has more or fewer cells than there are columns."""
-        if comment := next((mark for mark in COMMENTS if row[0].startswith(mark)), ""):
-            change = _changed(self.options, comment=comment)
-            return f"if it is a comment, set the source to {change}"
-        if self.options.header and len(self.columns) == 1:
-            change = _changed(self.options, skip_lines=self.header_line)
-            return f"if line {self.header_line} is a title, set the source to {change}"
-        if self.options.header and {len(one) for one in rows} == {len(self.columns) + 1}:
-            return "if the first column has no name in the header, add one"
-        return f"fix the row, or set 'delimiter' if it is not {self.delimiter!r}"
-
-
-def _span(numbers: Sequence[int] | Array) -> Sequence[int] | Array:
-    """Return consecutive numbers as a range, others unchanged."""
-    span = range(int(numbers[0]), int(numbers[-1]) + 1)
-    return span if len(span) == len(numbers) else numbers
-
-
-def _changed(options: Csv, **changes: str | int) -> str:
-    """Return the source as a spec has it, with an option changed."""
-    given = {field.name: getattr(options, field.name) for field in fields(Csv)}
-    kept = {name: value for name, value in given.items() if value != getattr(Csv, name)}
-    return json_text.dumps({"type": "csv", **kept, **changes}, ensure_ascii=False)

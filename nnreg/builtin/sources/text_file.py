@@ -18,6 +18,10 @@ BYTES_PER_BYTE = 32
 are objects of 51 bytes, each in two lists."""
 
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of a compressed file."""
+
+
 class CountedFile(io.BufferedIOBase):
     """A file, perhaps decompressed, that refuses to be read without end before a `restart`.
 
@@ -39,6 +43,15 @@ class CountedFile(io.BufferedIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return self.file.seekable()
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        return self.file.seek(position, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
     def read1(self, size: int = -1) -> bytes:
         data: bytes = self.file.read1(size)  # type: ignore[attr-defined]
         self.count += len(data)
@@ -51,13 +64,19 @@ class CountedFile(io.BufferedIOBase):
         return self.read1(-1 if size is None else size)
 
 
+def is_compressed(path: Path) -> bool:
+    """Return whether a file is compressed with gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP
+
+
 @contextmanager
 def open_text(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], CountedFile, TextIO]]:
     """Open a text file, which may be compressed: the raw file, for its position, and the text."""
     if codecs.lookup(encoding).name == "utf-8":
         encoding = "utf-8-sig"
     with path.open("rb") as raw:
-        compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+        compressed = raw.peek(2)[:2] == GZIP
         binary = gzip.GzipFile(fileobj=raw) if compressed else raw
         counted = CountedFile(cast(IO[bytes], binary), path)
         with io.TextIOWrapper(cast(IO[bytes], counted), encoding, newline="") as text:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks import loading
 from nnreg import DataError
-from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources import delimited_reader
 from nnreg.builtin.sources.delimited import Csv, Tsv
 from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
@@ -29,8 +29,8 @@ from tests.helpers.work import CPU_SECONDS, calls, cpu_seconds
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Read a line or two at a time, so that a short file has many blocks."""
-    monkeypatch.setattr(delimited, "BLOCK", 12)
-    monkeypatch.setattr(delimited, "FIRST_BLOCK", 4)
+    monkeypatch.setattr(delimited_reader, "BLOCK", 12)
+    monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", 4)
 
 
 @pytest.fixture
@@ -167,8 +167,8 @@ def test_blocks_and_numpys_reader_do_not_change_the_result(tmp_path_factory, row
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_text(text.getvalue(), newline="")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited, "BLOCK", block)
-        patch.setattr(delimited, "FIRST_BLOCK", 1)
+        patch.setattr(delimited_reader, "BLOCK", block)
+        patch.setattr(delimited_reader, "FIRST_BLOCK", 1)
         table = Csv().read(path)
     missing = Csv().missing
     for index, name in enumerate("ab"):
@@ -187,7 +187,7 @@ def test_well_formed_is_what_the_standard_library_accepts(tmp_path_factory, line
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_text("a,b\n1,a\n2,b\n" + "\n".join(lines), newline="")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited, "FIRST_BLOCK", 6)
+        patch.setattr(delimited_reader, "FIRST_BLOCK", 6)
         try:
             found = columns(Csv().read(path, ["b"]))
         except DataError:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnreg import DataError
-from nnreg.builtin.sources import byte_numbers, byte_texts, delimited
+from nnreg.builtin.sources import byte_numbers, byte_texts, delimited_reader
 from nnreg.builtin.sources.byte_cells import PADDING, byte_cells
 from nnreg.builtin.sources.byte_numbers import MARGIN, long_numbers, short_numbers
 from nnreg.builtin.sources.byte_texts import equal_cells
@@ -132,8 +132,8 @@ def compare(tmp_path, monkeypatch, seeds, find=byte_cells):
         rng = Random(seed)
         text, options, as_text = table(rng)
         (tmp_path / "t.csv").write_text(text, newline="", encoding="utf-8")
-        monkeypatch.setattr(delimited, "FIRST_BLOCK", rng.choice([1, 20, 2**14]))
-        monkeypatch.setattr(delimited, "BLOCK", rng.choice([1, 60, 300, 2**19]))
+        monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", rng.choice([1, 20, 2**14]))
+        monkeypatch.setattr(delimited_reader, "BLOCK", rng.choice([1, 60, 300, 2**19]))
         monkeypatch.setattr("nnreg.tables.concat.MAX_CATEGORIES", rng.choice([3, 10, 2**15 - 1]))
         found = []
 
@@ -141,10 +141,10 @@ def compare(tmp_path, monkeypatch, seeds, find=byte_cells):
             found.append(find(*arguments))
             return found[-1]
 
-        monkeypatch.setattr(delimited, "finder", lambda _, counted=counted: counted)
+        monkeypatch.setattr(delimited_reader, "finder", lambda _, counted=counted: counted)
         fast = outcome(tmp_path / "t.csv", options, as_text)
         used += any(one is not None for one in found)
-        monkeypatch.setattr(delimited, "finder", lambda _: lambda *_: None)
+        monkeypatch.setattr(delimited_reader, "finder", lambda _: lambda *_: None)
         assert fast == outcome(tmp_path / "t.csv", options, as_text), f"seed {seed}"
     return used
 

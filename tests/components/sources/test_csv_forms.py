@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnreg import DataError
-from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources import delimited_reader
 from nnreg.builtin.sources.delimited import Csv, Tsv
 from nnreg.errors import NnregWarning, SpecError
 from nnreg.spec.document import read_spec
@@ -18,8 +18,8 @@ from tests.helpers.specs import csv_data, regressor
 @pytest.fixture(params=[1, 2**14])
 def read(tmp_path, monkeypatch, request):
     """Write a file and read it, a line at a time and at once."""
-    monkeypatch.setattr(delimited, "BLOCK", request.param)
-    monkeypatch.setattr(delimited, "FIRST_BLOCK", request.param)
+    monkeypatch.setattr(delimited_reader, "BLOCK", request.param)
+    monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", request.param)
 
     def written(content, **options):
         path = tmp_path / "t.csv"
@@ -168,7 +168,7 @@ class TestDelimitersAtTheEndOfLines:
     @pytest.mark.filterwarnings("ignore:.*every line ends")
     @pytest.mark.parametrize("value", ["7", "z"])
     def test_a_value_there_is_refused_with_its_line(self, tmp_path, monkeypatch, value):
-        monkeypatch.setattr(delimited, "FIRST_BLOCK", 1)
+        monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", 1)
         (tmp_path / "t.csv").write_text(f"a,b,\n1,2,\n1,2,\n3,4,{value}\n")
         with pytest.raises(DataError, match=rf"line 4: found {value}.* in column 3, .*; name it"):
             Csv().read(tmp_path / "t.csv")

@@ -8,6 +8,7 @@ from tests.conformance.broken import (
     augmentations,
     constraints,
     encoders,
+    executors,
     exporters,
     initializers,
     kernels,
@@ -36,6 +37,7 @@ CORRECT = [
     sources.JsonColumns,
     encoders.Ranked,
     exporters.Lists,
+    executors.Threads,
 ]
 
 BROKEN = {
@@ -54,5 +56,6 @@ BROKEN = {
     "kernels": kernels.BROKEN,
     "encoder": encoders.BROKEN,
     "exporter": exporters.BROKEN,
+    "executor": executors.BROKEN,
 }
 """By kind and check, the components that must fail this check and no other."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import nnreg as library
-from nnreg.builtin.sources import delimited, parquet
+from nnreg.builtin.sources import delimited_reader, parquet_file
 from nnreg.errors import DataError, SpecError
 from nnreg.tables.convert import table_of
 from nnreg.tables.padded import Padded
@@ -45,7 +45,7 @@ def test_lists_in_data_frames_are_sequences():
 def test_lists_in_a_parquet_file_are_sequences_whatever_their_length_in_a_chunk(
     directory, monkeypatch, words
 ):
-    monkeypatch.setattr(parquet, "ROWS", 2)
+    monkeypatch.setattr(parquet_file, "ROWS", 2)
     lists = [[1, 2], [3, 4], [5, 6], [7, 8], [9], [1, 2, 3], [5, 5]]
     if words:
         lists = [[f"w{number}" for number in one] for one in lists]
@@ -105,8 +105,8 @@ def test_files_read_in_chunks_are_predicted_and_evaluated_as_a_whole(directory, 
     library.run(spec(PER_STEP, "csv", "data.csv", "y"), out="out")
     whole = json.loads(nnreg("evaluate", "out", "data.csv", "--json")[1])["data"]
     lines = nnreg("predict", "out", "data.csv")[1]
-    monkeypatch.setattr(delimited, "BLOCK", 2000)
-    monkeypatch.setattr(delimited, "FIRST_BLOCK", 500)
+    monkeypatch.setattr(delimited_reader, "BLOCK", 2000)
+    monkeypatch.setattr(delimited_reader, "FIRST_BLOCK", 500)
     chunked = json.loads(nnreg("evaluate", "out", "data.csv", "--json")[1])["data"]
     assert chunked == pytest.approx(whole, rel=1e-12)
     again = [*csv.DictReader(io.StringIO(nnreg("predict", "out", "data.csv")[1]))]

@@ -12,7 +12,7 @@ import pytest
 
 import nnreg
 import nnreg._utils.atomic_files
-from nnreg.cli.train import SIGNALS
+from nnreg.cli._progress import SIGNALS
 from nnreg.runs.run import prepare_resume, prepare_run
 from tests.helpers.work import wait_until
 from tests.runs.directory.runs import same_files, stop_at

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from nnreg._utils.formatting import counted
+from nnreg.comparison.sides import Side
 from nnreg.plotting.card import card, line
 from nnreg.plotting.html import format_value, table
 
 
-class Compared(Protocol):
-    """One of the runs."""
-
-    @property
-    def run(self) -> str:
-        """Its name."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The settings that differ between the runs, by their paths."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Its metrics."""
-
-    @property
-    def std(self) -> Mapping[str, float]:
-        """The standard deviations of those that are means over folds."""
-
-
-def comparison_card(sides: Sequence[Compared], best: Mapping[str, Sequence[str]]) -> str:
+def comparison_card(sides: Sequence[Side], best: Mapping[str, Sequence[str]]) -> str:
     """Return the card as HTML; `best` has the names of the best runs for each metric."""
     metrics = list(dict.fromkeys(name for side in sides for name in side.metrics))
     settings = list(sides[0].settings) if sides else []

@@ -1,0 +1,1 @@
+"""The executors of sweeps that come with nnreg."""
