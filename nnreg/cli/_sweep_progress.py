@@ -102,9 +102,9 @@ class SweepProgress:
         return f"{self._ended} of {counted(self._total, 'run')} ended, and the others are saved"
 
     def _line(self, result: RunResult) -> str:
-        from nnreg.sweeps.space import value_text
+        from nnreg.sweeps.space import label
 
-        point = [f"{self._names[p]}={value_text(v)}" for p, v in result.point.items()]
+        point = [f"{self._names[p]}={label(v)}" for p, v in result.point.items()]
         width = len(str(self._total))
         fields = [f"{self._ended:>{width}}/{self._total}", result.name, *point]
         if result.value is not None:

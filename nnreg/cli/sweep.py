@@ -246,7 +246,7 @@ def train_sweep(
         print_json_line("end", _as_json(found))
     else:
         if not progress.executed:
-            print_lines("note: the sweep is complete; nothing was left to run", err=True)
+            print_prose("the sweep is complete; nothing was left to run")
         print_results(plan, found)
         print_lines(f"saved in {directory}")
         if failed:
@@ -268,11 +268,12 @@ def print_results(plan: Plan, found: SweepResult) -> None:
     for point in points[:MAX_POINTS]:
         cells = [str(point.number), *_cells(point.point, plan.paths)]
         cells += _mean_and_deviation(point, found.metric)
-        cells += _mean_and_deviation(point, test) if test else []
-        rows.append([*cells, f"{len(point.values)} of {len(point.runs)}"])
-    head = ["point", *names, found.metric, "std", *([test, "std"] if test else []), "done"]
+        cells.append(f"{len(point.values)} of {len(point.runs)}")
+        rows.append([*cells, *(_mean_and_deviation(point, test) if test else [])])
+    needed = ["point", *names, found.metric, "std"]
+    head = [*needed, "done", *([test, "std"] if test else [])]
     print_lines("")
-    print_table(head, rows, title=f"Results: {plan.name}")
+    print_table(head, rows, title=f"Results: {plan.name}", min_columns=len(needed))
     if len(points) > MAX_POINTS:
         print_prose(f"the {MAX_POINTS} best of {len(points)} points, by {found.metric}")
     others = [run for run in found.runs if run.outcome in ("failed", "diverged")]
@@ -304,9 +305,9 @@ def _axis_names(plan: Plan) -> list[str]:
 
 
 def _cells(point: Point, paths: Iterable[str]) -> list[str]:
-    from nnreg.sweeps.space import value_text
+    from nnreg.sweeps.space import label
 
-    return [value_text(point[path]) if path in point else "" for path in paths]
+    return [label(point[path]) if path in point else "" for path in paths]
 
 
 def _as_json(found: SweepResult) -> dict[str, Any]:

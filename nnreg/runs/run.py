@@ -250,6 +250,8 @@ class Run:
         plugins = [one for one in document.registry.plugins.values() if not one.blocked_by]
         here["distributions"] |= {one.distribution: one.version for one in plugins}
         here |= threads_of(self._trainer)
+        if self.ranks.size > 1:
+            here["ranks"] = self.ranks.size
         overrides = [without_home(one) for one in document.overrides]
         data = dict(self.model.data_digests)
         return {**here, "overrides": overrides, "data": data}

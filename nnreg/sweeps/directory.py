@@ -22,14 +22,27 @@ from nnreg.sweeps.space import distinct
 SWEEP = "sweep.json"
 
 
+DIGEST = "spec_sha256"
+"""The key of `sweep.json` that a sweep file of a user does not have."""
+
+
 def is_sweep(directory: Path) -> bool:
     """Return whether a directory is that of a sweep."""
-    return (directory / SWEEP).is_file()
+    return DIGEST in read_object(directory / SWEEP)
 
 
 def read_sweep(directory: Path) -> dict[str, Any]:
-    """Return the content of a `sweep.json`; empty if there is none."""
-    return read_object(directory / SWEEP)
+    """Return the content of a `sweep.json`; empty if there is none.
+
+    Raises `UsageError` for a file of that name which a user wrote.
+    """
+    content = read_object(directory / SWEEP)
+    if content and DIGEST not in content:
+        raise UsageError(
+            f"{directory}: has a {SWEEP} that is not the description of a directory of runs; "
+            "choose another directory with --out"
+        )
+    return content
 
 
 def begin(plan: Plan, directory: Path) -> Plan:
@@ -64,7 +77,7 @@ def _content(plan: Plan, directory: Path) -> dict[str, Any]:
         "nnreg": __version__,
         "name": plan.name,
         "sweep": given | {"spec": _relocated(plan, directory)},
-        "spec_sha256": digest_of(plan.document),
+        DIGEST: digest_of(plan.document),
         "metric": plan.metric,
         "higher_is_better": plan.higher_is_better,
         "seeds": list(plan.seeds),
@@ -89,7 +102,7 @@ def _continued(plan: Plan, before: Mapping[str, Any], directory: Path) -> Plan:
     import dataclasses
 
     advice = "choose another directory with --out"
-    if before.get("spec_sha256") != digest_of(plan.document):
+    if before.get(DIGEST) != digest_of(plan.document):
         raise UsageError(f"{directory}: its runs are of another spec than now; {advice}")
     old: Sequence[Point] = before.get("points", [])
     seeds: Sequence[int] = before.get("seeds", [])

@@ -77,6 +77,14 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False)
 
 
+def label(value: Any) -> str:
+    """Return a value for a table: `leaky_relu(slope=0.2)` is a component with an option."""
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        return value_text(value)
+    options = [f"{name}={label(one)}" for name, one in value.items() if name != "type"]
+    return f"{value['type']}({', '.join(options)})" if options else str(value["type"])
+
+
 def distinct(points: Iterable[Point]) -> list[Point]:
     """Return points without repetitions."""
     found: list[Point] = []

@@ -18,6 +18,7 @@ from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.executor import Executor
 from nnreg.interfaces.exporter import Exporter
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import OneInput
@@ -47,7 +48,7 @@ def training_check(cls: type[Component], registry: Registry) -> Check | None:
     the first example of the class, or else on one with every default.
     """
     example = next(iter(cls.examples()), None)
-    if issubclass(cls, Source | Exporter):
+    if issubclass(cls, Source | Exporter | Executor):
         return None
     if example is None:
         try:

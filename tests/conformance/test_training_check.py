@@ -14,7 +14,7 @@ from tests.training.test_returned_values import document
 TRAINABLE = [e for e in installed() if training_check(e.cls, installed()) is not None]
 
 
-def test_every_kind_but_sources_and_exporters_is_trained():
+def test_every_kind_but_sources_exporters_and_executors_is_trained():
     kinds = {"activation", "loss", "layer", "optimizer", "schedule", "initializer", "regularizer",
              "constraint", "metric", "kernels", "encoder",
              "augmentation"}  # fmt: skip

@@ -1,5 +1,7 @@
 """Dask and Slurm give the runs that processes of this machine do."""
 
+import os
+
 import pytest
 
 from nnreg.builtin.executors.processes import Processes
@@ -14,6 +16,15 @@ def sweep(tmp_path):
     return write_sweep(tmp_path, seeds=2, grid={UNITS: [4, 6]})
 
 
+@pytest.fixture
+def restored_environment():
+    """Undo what a scheduler of Dask sets in the environment."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+
+
 @pytest.mark.verify
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the libraries
 @pytest.mark.parametrize("on", ["dask", {"type": "slurm", "cluster": "local"}])
@@ -26,7 +37,7 @@ def test_the_runs_of_a_cluster_are_those_of_this_machine(sweep, tmp_path, on):
 
 @pytest.mark.verify
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_workers_of_a_scheduler_are_used_by_its_address(sweep, tmp_path):
+def test_workers_of_a_scheduler_are_used_by_its_address(sweep, tmp_path, restored_environment):
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:

@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -38,7 +37,6 @@ def test_24_runs_killed_ten_times_end_as_the_undisturbed_ones(tmp_path):
             )
         enough = epochs(killed) + rng.randrange(1, 120)
         wait_until(lambda enough=enough: epochs(killed) >= enough, process)
-        time.sleep(rng.uniform(0, 0.3))  # also between two writes of records
         process.kill()
         process.wait()
     before = epochs(killed)

@@ -118,6 +118,8 @@ def test_ctrl_c_saves_the_runs_ends_their_processes_and_says_how_to_continue(end
     endless.send_signal(signal.SIGINT)
     _, errors = endless.communicate()
     assert endless.returncode == 130
+    command = json.loads((tmp_path / "out/001-seed-0/environment.json").read_text())["command"]
+    assert command[1:] == ["sweep", "sweep.json", "--out", "out", "--jobs", "2"]
     assert "stopped; 0 of 2 runs ended" in errors
     assert "resume: nnreg sweep out" in errors
     for run in (tmp_path / "out").glob("*-seed-0"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Dask(Executor):
             if target is None:
                 cores = available_cores()
                 count = jobs or cores
+                stack.callback(_restore, dict(os.environ))
                 target = stack.enter_context(
                     LocalCluster(
                         n_workers=count,
@@ -63,3 +65,10 @@ class Dask(Executor):
                 yield pool, jobs or max(sum(client.nthreads().values()), 1)
             finally:
                 pool.shutdown(wait=False)
+
+
+def _restore(environment: Mapping[str, str]) -> None:
+    """Undo what Dask sets in the environment of the program, for its workers."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)

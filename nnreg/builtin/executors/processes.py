@@ -27,10 +27,11 @@ THREAD_VARIABLES = (
 """The variables by which BLAS libraries, and then nnreg, know how many threads to start."""
 
 START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, sys; sys.path[:], sys.argv = json.loads(sys.argv[1]); "
     "from nnreg.builtin.executors.child import main; main()"
 )
-"""The program of a process. The path is that of its parent, so that both find the same modules."""
+"""The program of a process. The path is that of its parent, so that both find the same modules, and
+so are the arguments, which a run records."""
 
 MAX_LAST_WORDS = 200
 """The most characters shown of what a process wrote before it ended."""
@@ -159,7 +160,7 @@ class _Child:
             else {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-c", START, json_text.dumps(sys.path)],
+            [sys.executable, "-c", START, json_text.dumps([sys.path, sys.argv])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,

@@ -55,4 +55,4 @@ class Swallows(Threads):
         return NoErrors(pool)
 
 
-BROKEN = {"results": Strips, "errors": Swallows}
+BROKEN = {"results": [Strips], "errors": [Swallows]}
