@@ -26,7 +26,7 @@ from nnreg.reports.html import escape
 from nnreg.tables.date_forms import Form
 
 MAX_BYTES = 100_000
-"""The size of the script above which a page has none; that of penguins has 7,000."""
+"""The size of the script above which a page has none; that of penguins has 9,000."""
 
 MAX_INPUTS, MAX_VALUES, MAX_OPTIONS = 40, 60, 200
 """The most columns, predicted values and categories of a column in the form."""
