@@ -1,5 +1,6 @@
 """Configuration of Sphinx: `sphinx-build -W --keep-going -n docs docs/_build`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from sphinx.application import Sphinx
 from nnreg import __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))  # the extensions below
+
+logging.getLogger("nnreg").setLevel(logging.WARNING)  # another library logs everything to stderr
 
 project = "nnreg"
 version = release = __version__

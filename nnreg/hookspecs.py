@@ -153,7 +153,7 @@ def nnreg_report_sections(report: ReportView) -> Iterable[Section]:
     """Return the sections this plugin adds to the report of a run.
 
     A section has text, tables and charts. nnreg escapes the text and draws the charts: no plugin
-    can add HTML, and the page has no script. If the hook raises, the page and a warning say so. It
+    can add HTML or a script. If the hook raises, the page and a warning say so. It
     is called for each fold of a cross-validation, and not for the page that sums them up.
     """
     raise NotImplementedError

@@ -1,7 +1,10 @@
 """The reference of the public names, written from signatures and docstrings."""
 
+import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from markdown import WIDTH, directive, plain
@@ -17,6 +20,10 @@ PLUGINS = {"interfaces", "tables"}
 """Packages whose names are for plugins, as are types with bounds only, such as `Count`."""
 
 
+INTERNAL = {"ModelParts"}
+"""Bases whose names are for other packages of nnreg."""
+
+
 class Bare(str):
     """An annotation that is written without quotes, as in the code."""
 
@@ -25,12 +32,26 @@ class Bare(str):
 
 
 def api(subject: str) -> str:
-    """Return a section for each public name of a subject: `calls`, `errors` or `interfaces`."""
+    """Return a section for each public name of a subject.
+
+    These are `calls`, `errors`, `interfaces`, and `estimators`, which need scikit-learn.
+    """
+    if subject == "estimators":
+        from nnreg import sklearn
+
+        return "\n\n".join(section(name, getattr(sklearn, name)) for name in sklearn.__all__)
     public = {name: getattr(nnreg, name) for name in nnreg.__all__ if name not in ALIASES}
     ordered = sorted(public.items(), key=lambda item: inspect.isclass(item[1]))  # functions first
-    return "\n\n".join(
-        section(name, thing) for name, thing in ordered if subject_of(thing) == subject
-    )
+    chosen = {name: thing for name, thing in ordered if subject_of(thing) == subject}
+    return "\n\n".join(section(name, thing) for name, thing in (chosen | returned(chosen)).items())
+
+
+def returned(public: dict[str, Any]) -> dict[str, Any]:
+    """Return the classes of nnreg that functions return and that have no section of their own."""
+    functions = (one for one in public.values() if isinstance(one, FunctionType))
+    found = (one.__globals__.get(one.__annotations__["return"]) for one in functions)
+    own = (one for one in found if inspect.isclass(one) and one.__module__.startswith("nnreg."))
+    return {one.__name__: one for one in own if one.__name__ not in public}
 
 
 def subject_of(thing: Any) -> str:
@@ -50,23 +71,33 @@ def section(name: str, thing: Any) -> str:
         return "\n\n".join([head, signature(f"nnreg.{name}", thing), prose(thing)])
     parts = described(thing)
     methods = [method(*member) for part in parts for member in members(part)]
-    return "\n\n".join([head, *map(prose, parts), *methods])
+    values = [] if name in nnreg.__all__ or not dataclasses.is_dataclass(thing) else [fields(thing)]
+    return "\n\n".join([head, *map(prose, parts), *values, *methods])
+
+
+def fields(cls: Any) -> str:
+    """Return the attributes of a dataclass, with their types."""
+    lines = (f"{field.name}: {field.type}\n" for field in dataclasses.fields(cls))
+    return f"```python\n{''.join(lines)}```"
 
 
 def described(cls: type) -> list[type]:
     """Return a class, after those bases with members that have no section of their own."""
     public = [getattr(nnreg, name) for name in nnreg.__all__]
     bases = [base for base in cls.__mro__[:0:-1] if base.__module__.startswith("nnreg.")]
+    bases = [base for base in bases if base.__name__ not in INTERNAL]
     return [*(base for base in bases if base not in public and any(members(base))), cls]
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the public members of a class, in the order of its code."""
     for name, member in vars(cls).items():
-        if not name.startswith("_") and (
-            callable(member) or isinstance(member, property | classmethod)
-        ):
+        if name.startswith("_"):
+            continue
+        if callable(member) or isinstance(member, property | classmethod):
             yield name, member
+        elif hasattr(member, "__wrapped__"):  # a method that some instances lack
+            yield name, member.__wrapped__
 
 
 def method(name: str, member: Any) -> str:
@@ -95,8 +126,15 @@ def signature(name: str, function: Any) -> str:
 
 
 def prose(thing: Any) -> str:
-    """Return a docstring as Markdown."""
-    return plain(inspect.getdoc(thing) or "")
+    """Return a docstring as Markdown, in which a block such as `Arguments:` becomes a list."""
+    lines = list[str]()
+    for line in (inspect.getdoc(thing) or "").split("\n"):
+        entry = re.fullmatch(r" {4}(\w.*?): (.*)", line)
+        if entry is None:
+            lines.append(plain(line.strip()))
+        else:
+            lines += ["", f"* {plain(entry[1])}: {plain(entry[2])}"]
+    return "\n".join(lines)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import DataError
 
 
@@ -33,6 +34,6 @@ class FileState:
         try:
             problem = self.problem
         except OSError as error:
-            problem = f"cannot read the data: {error.strerror}"
+            problem = f"cannot read the data: {explain_os_error(error, self.path)}"
         if problem:
             raise DataError(f"{self.path}: {problem}")

@@ -10,7 +10,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,8 +25,11 @@ HEADROOM = 8.0
 BLOCK_ROWS = 512
 """The rows whose sum is right to a few units of the last digit without a wider type."""
 
-MOMENT_ROWS = 2**14
-"""The rows of a block whose moments are merged: 128 kB of each column, which stay in the cache."""
+MOMENT_ROWS = 2**13
+"""The rows of a block whose moments are merged: 64 kB of each column, which stay in the cache."""
+
+BLOCKS_AT_ONCE = 32
+"""The blocks of a column that are added by one call of each function."""
 
 SAFE = 1e150
 """Values up to this magnitude have squares whose sums stay below the largest float64."""
@@ -81,23 +84,22 @@ class Moments:
     """The mean and standard deviation of rows that are added a few at a time.
 
     The rows are merged in blocks of `MOMENT_ROWS`, in their order, so that the result has the same
-    bits however many are added at a time, and is that of `mean_and_deviation` of all.
+    bits however many are added at a time, and is that of `mean_and_deviation` of all. Neighbours
+    are merged, then these, and so on: rounding errors hardly grow with the number of blocks.
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        self._mean, self._deviation = np.array(0.0), np.array(0.0)
+        self.rows = 0
+        self._merged: list[_Moments] = []
         self._rest: list[Array] = []
         self._rest_rows = 0
-
-    @property
-    def rows(self) -> int:
-        """The number of rows so far."""
-        return self.count + self._rest_rows
 
     def add(self, values: Array) -> None:
         """Add rows `(rows, ...)`, all finite."""
         x, start = np.asarray(values, np.float64), 0
+        self.rows += len(x)
+        if not self._rest and x.ndim == 1 and x.flags.c_contiguous:
+            start = self._add_blocks(x)
         while start < len(x):
             part = x[start : start + MOMENT_ROWS - self._rest_rows]
             start += len(part)
@@ -105,29 +107,55 @@ class Moments:
                 self._rest.append(part.copy())  # the caller may use the memory again
                 self._rest_rows += len(part)
             else:
-                self._merge(np.concatenate([*self._rest, part]) if self._rest else part)
+                self._add_block(np.concatenate([*self._rest, part]) if self._rest else part)
                 self._rest, self._rest_rows = [], 0
+
+    def _add_blocks(self, x: Array) -> int:
+        """Add whole blocks of a column, many at a time, and return how many rows these were."""
+        end = len(x) - len(x) % MOMENT_ROWS
+        for start in range(0, end, BLOCKS_AT_ONCE * MOMENT_ROWS):
+            some = x[start : min(start + BLOCKS_AT_ONCE * MOMENT_ROWS, end)]
+            for pair in zip(*_of_block(some.reshape(-1, MOMENT_ROWS).T), strict=True):
+                self._push(_Moments(MOMENT_ROWS, *pair))
+        return end
+
+    def _add_block(self, block: Array) -> None:
+        self._push(_Moments(len(block), *_of_block(block)))
+
+    def _push(self, found: _Moments) -> None:
+        while self._merged and self._merged[-1].rows == found.rows:
+            found = self._merged.pop().merged(found)
+        self._merged.append(found)
 
     def result(self) -> tuple[Array, Array]:
         """Return the mean and the deviation. Raises ValueError if there is no row."""
         if self._rest:
-            self._merge(np.concatenate(self._rest))
+            self._add_block(np.concatenate(self._rest))
             self._rest, self._rest_rows = [], 0
-        if not self.count:
+        if not self._merged:
             raise ValueError("there are no rows")
-        return self._mean, self._deviation
+        *others, found = self._merged
+        for one in reversed(others):
+            found = one.merged(found)
+        self._merged = [found]
+        return found.mean, found.deviation
 
-    def _merge(self, block: Array) -> None:
-        """Merge the moments of more rows, by the formulas of Chan et al. 1983."""
-        mean, deviation = _of_block(block)
-        total = self.count + len(block)
-        known, new = self.count / total, len(block) / total
-        # halves, since a difference may overflow
-        half = (mean / 2 - self._mean / 2) if self.count else np.zeros_like(mean)
-        within = np.hypot(self._deviation * math.sqrt(known), deviation * math.sqrt(new))
-        self._deviation = np.hypot(within, half * (2 * math.sqrt(known * new)))
-        self._mean = self._mean + half * new + half * new if self.count else mean
-        self.count = total
+
+class _Moments(NamedTuple):
+    """The mean and deviation of some rows."""
+
+    rows: int
+    mean: Array
+    deviation: Array
+
+    def merged(self, other: _Moments) -> _Moments:
+        """Return those of these rows and of others, by the formulas of Chan et al. 1983."""
+        rows = self.rows + other.rows
+        known, new = self.rows / rows, other.rows / rows
+        half = other.mean / 2 - self.mean / 2  # halves, since a difference may overflow
+        within = np.hypot(self.deviation * math.sqrt(known), other.deviation * math.sqrt(new))
+        deviation = np.hypot(within, half * (2 * math.sqrt(known * new)))
+        return _Moments(rows, self.mean + half * new + half * new, deviation)
 
 
 def mean_and_deviation_of_chunks(chunks: Iterable[Array]) -> tuple[Array, Array]:

@@ -108,17 +108,25 @@ def print_table(
     title: str = "",
     *,
     min_columns: int | None = None,
+    optional: Sequence[int] = (),
 ) -> None:
     """Print a table, with numeric columns aligned to the right.
 
-    If the terminal is too narrow, the last columns are dropped, but at least `min_columns` are
-    shown. Without `min_columns`, or if these are still too wide, each row becomes a list of cells.
+    If the terminal is too narrow, the columns at the indices `optional` are dropped in that order,
+    then the last ones, but at least `min_columns` are shown. Without `min_columns`, or if these are
+    still too wide, each row becomes a list of cells.
     """
     terminal = console()
     head = list(map(one_line, head))
     cells = [[_cell_text(cell) for cell in row] for row in rows]
     needed = _width_of([head, *cells])
     piped = not (terminal.is_terminal or "COLUMNS" in os.environ)
+    for index, dropped in enumerate(optional):
+        if piped or needed <= terminal.width:
+            break
+        place = dropped - sum(before < dropped for before in optional[:index])
+        head, *cells = [[*row[:place], *row[place + 1 :]] for row in (head, *cells)]
+        needed = _width_of([head, *cells])
     while not piped and needed > terminal.width and len(head) > (min_columns or len(head)):
         head, cells = head[:-1], [row[:-1] for row in cells]
         needed = _width_of([head, *cells])

@@ -43,7 +43,7 @@ from nnreg.cli._help import Program, debug_option
 from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 from nnreg.kernels.compiling import telling
-from nnreg.ranks.launcher import rank_started
+from nnreg.ranks.variables import rank_started
 
 
 def _names_to_block(

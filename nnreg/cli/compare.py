@@ -228,13 +228,15 @@ def _print_notes(comparison: Comparison) -> None:
 
 
 def _print_group_table(table: Table) -> None:
+    """Print a table, without the intervals of means and numbers of runs if there is no room."""
     rows = [[cell.text for cell in row] for row in table.rows]
-    print_table(table.head, rows, table.title)
+    optional = [table.head.index(name) for name in ("95 % interval", "runs")]
+    print_table(table.head, rows, table.title, optional=optional)
 
 
 def _print_sides(comparison: Comparison) -> None:
     """Print a table with one row per run, or one column per run if there are many columns."""
-    from nnreg.comparison.settings import short, value_text
+    from nnreg.comparison.settings import short, short_value
 
     sides, best = comparison.sides, comparison.best
     settings = short(list(sides[0].settings)) if sides else {}
@@ -243,7 +245,7 @@ def _print_sides(comparison: Comparison) -> None:
     rows = [
         [
             side.run,
-            *(value_text(side.settings[path]) for path in settings),
+            *(short_value(side.settings[path]) for path in settings),
             *(_metric_cell(side, name, best) for name in names),
             f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
             "" if side.seconds is None else f"{side.seconds:.1f}",

@@ -13,6 +13,8 @@ from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_o
 from nnreg.cli._output import print_json, print_lines
 from nnreg.cli._registry import registry_with
 
+EQUAL = "exactly those of nnreg"
+
 
 @command()
 @checkpoint_argument
@@ -70,7 +72,7 @@ def export(
     checked = (
         "it cannot be run here, so that its answers were not checked"
         if found.difference is None
-        else f"its answers for {found.rows} rows are those of nnreg, at most "
-        f"{found.difference:.0e} off"
+        else f"its answers for {found.rows} rows are "
+        + (f"those of nnreg, at most {found.difference:.0e} off" if found.difference else EQUAL)
     )
     print_lines(f"written: {found.path} ({byte_size(found.bytes)}); {checked}")

@@ -204,15 +204,15 @@ def draw_into(
 
 def _print_losses(found: Collection, by: str | None) -> None:
     """Draw the losses in the terminal: those of each run, or of all groups in one chart."""
-    from nnreg.comparison.curves import MAX_LINES, charts_of
+    from nnreg.comparison.curves import MAX_LINES, loss_of_groups
     from nnreg.errors import UsageError
     from nnreg.plotting.curves import by_epoch
 
     if by == "group" or (by is None and len(found.runs) > MAX_LINES):
-        charts = charts_of(found, "group")
-        if not charts:
+        title, chart = loss_of_groups(found)
+        if not chart.curves:
             raise UsageError(NOTHING)
-        _print_chart("loss: mean of each group, and from its lowest to its highest run", charts[0])
+        _print_chart(title, chart)
         return
     for name, record in found.runs.items():
         if not len(record.history):

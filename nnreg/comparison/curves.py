@@ -9,6 +9,7 @@ from nnreg.comparison.collection import Collection
 from nnreg.comparison.groups import group_runs
 from nnreg.plotting.chart import Chart
 from nnreg.plotting.curves import Columns, by_epoch, by_group, metrics_of
+from nnreg.plotting.palette import RUNS
 from nnreg.reports.run_record import RunRecord
 
 MAX_LINES = 10
@@ -24,6 +25,15 @@ def charts_of(found: Collection, by: str | None = None) -> list[Chart]:
     groups = grouped_columns(found.runs, compare_collected(found))
     names = metrics_of(columns for runs in groups.values() for columns in runs)
     return [by_group(groups, name) for name in names if name != "learning_rate"]
+
+
+def loss_of_groups(found: Collection) -> tuple[str, Chart]:
+    """Return the chart of the losses of groups for a terminal, the best of many, and its title."""
+    groups = grouped_columns(found.runs, compare_collected(found))
+    shown = dict(list(groups.items())[: len(RUNS)])
+    of = "each group" if len(shown) == len(groups) else f"the best {len(shown)} of {len(groups)}"
+    title = f"loss: mean of {of}, and from its lowest to its highest run"
+    return title, by_group(shown, "loss")
 
 
 def grouped_columns(

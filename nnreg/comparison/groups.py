@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnreg.comparison.settings import (
     Conditions,
+    Settings,
     conditions_of,
     differing,
     overlap_of,
     settings_of,
     short,
+    short_value,
     value_text,
     without_seeds,
 )
@@ -119,14 +121,20 @@ def group_runs(
     firsts = [without_seeds(settings[next(iter(one.values()))]) for one in members.values()]
     paths = differing(firsts)
     names = short(paths)
+    titles = [_title(own, names, short_value) for own in firsts]
+    if len(set(titles)) < len(titles):
+        titles = [_title(own, names, value_text) for own in firsts]
     groups = []
-    for own, one in zip(firsts, members.values(), strict=True):
+    for title, own, one in zip(titles, firsts, members.values(), strict=True):
         chosen = {path: own.get(path) for path in paths}
-        title = ", ".join(f"{names[p]} {value_text(value)}" for p, value in chosen.items())
         metrics = _estimates([metrics_of(records[name], split) for name in one.values()])
         runs, conditions = tuple(one.values()), tuple(one)
         groups.append(Group(title or "all runs", chosen, runs, metrics, {}, conditions))
     return groups, repeated
+
+
+def _title(settings: Settings, names: Mapping[str, str], text: Callable[[Any], str]) -> str:
+    return ", ".join(f"{name} {text(settings.get(path))}" for path, name in names.items())
 
 
 def metrics_of(record: RunRecord, split: str | None = None) -> dict[str, float]:

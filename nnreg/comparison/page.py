@@ -18,7 +18,7 @@ from nnreg.comparison.curves import grouped_columns
 from nnreg.comparison.groups import Group
 from nnreg.comparison.importance import Importance, importance
 from nnreg.comparison.parallel import parallel_coordinates
-from nnreg.comparison.settings import short, value_text
+from nnreg.comparison.settings import short, short_value
 from nnreg.comparison.tables import Cell, Table, group_table, rounding_of
 from nnreg.errors import UsageError
 from nnreg.plotting.chart import Chart
@@ -38,6 +38,9 @@ MAX_CURVES = 4
 MAX_AXES = 8
 """The most settings in parallel coordinates; of more, the most important ones."""
 
+MAX_ROWS = 30
+"""The rows of a table that are shown without scrolling in it."""
+
 BAR = 180
 """The width of a bar of 100 %, in pixels."""
 
@@ -45,7 +48,8 @@ FORMULA = (
     "ε² = 1 − (1 − η²)(n − 1)/(n − k) for n runs and k values of the setting, where η² is the sum "
     "of squares between the values, divided by that of all runs (Kelley 1935). On a full grid, η² "
     "is the main effect in the functional analysis of variance (Hutter et al. 2014); ε² is without "
-    "what many values explain by chance. What is missing to 100 % are joint effects and noise."
+    "what many values explain by chance. Numbers of more than six values are divided into four "
+    "intervals. What is missing to 100 % are joint effects and noise."
 )
 
 
@@ -134,8 +138,9 @@ def _sortable(table: Table, links: Sequence[str] = ()) -> str:
             cells[0] = f'<td><a href="{escape(links[index])}">{escape(row[0].text)}</a></td>'
         rows.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(rows)
+    tall = " tall" if len(rows) > MAX_ROWS else ""
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(table.title)}">'
+        f'<div class="wide{tall}" role="region" tabindex="0" aria-label="{escape(table.title)}">'
         f'<table class="sortable"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>'
         "</table></div>"
     )
@@ -207,7 +212,7 @@ def _runs(comparison: Comparison, found: Collection, directory: Path) -> str:
     rows = [
         [
             Cell(side.run, side.run),
-            *(Cell(value_text(side.settings[path]), side.settings[path]) for path in paths),
+            *(Cell(short_value(side.settings[path]), side.settings[path]) for path in paths),
             *(_number(side.metrics.get(name)) for name in metrics),
             _number(side.best_epoch),
             _number(side.seconds),

@@ -12,7 +12,7 @@ import numpy as np
 from nnreg._utils.json_text import dumps
 from nnreg.comparison.api import Comparison
 from nnreg.comparison.groups import Group
-from nnreg.comparison.settings import short, value_text
+from nnreg.comparison.settings import short, short_value
 from nnreg.comparison.tables import rounding_of
 from nnreg.plotting.chart import Axis, fit, number, short_name, spans_decades
 from nnreg.plotting.palette import BLUE, INK, MUTED, ORANGE, PAPER
@@ -71,7 +71,7 @@ def _of_setting(name: str, values: Sequence[Any]) -> _Scale:
         return _of_numbers(name, values)
     place = {one: (i + 0.5) / len(order) for i, one in enumerate(order)}
     every = math.ceil(len(order) / (2 * MAX_VALUES))  # of categories, which may be many
-    labels = [(place[one], short_name(value_text(texts[one]))) for one in order[::every]]
+    labels = [(place[one], short_name(short_value(texts[one]))) for one in order[::every]]
     return _Scale(name, [place[dumps(value)] for value in values], labels)
 
 

@@ -13,6 +13,9 @@ from nnreg.spec.compose import FILE_PATHS
 SEEDS = ("seed", "data.split.seed", "train.fold")
 """The settings that distinguish the runs of a group: they change random numbers and rows alone."""
 
+MAX_DIGITS = 8
+"""Characters of a number that is shown as it is; one that was drawn at random has more."""
+
 Settings = Mapping[str, Any]
 
 
@@ -113,3 +116,9 @@ def short(paths: Sequence[str]) -> dict[str, str]:
 def value_text(value: Any) -> str:
     """Return a setting as text; a dash if the run's spec does not have it."""
     return value if isinstance(value, str) else "–" if value is None else json_text.dumps(value)
+
+
+def short_value(value: Any) -> str:
+    """Return a setting as text, a number of many digits rounded to four."""
+    text = value_text(value)
+    return f"{value:.4g}" if isinstance(value, float) and len(text) > MAX_DIGITS else text

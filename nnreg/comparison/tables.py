@@ -11,7 +11,7 @@ from typing import Any
 from nnreg._utils.formatting import number
 from nnreg.comparison.api import Comparison
 from nnreg.comparison.groups import Difference, Estimate, Group
-from nnreg.comparison.settings import short, value_text
+from nnreg.comparison.settings import short, short_value
 
 MAX_DECIMALS = 8
 """The most decimals of a number; those that need more are written with an exponent."""
@@ -78,7 +78,7 @@ def group_table(comparison: Comparison, metric: str) -> Table:
     names = [name.replace("_", " ") for name in short(paths).values()]
     compared = any(metric in group.differences for group in groups)
     adjusted = sum(metric in group.differences for group in groups) > 1
-    p = "adjusted p" if adjusted else "p"
+    p = "adj. p" if adjusted else "p"
     head = [*(names or ["group"]), "runs", "mean ± std", "95 % interval"]
     exact = [*([path] for path in paths or ["group"]), ["runs"], ["mean", "std"], ["low", "high"]]
     if compared:
@@ -103,13 +103,16 @@ def title_of(comparison: Comparison, metric: str) -> str:
     name = metric.replace("_", " ")
     if metric not in comparison.higher_is_better:
         return f"{name}, which is not comparable: it is computed in different ways"
-    return f"{name}, {'higher' if comparison.higher_is_better[metric] else 'lower'} is better"
+    better = "higher" if comparison.higher_is_better[metric] else "lower"
+    counts = {len(group.runs) for group in comparison.ranked(metric)}
+    each = f", {counts.pop()} runs each" if len(counts) == 1 and comparison.repeated else ""
+    return f"{name}, {better} is better{each}"
 
 
 def _setting_cells(group: Group, paths: Sequence[str]) -> list[Cell]:
     if not paths:
         return [Cell(group.name, group.name)]
-    return [Cell(value_text(group.settings[p]), group.settings[p]) for p in paths]
+    return [Cell(short_value(group.settings[p]), group.settings[p]) for p in paths]
 
 
 def _estimate_cells(estimate: Estimate, rounding: Rounding) -> list[Cell]:

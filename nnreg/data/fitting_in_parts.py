@@ -35,7 +35,7 @@ from nnreg.tables.stored import stored_chunks
 from nnreg.tables.table import Table
 from nnreg.tables.text_counts import MAX_TEXTS, TextCounts
 
-MAX_SAMPLED, MAX_SAMPLED_VALUES = 2**16, 2**22
+MAX_SAMPLED, MAX_SAMPLED_VALUES = 2**16, 2**21
 """The most rows, and the most values of all columns, that quantiles of a summary are those of."""
 
 
@@ -79,7 +79,7 @@ def _require_known(train: Table, name: str, columns: Columns) -> None:
     if isinstance(stored, StoredColumn) and not stored.complete and name not in columns.columns:
         raise DataError(
             f"{train.origin}: column {name!r} has more than {MAX_TEXTS:,} different texts; set its "
-            'encoder in data.columns, such as {"type": "hash"}, or list it in \'exclude\''
+            'encoder in data.columns, such as {"type": "hashed"}, or list it in \'exclude\''
         )
 
 

@@ -75,18 +75,18 @@ def _suffix_names(path: Path) -> Sequence[str]:
 
 
 def read_table(
-    source: Source, path: Path, text: Collection[str] = (), in_memory: InMemory | None = None
+    source: Source, path: Path, text: Collection[str] = (), kept: InMemory | None = None
 ) -> Table:
     """Read a file, with the columns in `text` as text even if they are numeric.
 
     A pattern is all files that match it. Raises `DataError` if there is none, or the source cannot
-    read one. If columns that must be `in_memory` are given, the others may stay in the file.
+    read one. If the columns that are `kept` in memory are given, the others may stay in the file.
     """
-    reader = None if in_memory is None else rows_that_stay(source, path, in_memory.obstacle)
-    if reader is None or in_memory is None:
+    reader = None if kept is None else rows_that_stay(source, path, kept.obstacle)
+    if reader is None or kept is None:
         return concat_chunks(Files(source), path, text)
     with readable(path):
-        return survey_table(reader, path, text, in_memory.names)
+        return survey_table(reader, path, text, kept.names)
 
 
 _Key: TypeAlias = tuple[Source, Path, frozenset[str], InMemory | None]
@@ -103,10 +103,10 @@ class DataReader:
         self._digests: dict[tuple[Path, tuple[Path, ...]], str] = {}
 
     def table(
-        self, source: Source, path: Path, text: Collection[str], in_memory: InMemory | None = None
+        self, source: Source, path: Path, text: Collection[str], kept: InMemory | None = None
     ) -> Table:
         """Return the table of a file, as `read_table` does."""
-        key = source, path, frozenset(text), in_memory
+        key = source, path, frozenset(text), kept
         for known, table in self._tables:  # a list: a plugin's source may not be hashable
             if known == key:
                 return table

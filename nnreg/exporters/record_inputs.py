@@ -257,21 +257,38 @@ class RecordedInputs:
         if encoder.takes == "arrays":
             return self._number(name or column.name, "array", (*time, *encoder.shape), sequence)
         if encoder.takes == "numbers":
-            return self._number(name or column.name, "number", time, sequence)
+            quantiles = column.summary.quantiles if column.summary else ()
+            example = quantiles[len(quantiles) // 2] if quantiles else None
+            return self._number(name or column.name, "number", time, sequence, example)
         known = next(iter(encoder.example_texts), "")
         values = np.full((SAMPLES, *time), known, object)
-        return self._known(name or column.name, "text", values, sequence)
+        return self._known(name or column.name, "text", values, sequence, known)
 
-    def _number(self, name: str, takes: Takes, shape: Shape, sequence: bool = False) -> Recorded:
-        return self._known(name, takes, np.zeros((SAMPLES, *shape)), sequence)
+    def _number(
+        self,
+        name: str,
+        takes: Takes,
+        shape: Shape,
+        sequence: bool = False,
+        example: float | None = None,
+    ) -> Recorded:
+        return self._known(name, takes, np.zeros((SAMPLES, *shape)), sequence, example)
 
-    def _known(self, name: str, takes: Takes, values: Array, sequence: bool) -> Recorded:
-        """Return the input of this name; `values` are examples of it."""
+    def _known(
+        self, name: str, takes: Takes, values: Array, sequence: bool, example: float | str | None
+    ) -> Recorded:
+        """Return the input of this name; `values` are of its type, and have its shape."""
         if name not in self.values:
             attributes = {"name": name, "sequence": sequence}
             operation = Operation("input", (), values.shape[1:], values.dtype, attributes)
             self.values[name] = Recorded(operation, values)
-            self.inputs[name] = ProgramInput(name, takes, operation, sequence=sequence)
+            self.inputs[name] = ProgramInput(
+                name,
+                takes,
+                operation,
+                sequence=sequence,
+                example=None if values.ndim > 1 else example,
+            )
         return self.values[name]
 
     def _steps(self, column: str) -> Recorded:

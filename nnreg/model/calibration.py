@@ -111,7 +111,8 @@ def calibrate(model: Model, x: Any, y: Any = None) -> dict[str, float]:
 
     Guo et al. 2017. `x` and `y` are raw rows and targets that the model was not trained on. Returns
     the temperature of each output with classes, by its name, which is empty for a single one. The
-    predicted classes stay the same; see `calibrate_on`.
+    predicted classes stay the same; see `calibrate_on`. Raises `UsageError` for a model that
+    predicts no classes by logits, and `DataError` for rows that do not fit.
     """
     return calibrate_on(model, model.examples(*model.raw_rows.without_dropped(x, y)[:2]))
 

@@ -85,6 +85,7 @@ def importance(
 
     Columns that are correlated share their importance: shuffled alone, each is replaced by the
     others. Rows, and then columns, are left out where all would take more than about a minute.
+    Raises `UsageError` for an unknown metric or column, and `DataError` for rows that do not fit.
     """
     examples = model.examples(*model.raw_rows.without_dropped(x, y)[:2])
     return importance_on(

@@ -20,7 +20,8 @@ class ProgramInput:
     """A column that a program reads: a number (NaN where missing), a text, or an array.
 
     A column of `sequence` has values `(time, …)`, 0 or None after the end of each; another input,
-    that takes "steps", has the number of real ones: that of the column in `of`.
+    that takes "steps", has the number of real ones: that of the column in `of`. `example` is a
+    number or a text as in training, None for others.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ProgramInput:
     operation: Operation
     of: str = ""
     sequence: bool = False
+    example: float | str | None = None
 
     def given(self, columns: Mapping[str, Sequence[Any]], no_text: str | None = None) -> Array:
         """Return the values `(rows, *shape)` for raw columns; sequences are padded, or cut.

@@ -26,7 +26,8 @@ MARGIN = 6
 def draw(chart: Chart, width: int, height: int) -> Text:
     """Return a chart with `width` columns and `height` lines, plus a legend and an axis line.
 
-    Dashed curves are dotted, to be distinguishable without colours; solid ones are drawn on top.
+    Dashed curves are dotted, to be distinguishable without colours; solid ones are drawn on top,
+    the first one last.
     """
     from rich.text import Text  # imported only when drawing in a terminal
 
@@ -35,7 +36,8 @@ def draw(chart: Chart, width: int, height: int) -> Text:
     x = np.linspace(chart.across.low, chart.across.high, 2 * columns)
     cells = np.zeros((height, columns), np.intp)
     owners = np.full((height, columns), -1)
-    curves = sorted(chart.curves, key=lambda curve: not curve.dash)
+    backwards = chart.curves[::-1]
+    curves = [one for dashed in (True, False) for one in backwards if bool(one.dash) == dashed]
     shades = [(band, index) for index, curve in enumerate(curves) for band in chart.bands
               if band.colour == curve.colour]  # fmt: skip
     for band, index in shades:
@@ -45,7 +47,7 @@ def draw(chart: Chart, width: int, height: int) -> Text:
                     cells[row // 4, column // 2] |= DOTS[row % 4][column % 2]
                     owners[row // 4, column // 2] = index
     for index, curve in enumerate(curves):
-        for column, rows in enumerate(_strokes(curve, x, chart.up, 4 * height)):
+        for column, rows in enumerate(_strokes(curve, x, chart, 4 * height)):
             for row in rows:
                 if not curve.dash or (row + column) % 2 == 0:
                     cells[row // 4, column // 2] |= DOTS[row % 4][column % 2]
@@ -115,10 +117,13 @@ def _between(band: Band, x: Array, axis: Axis, rows: int) -> Iterator[range]:
             yield range(0)
 
 
-def _strokes(curve: Curve, x: Array, axis: Axis, rows: int) -> Iterator[range]:
+def _strokes(curve: Curve, x: Array, chart: Chart, rows: int) -> Iterator[range]:
     """Yield the rows of dots to set in each column: from the previous value to this one."""
     previous, max_step = math.nan, JUMP * rows if curve.breaks else math.inf
-    for fraction in axis.fraction(_resampled(curve, x)):
+    values = _resampled(curve, x)
+    if chart.across.integer and len(curve.x) > 1:  # a run may end before the others
+        values = np.where(x <= curve.x[-1], values, math.nan)
+    for fraction in chart.up.fraction(values):
         row = (1 - fraction) * (rows - 1)
         start = previous if abs(row - previous) <= max_step else row
         previous = row
@@ -137,4 +142,4 @@ def _resampled(curve: Curve, x: Array) -> Array:
     known = np.isfinite(curve.y)
     if not known.any():
         return np.full(len(x), np.nan)
-    return np.interp(x, curve.x[known], curve.y[known], right=math.nan)
+    return np.interp(x, curve.x[known], curve.y[known])

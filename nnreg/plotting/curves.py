@@ -17,7 +17,7 @@ from nnreg.plotting.chart import (
     short_name,
     spans_decades,
 )
-from nnreg.plotting.palette import INK, MUTED, RUNS, TRAINING, VALIDATION
+from nnreg.plotting.palette import GRID, INK, RUNS, TRAINING, VALIDATION
 
 Columns = Mapping[str, Array]
 """The columns of a history, including `epoch`."""
@@ -97,12 +97,12 @@ def by_group(groups: Mapping[str, Sequence[Columns]], name: str) -> Chart:
         values = _table([one for one in columns if one is not None])
         if values is None or not values.size:
             continue
-        colour = RUNS[index % len(RUNS)] if index < named else MUTED
+        colour = RUNS[index % len(RUNS)] if index < named else GRID
         label = _group_label(group, len(runs)) if index < named else ""
         if index == named:
             label = f"{len(groups) - named} other groups"
         epochs = np.arange(1.0, values.shape[1] + 1)
-        width = 2 if index < named else 0.6
+        width = 2 if index < named else 1
         curves.append(Curve(label, epochs, np.nanmean(values, axis=0), colour, width=width))
         if index < named and len(values) > 1:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)

@@ -63,7 +63,7 @@ class Ranks:
         return [value]
 
     def any(self, here: int) -> int:
-        """Return the bits that any of the ranks has set in a number below 256."""
+        """Return the flags, in a number below 256, that any of the ranks has set."""
         return here
 
     def of_first(self, compute: Callable[[], Value]) -> Value:

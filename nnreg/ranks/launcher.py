@@ -1,44 +1,16 @@
-"""Whether this process was started with others, by mpiexec or srun, to train with them."""
+"""The ranks of a job, if mpiexec or srun has started this process with others."""
 
 from __future__ import annotations
 
 import functools
-import os
 import socket
-from collections.abc import Mapping
 
 from nnreg._version import __version__
 from nnreg.errors import UsageError
 from nnreg.ranks.group import ALONE, Ranks
-
-SWITCH = "NNREG_MPI"
-"""The environment variable that is 0 if each process is to train alone, whatever started it."""
-
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-"""Variables with the number of processes: of Open MPI, MPICH and Intel MPI, MVAPICH, and Slurm."""
-
-RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")
-"""Variables with the number of this process; that of PMIx may be the only one of all."""
+from nnreg.ranks.variables import SWITCH, processes_started
 
 INSTALL = "pip install 'nnreg[mpi]'"
-
-
-def processes_started(environment: Mapping[str, str] = os.environ) -> int:
-    """Return how many processes a launcher started together: 1 without one, 0 if unknown."""
-    if environment.get(SWITCH) == "0":
-        return 1
-    sizes = [int(environment[name]) for name in SIZES if environment.get(name, "").isdecimal()]
-    if sizes:
-        return max(sizes)
-    return 0 if "PMIX_RANK" in environment else 1
-
-
-def rank_started(environment: Mapping[str, str] = os.environ) -> int:
-    """Return the number of this process among those that a launcher started together."""
-    if processes_started(environment) == 1:
-        return 0
-    found = [int(environment[name]) for name in RANKS if environment.get(name, "").isdecimal()]
-    return max(found, default=0)
 
 
 @functools.cache

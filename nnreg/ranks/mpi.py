@@ -135,7 +135,7 @@ class MpiRanks(Ranks):
         self.gather(Purpose.ERROR, np.empty(0, np.uint8))
 
     def any(self, here: int) -> int:
-        """Return the bits that any of the ranks has set in a number below 256."""
+        """Return the flags, in a number below 256, that any of the ranks has set."""
         found = self.gather(Purpose.PAUSE, np.array([here], np.uint8))
         return int(np.bitwise_or.reduce(found)[0])
 

@@ -24,7 +24,7 @@ function show(found) {
       output.value = values ? formatted(values[place], percent) : "–";
       output.title = values ? String(values[place]) : "";
       line.classList.toggle("chosen", values !== null && values[place] === largest);
-      const bar = line.querySelector("i");
+      const bar = line.querySelector(".bar > div");
       if (bar) bar.style.width = values ? `${100 * values[place]}%` : "0";
     });
   }

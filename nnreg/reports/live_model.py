@@ -26,7 +26,7 @@ from nnreg.reports.html import escape
 from nnreg.tables.date_forms import Form
 
 MAX_BYTES = 100_000
-"""The size of the script above which a page has none; that of penguins has 7,000."""
+"""The size of the script above which a page has none; that of penguins has 9,000."""
 
 MAX_INPUTS, MAX_VALUES, MAX_OPTIONS = 40, 60, 200
 """The most columns, predicted values and categories of a column in the form."""
@@ -96,7 +96,7 @@ def _section(model: Model, program: Program) -> str:
         '<section hidden id="live">\n<h2>Try the network</h2>\n<p class="quiet">A typical row of '
         "the training data. Change a value, and the network predicts again, in this page.</p>\n"
         f'<div class="beside">\n<div class="controls">\n{controls}\n</div>\n'
-        f'<div>\n{results}\n<p class="bad" role="status"></p>\n</div>\n</div>\n</section>'
+        f'<div>\n{results}\n<div class="bad" role="status"></div>\n</div>\n</div>\n</section>'
     )
 
 
@@ -162,7 +162,7 @@ def _results(output: Output, one: ProgramOutput, *, named: bool) -> str:
     """Return a list of the values that an output predicts, which the script fills in."""
     kind, names = _names(output, one)
     title = f"<h3>{escape(output.name)}</h3>\n" if named else ""
-    bar = "" if kind == "numbers" else '<span class="bar"><i></i></span>'
+    bar = "" if kind == "numbers" else '<div class="bar"><div></div></div>'
     lines = "\n".join(
         f"<div><dt>{escape(name)}</dt><dd>{bar}<output></output></dd></div>" for name in names
     )

@@ -33,6 +33,7 @@ from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
+from nnreg.runs import log
 from nnreg.runs.agreement import agree_to_stop, require_equal_ranks
 from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
@@ -236,9 +237,10 @@ class Run:
                 directory.path = self.ranks.of_first(lambda: directory.path)
                 self.model.run_directory = directory.path
             listeners = Listeners(self, self.model.document.registry, enabled=first)
+            stack.enter_context(log.logged(self, enabled=first))
             try:
                 listeners.started()
-                self._train(listeners, on_epoch if first else None, stop)
+                self._train(listeners, log.with_epochs(self, on_epoch) if first else None, stop)
             finally:
                 listeners.ended(self.summary.get("stopped", "failed"))
 
@@ -248,6 +250,8 @@ class Run:
         plugins = [one for one in document.registry.plugins.values() if not one.blocked_by]
         here["distributions"] |= {one.distribution: one.version for one in plugins}
         here |= threads_of(self._trainer)
+        if self.ranks.size > 1:
+            here["ranks"] = self.ranks.size
         overrides = [without_home(one) for one in document.overrides]
         data = dict(self.model.data_digests)
         return {**here, "overrides": overrides, "data": data}
@@ -403,6 +407,7 @@ def build(
 ) -> Model:
     """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`.
 
-    `overrides` are those of `nnreg.run`.
+    `overrides` are those of `nnreg.run`. Its weights have their initial values, so that it can be
+    trained by `fit`. Raises `SpecError` and `DataError`.
     """
     return prepare_from_spec(read_spec(spec, overrides), data).model

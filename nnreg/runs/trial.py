@@ -123,9 +123,9 @@ class _SampleReader(DataReader):
         self._max_rows = max_rows
 
     def table(
-        self, source: Source, path: Path, text: Collection[str], in_memory: InMemory | None = None
+        self, source: Source, path: Path, text: Collection[str], kept: InMemory | None = None
     ) -> Table:
-        table = super().table(source, path, text, in_memory)
+        table = super().table(source, path, text, kept)
         if len(table) <= self._max_rows:
             return table
         rng = np.random.default_rng(np.random.SeedSequence([0, SAMPLE_STREAM]))

@@ -117,16 +117,16 @@ def divide(
     there are fewer shards than ranks.
     """
     shards = shard_count(network, evaluation, settings, rows)
+    batch = min(settings.batch_size, rows)
     if shards < ranks.size:
         obstacle = _undivided(network, evaluation)
-        raise SpecError([Problem("$.train.shards", _too_few(shards, ranks, obstacle, settings))])
+        raise SpecError([Problem("$.train.shards", _too_few(shards, ranks, obstacle, batch))])
     if shards > 1 and not network.independent and not can_start_threads():
         problem = (
             "no thread can be started here, and layers that combine values of the whole batch need "
             f"one for each of its {shards} shards; set it to 1"
         )
         raise SpecError([Problem("$.train.shards", problem)])
-    batch = min(settings.batch_size, rows)
     # the products of members are computed one after the other, each too short for two threads
     least = MIN_FLOPS_FOR_THREADS if network.members == 1 else MIN_FLOPS
     small = network.largest_product(batch) < least
@@ -140,16 +140,15 @@ def divide(
     return Division(shards, blocks=blocks, threads=threads, reproducible=reproducible)
 
 
-def _too_few(shards: int, ranks: Ranks, obstacle: str, settings: Train) -> str:
-    """Return what is wrong with a number of shards that is less than that of ranks."""
-    one = "each process needs at least one of the shards into which the rows of a batch are divided"
+def _too_few(shards: int, ranks: Ranks, obstacle: str, batch: int) -> str:
+    """Return what is wrong with a number of shards per batch that is less than that of ranks."""
+    found = f"{ranks.size} processes were started to train together, each on some shards of a batch"
     if obstacle:
-        return f"{one}, but they cannot be divided: {obstacle}; start one process"
-    return (
-        f"{ranks.size} processes were started, and {one}; here there "
-        f"{'is 1' if shards == 1 else f'are {shards}'}; set it to {ranks.size}, in a run with one "
-        "process too"
-    )
+        return f"{found}, but its rows cannot be divided: {obstacle}; start one process"
+    if batch < ranks.size:
+        return f"{found}, but it has {batch} rows; start fewer processes"
+    number = "1 shard" if shards == 1 else f"{shards} shards"
+    return f"{found}, but it has {number}; set it to {ranks.size}, on one process too"
 
 
 def _in_blocks(network: Network, evaluation: Evaluation, settings: Train, batch: int) -> bool:

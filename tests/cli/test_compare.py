@@ -15,6 +15,7 @@ RELU, TANH = (0.90, 0.92, 0.91, 0.94, 0.93), (0.80, 0.81, 0.82, 0.83, 0.80)
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
     return write_groups(tmp_path / "runs", {"relu": RELU, "tanh": TANH})
 
 
@@ -26,7 +27,7 @@ def test_groups_have_a_row_each_with_the_difference_to_the_best(runs, nnreg):
     code, out, err = nnreg("compare", "runs")
     assert (code, err) == (0, "")
     title, head, _, relu, tanh, *notes = cells(out)
-    assert title == ["test r2, higher is better; differences are to activation relu"]
+    assert title == ["test r2, higher is better, 5 runs each; differences are to activation relu"]
     assert head[:4] == ["activation", "runs", "mean ± std", "95 % interval"]
     assert relu == ["relu", "5", "0.920 ± 0.016", "0.908 to 0.932"]
     assert tanh[:3] == ["tanh", "5", "0.812 ± 0.013"]
@@ -37,8 +38,10 @@ def test_groups_have_a_row_each_with_the_difference_to_the_best(runs, nnreg):
 def test_a_metric_a_split_and_a_reference_may_be_chosen(runs, nnreg):
     out = nnreg("compare", "runs", "--metric", "loss", "--metric", "r2", "--split", "validation",
                 "--reference", "run-8")[1]  # fmt: skip
-    assert "validation loss, lower is better; differences are to activation tanh" in out
-    assert "validation r2, higher is better; differences are to activation tanh" in out
+    assert (
+        "validation loss, lower is better, 5 runs each; differences are to activation tanh" in out
+    )
+    assert "validation r2, higher is better, 5 runs each; differences are to activation tanh" in out
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,12 @@ def test_a_single_run_in_a_directory_of_runs_is_plotted_in_its_own(tmp_path, nnr
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "runs" / "only", {"r2": 1.0})
     assert nnreg("plot", "runs") == (0, "runs/only/plots/curves.svg\n", "")
+
+
+def test_a_narrow_terminal_drops_the_columns_that_say_least(runs, nnreg, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "75")
+    title, head, *_ = cells(nnreg("compare", "runs")[1])
+    assert title[0].startswith("test r2, higher is better, 5 runs each")
+    assert head == ["activation", "mean ± std", "difference", "its 95 % interval", "p"]
+    monkeypatch.setenv("COLUMNS", "82")
+    assert cells(nnreg("compare", "runs")[1])[1][:3] == ["activation", "runs", "mean ± std"]

@@ -211,3 +211,13 @@ def test_the_seed_of_the_spec_and_that_of_the_split_have_different_names():
         "seed": "seed", "data.split.seed": "split.seed", "a.units": "a.units",
         "b.units": "b.units", "train.epochs": "epochs",
     }  # fmt: skip
+
+
+def test_numbers_of_many_digits_are_rounded_in_names_that_stay_distinct(tmp_path):
+    for i, rate in enumerate((0.0012345678, 0.0098765432)):
+        write_run(tmp_path / f"a{i}", {"r2": 1.0}, optimizer={"type": "sgd", "learning_rate": rate})
+    names = [group.name for group in nnreg.compare(tmp_path).groups]
+    assert names == ["learning_rate 0.001235", "learning_rate 0.009877"]
+    write_run(tmp_path / "b", {"r2": 1.0},
+              optimizer={"type": "sgd", "learning_rate": 0.0012345679})  # fmt: skip
+    assert len({group.name for group in nnreg.compare(tmp_path).groups}) == 3

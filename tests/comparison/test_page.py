@@ -72,7 +72,7 @@ def test_the_page_runs_only_its_own_script(tmp_path, nnreg):
     nnreg("report", runs)
     page = (runs / "report.html").read_text()
     assert re.search("default-src 'none'[^\"]*; script-src 'sha256-[A-Za-z0-9+/]{43}='\"", page)
-    assert page.count("<script>") == 1
+    assert page.count("<script") == 1
 
 
 def test_the_setting_that_matters_explains_the_variance(tmp_path):

@@ -46,7 +46,9 @@ def test_the_best_group_is_first_and_columns_have_the_same_decimals(table):
         ["relu", "5", "0.926 ± 0.012", "0.917 to 0.936", ""],
         ["tanh", "5", "0.812 ± 0.013", "0.804 to 0.824", "-0.114"],
     ]
-    assert table.title == "test r2, higher is better; differences are to activation relu"
+    assert (
+        table.title == "test r2, higher is better, 5 runs each; differences are to activation relu"
+    )
 
 
 def test_markdown_has_aligned_columns_and_notes_below(table):

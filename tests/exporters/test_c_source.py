@@ -1,5 +1,6 @@
 """The C that is written: its buffers, and its memory with the compiler's sanitizers."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,8 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
+import nnreg
 from nnreg.builtin.exporters.c_source import FLAGS, CSource
 from nnreg.builtin.exporters.c_writer import Buffer, identifier, in_comment, places
+from nnreg.exporters.record import program_of
 from nnreg.operations.operation import Operation
 from nnreg.operations.program import Program, ProgramInput, ProgramOutput
 from nnreg.operations.recorded import Recorded
@@ -112,9 +115,35 @@ def test_sanitizers_find_nothing(precision, memory, tmp_path):
     (tmp_path / "main.c").write_text(MAIN % (declared, names))
     command = [shutil.which("cc"), *FLAGS, "-g", "-fsanitize=address,undefined",
                "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
-    command = [one for one in command if one != "-O2"]
+    command = [one for one in command if one != "-O2"] + ["-Wconversion", "-Wshadow"]
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "run"], check=True)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_header_predicts_the_row_that_it_has(tmp_path):
+    require("c")
+    kinds = ["b */ \N{SNOWMAN}", "c"]
+    rows = [{"size": n / 3, "kind": kinds[n % 2], "y": "uvw"[n % 3]} for n in range(30)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    spec = {
+        "data": {"source": "json_lines", "path": str(tmp_path / "data.jsonl"), "target": "y"},
+        "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
+        "loss": "cross_entropy", "optimizer": "adam", "train": {"epochs": 1},
+    }  # fmt: skip
+    model = nnreg.run(spec, out=None)
+    nnreg.export(model, tmp_path / "model", to="c")
+    comment = (tmp_path / "model/model.h").read_text().split("*/")[0]
+    code = comment[comment.index("#include") : comment.index("cc ")]
+    (tmp_path / "model/main.c").write_text(code)
+    command = [shutil.which("cc"), *FLAGS, "main.c", "model.c", "-lm", "-o", "run"]
+    subprocess.run(command, cwd=tmp_path / "model", check=True)
+    done = subprocess.run([tmp_path / "model/run"], check=True, capture_output=True, text=True)
+    shown = dict(line.split(": ") for line in done.stdout.splitlines())
+    row = {one.name: [one.example] for one in program_of(model).inputs}
+    (expected,) = model.probabilities(row)
+    assert list(shown) == list(model.classes)
+    np.testing.assert_allclose([*map(float, shown.values())], expected, rtol=1e-4)
 
 
 FUZZ = """
@@ -172,7 +201,8 @@ def test_sanitizers_find_nothing_in_any_bytes_of_texts(case, tmp_path):
     parts = ", ".join(f'"{part}"' for part in octal)
     main = FUZZ % (parts, "kind", program.outputs[0].operand.size)
     (tmp_path / "main.c").write_text(f"typedef {kind} texts_kind;\n{main}")
-    command = [shutil.which("cc"), "-std=c99", "-g", "-fsanitize=address,undefined",
+    command = [shutil.which("cc"), "-std=c99", "-g", "-Wconversion", "-Wshadow",
+               "-fsanitize=address,undefined",
                "-fno-sanitize-recover=all", "model.c", "main.c", "-lm", "-o", "run"]  # fmt: skip
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "run"], check=True)

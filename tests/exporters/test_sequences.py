@@ -187,6 +187,23 @@ def test_a_window_gives_the_forecast_of_nnreg(directory):
     np.testing.assert_allclose(found[0], model.forecast(rows)["prediction"], rtol=1e-5)
 
 
+def test_a_value_that_is_missing_first_in_a_window_is_imputed_as_by_forecast(directory):
+    """`predict` takes that of the row before, if this is in a window too."""
+    model = series(directory, **WINDOWS["values"], **known_columns("values"))
+    days = [str(np.datetime64("2024-03-01") + n) for n in range(9)]
+    rows = {"day": days, "sales": [7.0, 6.0, 7.0, 7.5, 8.0, 8.0, 8.5, 9.0, 9.5],
+            "rain": [0.0, 3.0, None, None, 2.0, None, 1.0, 0.0, 1.0]}  # fmt: skip
+
+    def exported(first):
+        rain = [first, *rows["rain"][3:7]]
+        return program_of(model).run({"sales": [rows["sales"][2:7]], "rain": [rain]})[""][0]
+
+    last_window = {name: values[:7] for name, values in rows.items()}
+    np.testing.assert_allclose(exported(None), model.forecast(last_window)["prediction"], 1e-5)
+    np.testing.assert_allclose(exported(3.0), model.predict(rows)[2], 1e-5)
+    assert np.abs(exported(3.0) - exported(None)).max() > 1e-4
+
+
 @pytest.mark.verify
 @pytest.mark.parametrize("layers", LAYERS)
 def test_all_formats_read_sequences(layers, directory, tmp_path):

@@ -11,7 +11,7 @@ from nnreg.comparison.curves import charts_of
 from nnreg.plotting import matplotlib_file, svg
 from nnreg.plotting.braille import draw as draw_braille
 from nnreg.plotting.curves import MAX_NAMED_GROUPS, by_group
-from nnreg.plotting.palette import MUTED, RUNS
+from nnreg.plotting.palette import GRID, RUNS
 from tests.comparison.run_files import write_groups
 
 
@@ -51,7 +51,7 @@ def test_of_many_groups_the_first_have_colours_and_the_others_are_grey():
     labels = [curve.label for curve in chart.curves if curve.label]
     assert labels == [*(f"group {i} (2 runs)" for i in range(5)), "195 other groups"]
     assert len(chart.bands) == MAX_NAMED_GROUPS
-    assert {curve.colour for curve in chart.curves[MAX_NAMED_GROUPS:]} == {MUTED}
+    assert {curve.colour for curve in chart.curves[MAX_NAMED_GROUPS:]} == {GRID}
     assert len({curve.colour for curve in chart.curves[:MAX_NAMED_GROUPS]} & set(RUNS)) == 5
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from nnreg.errors import UsageError
 from nnreg.ranks.group import ALONE
-from nnreg.ranks.launcher import RANKS, SIZES, launched_ranks, processes_started, rank_started
+from nnreg.ranks.launcher import launched_ranks
+from nnreg.ranks.variables import RANKS, SIZES, processes_started, rank_started
 
 LAUNCHERS = {
     "MPICH": {"PMI_RANK": "3", "PMI_SIZE": "4"},
@@ -35,6 +36,12 @@ def variables(monkeypatch):
 def test_the_variables_of_a_launcher_have_the_number_and_the_rank(launcher):
     assert processes_started(LAUNCHERS[launcher]) == 4
     assert rank_started(LAUNCHERS[launcher]) == 3
+
+
+def test_mpiexec_counts_rather_than_the_step_of_slurm_in_which_it_runs():
+    step = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}
+    assert processes_started(step | LAUNCHERS["MPICH"]) == 4
+    assert rank_started(step | {"PMI_RANK": "0", "PMI_SIZE": "4"}) == 0
 
 
 def test_of_pmix_alone_the_number_is_unknown():

@@ -6,21 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import nnreg
 from nnreg.ranks.group import ALONE
+from tests.helpers.work import HANG_SECONDS, wait_until
 from tests.ranks import trainings
 
 pytestmark = [pytest.mark.verify, pytest.mark.slow]
 
 ROOT = Path(nnreg.__file__).parents[1]
-PAGE = ROOT / "docs/explanation/reproducibility.md"
-DEADLINE = 120
-"""Seconds after which a job counts as hanging: each takes a few."""
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def mpiexec(peer):
 
 def result(job):
     """Return the exit code, standard output and standard error of a job at its end."""
-    out, err = job.communicate(timeout=DEADLINE)
+    out, err = job.communicate(timeout=HANG_SECONDS)
     return job.returncode, out, err
 
 
@@ -132,12 +129,8 @@ def test_a_run_prints_and_saves_once_what_one_process_does(mpiexec, penguins):
 
 def begun(job, directory):
     """Wait until a run has saved two epochs; return its ranks' processes."""
-    until = time.monotonic() + DEADLINE
     records = directory / "run" / "metrics.jsonl"
-    while not (records.exists() and len(records.read_text().splitlines()) > 1):
-        assert job.poll() is None, result(job)
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: records.exists() and len(records.read_text().splitlines()) > 1, job)
     return [
         int(one.name)
         for one in Path("/proc").iterdir()

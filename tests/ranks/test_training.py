@@ -1,13 +1,14 @@
-"""A training on several ranks, here in threads, has the bits of one in a single process."""
+"""A training on several ranks, here in threads, is bit-identical to one in a single process."""
 
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 import nnreg
-from nnreg.errors import SpecError
+from nnreg.errors import DivergedError, SpecError
 from nnreg.ranks.group import ALONE
-from nnreg.testing.threads import COMPONENTS, SMALL, digest
+from nnreg.testing.threads import COMPONENTS, SMALL, Training, digest
 from tests.ranks.threads import on_ranks
 
 TRAININGS = {**SMALL, **COMPONENTS}
@@ -66,3 +67,29 @@ def test_fewer_shards_than_ranks_are_refused_with_the_number_to_set():
             training.trainer(training.model(shards=2), ranks)
 
     on_ranks(3, train)
+
+
+def test_what_cannot_be_divided_trains_on_one_process():
+    def train(ranks):
+        training = Training([], (4,), settings={"batch_size": 2})
+        with pytest.raises(SpecError, match="it has 2 rows; start fewer processes"):
+            training.trainer(training.model(), ranks)
+
+    on_ranks(3, train)
+
+
+def test_a_loss_of_one_rank_that_is_not_finite_ends_all(monkeypatch):
+    """The rank that has it explains it; here without MPI, which brings its error to the others."""
+    training = SMALL["dense"]
+
+    def train(ranks):
+        model = training.model(shards=2)
+        trainer = training.trainer(model, ranks)
+        trainer.train.x[:] = np.inf
+        waited = []
+        monkeypatch.setattr(type(ranks), "wait_for_error", lambda self: waited.append(self.rank))
+        with pytest.raises(DivergedError, match="epoch 1, batch 1: the loss is not finite"):
+            next(trainer.epochs())
+        return model.network.vector.tobytes() == training.model(shards=2).network.vector.tobytes()
+
+    assert on_ranks(2, train) == [True, True]

@@ -42,7 +42,7 @@ def test_a_report_is_complete_without_matplotlib(spec, folds, command):
     assert (done.returncode, done.stderr) == (0, "")
     directory = Path(command[1] if command[0] == "report" else "new")
     drawn = {file.stem for file in (directory / "plots").iterdir()}
-    single = {"gradients", "confusion", "network"}
+    single = {"gradients", "confusion", "calibration", "importance", "network"}
     assert drawn == {"loss", "accuracy"} | (set() if directory.name == "cv" else single)
 
 

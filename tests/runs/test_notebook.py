@@ -13,7 +13,7 @@ from nnreg import DivergedError
 from nnreg.runs import notebook
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import blobs, classifier, line, regressor, three_folds
-from tests.helpers.work import Clock
+from tests.helpers.work import HANG_SECONDS, Clock
 
 
 class Notebook:
@@ -140,7 +140,10 @@ def test_a_real_notebook_has_one_line_and_cards(tmp_path, peer):
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path / "ipython")}
     client = nbclient.NotebookClient(
-        book, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+        book,
+        kernel_name="python3",
+        timeout=HANG_SECONDS,
+        resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute(env=environment)
     shown = [[one for one in cell.outputs if one.output_type != "stream"] for cell in book.cells]

@@ -216,7 +216,7 @@ class CategoryLearner:
         if self.counts.too_many:
             raise DataError(
                 f"{column.table.origin}: column {column.name!r} has more than {MAX_TEXTS:,} "
-                'different texts, which are not counted in a file; set it to {"type": "hash"} in '
+                'different texts, which are not counted in a file; set it to {"type": "hashed"} in '
                 "data.columns, or list it in 'exclude'"
             )
 

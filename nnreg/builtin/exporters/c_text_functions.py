@@ -19,7 +19,7 @@ static reader reader_of(const char *text, int lower)
 }
 """,
     "in_ranges": r"""
-static int in_ranges(long code, const long *ranges, long count)
+static int in_ranges(long code, const int32_t *ranges, long count)
 {
     long low = 0, high = count / 2;
     while (low < high) {

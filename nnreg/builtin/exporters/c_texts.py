@@ -112,4 +112,4 @@ def _table(name: str, rows: Sequence[tuple[int, ...]]) -> str:
     values = [str(value) for row in rows for value in row]
     lines = [", ".join(values[at : at + 16]) for at in range(0, len(values), 16)]
     joined = ",\n    ".join(lines)
-    return f"static const long {name}[{len(values)}] = {{\n    {joined}\n}};"
+    return f"static const int32_t {name}[{len(values)}] = {{\n    {joined}\n}};"

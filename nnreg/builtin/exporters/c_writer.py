@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from nnreg._types import Array
 from nnreg._version import __version__
@@ -44,7 +47,7 @@ EXPRESSIONS = {
     "log1p": "log1p{f}({0})", "sqrt": "sqrt{f}({0})", "sin": "sin{f}({0})",
     "cos": "cos{f}({0})", "tanh": "tanh{f}({0})", "erf": "erf{f}({0})",
     "floor": "floor{f}({0})", "ceil": "ceil{f}({0})", "round": "rint{f}({0})",
-    "sign": "(({0} > 0) - ({0} < 0))", "as_type": "({type}){0}",
+    "sign": "({0} != {0} ? {0} : ({type})(({0} > 0) - ({0} < 0)))", "as_type": "({type}){0}",
     "add": "({0} + {1})", "subtract": "({0} - {1})", "multiply": "({0} * {1})",
     "divide": "({0} / {1})", "power": "pow{f}({0}, {1})", "less": "({0} < {1})",
     "less_equal": "({0} <= {1})", "greater": "({0} > {1})", "greater_equal": "({0} >= {1})",
@@ -65,6 +68,13 @@ FUNCTIONS = {
     f"{name}_{kind}": _extreme(name, kind)
     for kind in ("float", "double", "long", "int")
     for name in ("max", "min")
+} | {
+    "whole": """
+static long whole(double x) /* NaN and numbers that no long has are LONG_MIN, as with NumPy */
+{
+    return x >= (double)LONG_MIN && x < -(double)LONG_MIN ? (long)x : LONG_MIN;
+}
+"""
 }
 """The functions of numbers that a file has if it calls them."""
 
@@ -158,7 +168,7 @@ class _Writer(OperationWriter):
         )
         return (
             f"/* Predictions of {in_comment(self.program.name)}, exported from nnreg {__version__}."
-            f" */\n#ifndef {guard}\n#define {guard}\n\n"
+            f"\n\n{self._example()}\n*/\n#ifndef {guard}\n#define {guard}\n\n"
             '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
             f"typedef struct {{\n{fields}\n}} {self.names.model}_row;\n\n"
             f"{classes}\n\n"
@@ -167,6 +177,50 @@ class _Writer(OperationWriter):
             f"   {self._memory()} */\n"
             f"{self._signature()};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
         )
+
+    def _example(self) -> str:
+        """Return a program that predicts for one row, for a comment."""
+        model, shown = self.names.model, self.program.outputs[0]
+        names = [f"{self.names.outputs[one.name]}_out" for one in self.program.outputs]
+        declared = [
+            f"    {self._type(one.operand)} {name}[{one.operand.size}];"
+            for one, name in zip(self.program.outputs, names, strict=True)
+        ]
+        fields = ",\n".join(
+            f"        .{self.names.fields[one.name]} = {self._example_of(one)}"
+            for one in self.program.inputs
+        )
+        classes = f"{model}_{self.names.outputs[shown.name]}_classes"
+        value = f"{names[0]}[k]"
+        text = ("%s: %g", f"{classes}[k], (double){value}") if shown.classes else ("%g", value)
+        lines = [
+            "#include <math.h>",
+            "#include <stdio.h>",
+            '#include "model.h"',
+            "",
+            "int main(void)",
+            "{",
+            f"    {model}_row row = {{\n{fields}\n    }};",
+            *declared,
+            f"    if ({model}_predict(&row, {', '.join(names)}) != 0) return 1;",
+            f"    for (int k = 0; k < {shown.operand.size}; k++)",
+            f'        printf("{text[0]}\\n", {text[1]});',
+            "    return 0;",
+            "}",
+            "",
+            "cc -std=c99 -O2 main.c model.c -lm",
+        ]
+        return textwrap.indent("\n".join(lines), "   ")
+
+    def _example_of(self, one: ProgramInput) -> str:
+        if one.takes == "steps":
+            return "1"
+        if one.operation.shape:
+            return "{0}"
+        if isinstance(one.example, str):
+            text = c_texts.literal(one.example)
+            return text.replace("*/", "*\\057").replace("/*", "/\\052")
+        return "NAN" if one.example is None else f"{one.example:.6g}"
 
     def _memory(self) -> str:
         if self.storage:
@@ -201,8 +255,8 @@ class _Writer(OperationWriter):
         texts = "\n".join(self.text_tables)
         headers = c_texts.HEADERS if limits else ""
         return (
-            f'#include "model.h"\n\n{headers}#include <math.h>\n#include <stddef.h>\n'
-            "#include <string.h>\n\n"
+            f'#include "model.h"\n\n#include <limits.h>\n#include <math.h>\n#include <stddef.h>\n'
+            f"#include <string.h>\n{headers}\n"
             + "\n\n".join(filter(None, [texts, tables, names, limits, functions]))
             + f"\n\n{self._signature()}\n{{\n{body}\n}}\n"
         )
@@ -266,6 +320,8 @@ class _Writer(OperationWriter):
     def expression(self, one: Operation, operands: Sequence[str]) -> str:
         if one.name == "as_type" and one.dtype == bool:
             return f"({operands[0]} != 0)"
+        if one.name == "as_type" and one.dtype == np.int64 and one.inputs[0].dtype.kind == "f":
+            return f"whole({operands[0]})"
         computed = one.inputs[1] if one.name == "where" else one.inputs[0]
         kind = self._type(one if one.name == "as_type" else computed)
         suffix = "f" if kind == "float" else ""

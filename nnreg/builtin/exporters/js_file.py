@@ -50,7 +50,8 @@ REQUIRE_COLUMNS = """
 """.strip("\n")
 
 EXPRESSIONS = {
-    "negative": "(-{0})", "not": "!{0}", "is_nan": "Number.isNaN({0})", "abs": "Math.abs({0})",
+    "negative": "(-{0})", "not": "({0} == 0)", "is_nan": "Number.isNaN({0})",
+    "abs": "Math.abs({0})",
     "exp": "Math.exp({0})", "expm1": "Math.expm1({0})", "log": "Math.log({0})",
     "log1p": "Math.log1p({0})", "sqrt": "Math.sqrt({0})", "sin": "Math.sin({0})",
     "cos": "Math.cos({0})", "tanh": "Math.tanh({0})", "erf": "erf({0})",
@@ -59,15 +60,15 @@ EXPRESSIONS = {
     "multiply": "({0} * {1})", "divide": "({0} / {1})", "power": "({0}) ** ({1})",
     "less": "({0} < {1})", "less_equal": "({0} <= {1})", "greater": "({0} > {1})",
     "greater_equal": "({0} >= {1})", "equal": "({0} == {1})", "not_equal": "({0} != {1})",
-    "and": "({0} && {1})", "or": "({0} || {1})", "maximum": "Math.max({0}, {1})",
-    "minimum": "Math.min({0}, {1})", "where": "({0} ? {1} : {2})",
+    "and": "({0} != 0 && {1} != 0)", "or": "({0} != 0 || {1} != 0)",
+    "maximum": "Math.max({0}, {1})", "minimum": "Math.min({0}, {1})", "where": "({0} ? {1} : {2})",
 }  # fmt: skip
 
 CONVERSIONS = {
     "float32": "Math.fround({0})",
     "float64": "Number({0})",
     "int64": "Math.trunc({0})",
-    "bool": "Boolean({0})",
+    "bool": "({0} != 0)",
 }
 
 ARRAYS = {
@@ -165,11 +166,20 @@ class _Writer(OperationWriter):
         written = "\n".join([code, arrays, tables])
         used = functions_of(written, {**FUNCTIONS, **js_texts.FUNCTIONS})
         head = (
-            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n\n"
+            f"// Predictions of {in_comment(program.name)}, exported from nnreg {__version__}.\n"
+            f"{self._example()}\n"
             f"export const inputs = {dumps(names)};\n"
             f"export const classes = {dumps(classes)};"
         )
         return "\n\n".join(filter(None, [head, *used, texts, tables, arrays, code])) + "\n"
+
+    def _example(self) -> str:
+        """Return a call for one row, as a comment, if each column has an example."""
+        row = {one.name: one.example for one in self.program.inputs}
+        if any(example is None for example in row.values()):
+            return ""
+        name = dumps(self.program.outputs[0].name or "prediction")
+        return f"// Example: predict({in_comment(dumps(row))})[{in_comment(name)}]\n"
 
     def input(self, one: Operation) -> str:
         name, column = f"x{len(self.variables)}", one.attributes.get("of", one.attributes["name"])

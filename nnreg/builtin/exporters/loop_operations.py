@@ -163,7 +163,9 @@ def _argmax(writer: OperationWriter, one: Operation) -> None:
 
         writer.line(f"{target} = 0;")
         with writer.loops((shape[axis],), "k") as (k,):
-            writer.line(f"if ({source(k)} > {source(target)}) {target} = {k};")
+            value, best = source(k), source(target)
+            first_nan = f"({value} != {value} && {best} == {best})"
+            writer.line(f"if ({value} > {best} || {first_nan}) {target} = {k};")
 
 
 def _along(writer: OperationWriter, one: Operation) -> None:
@@ -183,8 +185,10 @@ def _along(writer: OperationWriter, one: Operation) -> None:
                 writer.line(writer.declaration("j", np.array(0), 1))
                 writer.line(writer.definition("value", one, writer.at(x, place(k))))
                 writer.line(f"j = {k};")
-                writer.line(f"for (; j > 0 && {name}[{place('(j - 1)')}] > value; j--) {{")
-                writer.line(f"{writer.indent}{name}[{place('j')}] = {name}[{place('(j - 1)')}];")
+                before = f"{name}[{place('(j - 1)')}]"  # NaN is after all others
+                later = f"({before} > value || ({before} != {before} && value == value))"
+                writer.line(f"for (; j > 0 && {later}; j--) {{")
+                writer.line(f"{writer.indent}{name}[{place('j')}] = {before};")
                 writer.line("}")
                 writer.line(f"{name}[{place('j')}] = value;")
 

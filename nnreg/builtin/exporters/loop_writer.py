@@ -289,7 +289,7 @@ def functions_of(body: str, functions: Mapping[str, str]) -> list[str]:
     while waiting:
         text = waiting.pop()
         for name in functions.keys() - used.keys():
-            if re.search(rf"(?<![\w.]){name}\b", text):
+            if re.search(rf"(?<![\w.>\"]){name}\b", text):
                 used[name] = functions[name].strip()
                 waiting.append(used[name])
     return [used[name] for name in functions if name in used]

@@ -256,9 +256,19 @@ class _Writer:
         return (
             f'"""Predictions of {_in_docstring(self.program.name)}, exported from nnreg '
             f"{__version__}.\n\npredict(columns) takes a list of values for each of: {names}.\n"
+            f"{self._example()}"
             "Rows with a value that the model does not know, such as another category, are NaN.\n"
             '"""\n'
         )
+
+    def _example(self) -> str:
+        """Return a call for one row, if each column has an example."""
+        columns = {one.name: [one.example] for one in self.program.inputs}
+        if any(one.example is None for one in self.program.inputs):
+            return ""
+        name = self.program.outputs[0].name or "prediction"
+        code = f"predict({columns!r})[{name!r}]".replace("\\", "\\\\").replace('"', '\\"')
+        return f"\n    {code}\n\n"
 
     def _operand(self, operand: Operand) -> str:
         if isinstance(operand, Operation):

@@ -86,7 +86,10 @@ class ParquetFile:
             import pyarrow.parquet
 
             file = pyarrow.parquet.ParquetFile(
-                raw, metadata=self.metadata, read_dictionary=self.encoded
+                raw,
+                metadata=self.metadata,
+                read_dictionary=self.encoded,
+                pre_buffer=False,  # which would keep in memory what was read
             )
             batches = file.iter_batches(ROWS, row_groups=list(chosen), columns=columns)
             yield from _tables(batches, self.path, text, first, self.metadata.num_rows)
