@@ -50,7 +50,7 @@ def plugin(tmp_path, monkeypatch):
     for command in ("inference", "train", "report"):
         monkeypatch.setattr(f"nnreg.cli.{command}.registry_with", lambda files: installed())
     # The checks before training would call the metric, and take values from the script.
-    monkeypatch.setattr("nnreg.model.model.check_components", lambda *parts: None)
+    monkeypatch.setattr("nnreg.model.parts.check_components", lambda *parts: None)
     before = set(installed().plugins)
     nnreg.register(Plugin())
     yield

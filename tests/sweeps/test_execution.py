@@ -189,3 +189,10 @@ def test_a_changed_spec_is_noticed_by_the_processes(sweep, tmp_path):
     assert {run.outcome for run in execution.results.values()} == {"failed"}
     reason = execution.results["001-seed-0"].reason
     assert "is not the spec with which the sweep was started" in reason
+
+
+def test_several_processes_of_a_launcher_do_not_all_train_a_sweep(sweep, tmp_path, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(UsageError, match="NNREG_MPI=0"):
+        train(sweep, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
