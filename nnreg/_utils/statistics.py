@@ -91,24 +91,38 @@ class Moments:
     def __init__(self) -> None:
         self.rows = 0
         self._merged: list[_Moments] = []
-        self._rest: list[Array] = []
+        self._rest: Array = np.empty(0)
+        """Its first `_rest_rows` rows are not merged; one array, as many fragment memory."""
         self._rest_rows = 0
 
     def add(self, values: Array) -> None:
         """Add rows `(rows, ...)`, all finite."""
         x, start = np.asarray(values, np.float64), 0
         self.rows += len(x)
-        if not self._rest and x.ndim == 1 and x.flags.c_contiguous:
+        if not self._rest_rows and x.ndim == 1 and x.flags.c_contiguous:
             start = self._add_blocks(x)
         while start < len(x):
             part = x[start : start + MOMENT_ROWS - self._rest_rows]
             start += len(part)
-            if self._rest_rows + len(part) < MOMENT_ROWS:
-                self._rest.append(part.copy())  # the caller may use the memory again
-                self._rest_rows += len(part)
-            else:
-                self._add_block(np.concatenate([*self._rest, part]) if self._rest else part)
-                self._rest, self._rest_rows = [], 0
+            if len(part) == MOMENT_ROWS:
+                self._add_block(part)
+                continue
+            self._keep(part)
+            if self._rest_rows == MOMENT_ROWS:
+                self._add_block(self._rest)
+                self._rest_rows = 0
+
+    def _keep(self, part: Array) -> None:
+        """Copy rows, as the caller may use their memory again, until they are a whole block."""
+        before, after = self._rest_rows, self._rest_rows + len(part)
+        if after > len(self._rest):
+            rows = min(max(after, 2 * before), MOMENT_ROWS)
+            grown = np.empty((rows, *part.shape[1:]))
+            if before:
+                grown[:before] = self._rest[:before]
+            self._rest = grown
+        self._rest[before:after] = part
+        self._rest_rows = after
 
     def _add_blocks(self, x: Array) -> int:
         """Add whole blocks of a column, many at a time, and return how many rows these were."""
@@ -129,9 +143,9 @@ class Moments:
 
     def result(self) -> tuple[Array, Array]:
         """Return the mean and the deviation. Raises ValueError if there is no row."""
-        if self._rest:
-            self._add_block(np.concatenate(self._rest))
-            self._rest, self._rest_rows = [], 0
+        if self._rest_rows:
+            self._add_block(self._rest[: self._rest_rows])
+            self._rest_rows = 0
         if not self._merged:
             raise ValueError("there are no rows")
         *others, found = self._merged

@@ -52,7 +52,9 @@ def fit_in_parts(
     learners = {name: checked_learner(encoder, name) for name, encoder in encoders.items()}
     sampled = _sampled_rows(len(train), len(encoders))
     parts = {
-        name: _Part(name, encoders[name], learner, missing_of(encoders[name], columns))
+        name: _Part(
+            name, encoders[name], learner, missing_of(encoders[name], columns), len(sampled)
+        )
         for name, learner in learners.items()
         if learner is not None
     }
@@ -97,13 +99,18 @@ class _Part:
     """A column whose training rows are read in parts."""
 
     def __init__(
-        self, name: str, encoder: Encoder, learner: Learner, missing: Missing | None
+        self,
+        name: str,
+        encoder: Encoder,
+        learner: Learner,
+        missing: Missing | None,
+        sampled: int,
     ) -> None:
         self.name = name
         self.encoder = encoder
         self.learner = learner
         self.setting = missing
-        self.rows = _Texts(name) if encoder.takes == "text" else _Numbers(encoder)
+        self.rows = _Texts(name) if encoder.takes == "text" else _Numbers(encoder, sampled)
 
     def add(self, chunk: Table, sampled: Array) -> None:
         """Learn from more rows, of which those `sampled` are for the quantiles of the summary."""
@@ -160,12 +167,14 @@ class _Texts:
 class _Numbers:
     """What training rows of numbers, or of arrays of them, are like; see `KnownRows`."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, sampled: int) -> None:
         self.arrays = encoder.takes == "arrays"
         self.missing = self.known = 0
         self.whole = True
         self.moments = Moments()
-        self.sample: list[Array] = []
+        self.sample = np.empty(0 if self.arrays else sampled)
+        """Its first `in_sample` values are known; one array, as many small ones fragment memory."""
+        self.in_sample = 0
         self.low, self.high = math.inf, -math.inf
 
     def add(self, known: RawColumn, raw: RawColumn, sampled: Array) -> None:
@@ -178,7 +187,9 @@ class _Numbers:
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
         some = raw.values[sampled]
-        self.sample.append(some[~np.isnan(some)])
+        some = some[~np.isnan(some)]
+        self.sample[self.in_sample : self.in_sample + len(some)] = some
+        self.in_sample += len(some)
 
     def typical(self) -> float | None:
         """Return the mean; None if there is none."""
@@ -196,7 +207,7 @@ class _Numbers:
         if not self.known:
             return ColumnSummary(rows, self.missing)
         return summarize_numbers(
-            np.concatenate([*self.sample, *[[self.low, self.high]] * (not self.whole)]),
+            np.append(self.sample[: self.in_sample], () if self.whole else (self.low, self.high)),
             rows,
             self.missing,
         )

@@ -22,8 +22,9 @@ from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.dataframes import columns_of_arrow
 from nnreg.tables.table import Table
 
-ROWS = 2**14
-"""The rows that are decoded at once."""
+ROWS, MIN_ROWS, VALUES = 2**14, 2**9, 2**18
+"""The most rows that are decoded at once, the fewest, and about how many values: 2 MB of float64,
+of which Arrow takes several times as much."""
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """The name of a missing value in the name of a directory."""
@@ -91,7 +92,9 @@ class ParquetFile:
                 read_dictionary=self.encoded,
                 pre_buffer=False,  # which would keep in memory what was read
             )
-            batches = file.iter_batches(ROWS, row_groups=list(chosen), columns=columns)
+            width = self.metadata.num_columns if columns is None else len(columns)
+            rows = min(max(VALUES // max(width, 1), MIN_ROWS), ROWS)
+            batches = file.iter_batches(rows, row_groups=list(chosen), columns=columns)
             yield from _tables(batches, self.path, text, first, self.metadata.num_rows)
 
     @staticmethod
