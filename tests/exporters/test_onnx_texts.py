@@ -89,7 +89,7 @@ EXPRESSED = {
 
 
 def differences(encoder, given, directory):
-    """Return the texts that an ONNX graph reads otherwise, and how often both have an answer."""
+    """Return the texts that a graph reads otherwise, what it reads, and what nnreg reads."""
     program = program_of(encoder)
     expected = program.run({"text": given})[""]
     found = answers(EXPORTERS["onnx"], program, {"text": given}, directory)["prediction"]
