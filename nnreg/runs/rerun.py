@@ -11,8 +11,8 @@ from nnreg.checkpoint.inspect import CheckpointSummary, read_summary
 from nnreg.checkpoint.manifest import read_manifest
 from nnreg.checkpoint.save_load import load, to_file_content
 from nnreg.registry.registry import Registry
+from nnreg.runs.numeric_environment import numeric_environment
 from nnreg.runs.prepare import check_data, prepare_from_spec
-from nnreg.runs.run import numeric_environment
 from nnreg.runs.warm_start import check_start
 from nnreg.training.state import Record
 

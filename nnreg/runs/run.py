@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 
 from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
-from nnreg._utils.threads import available_threads
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.checkpoint.paths import (
     fold_directory,
@@ -28,7 +27,7 @@ from nnreg.checkpoint.save_load import check_saveable, from_file_content
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
-from nnreg.provenance.environment import differences, library_versions, run_metadata
+from nnreg.provenance.environment import differences, run_metadata
 from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.kernels import name_of
@@ -37,12 +36,12 @@ from nnreg.runs import log
 from nnreg.runs.agreement import agree_to_stop, require_equal_ranks
 from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
+from nnreg.runs.numeric_environment import numeric_environment, threads_of
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.runs.writer import RunWriter, open_run
 from nnreg.spec.document import SpecSource, read_spec
 from nnreg.spec.overrides import Overrides
 from nnreg.training.state import Record
-from nnreg.training.trainer import Trainer
 
 STOPPED_BY_PLUGIN = "by_plugin"
 FINISHED_OUTCOMES = ("epochs", "early_stopping", STOPPED_BY_PLUGIN)
@@ -373,24 +372,6 @@ class Run:
             "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }
-
-
-def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
-    """Return everything but spec and data on which the exact results of a training depend."""
-    return {
-        **library_versions(threads=not trainer.reproducible),
-        **({} if trainer.reproducible else threads_of(trainer)),
-        "reproducible": trainer.reproducible,
-        "shards": trainer.shards,
-        "blocks": trainer.division.blocks,
-        "streamed": trainer.streaming,
-        "kernels": name_of(trainer.network.kernels, model.document.registry),
-    }
-
-
-def threads_of(trainer: Trainer) -> dict[str, int]:
-    """Return the number of threads of a training by its key in the records."""
-    return {"threads": trainer.threads or available_threads()}
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

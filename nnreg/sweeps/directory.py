@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from nnreg._version import __version__
 from nnreg.errors import UsageError
 from nnreg.runs.directory import write_json
 from nnreg.runs.listing import SUMMARY_FILES
+from nnreg.runs.prepare import digests
 from nnreg.runs.read_files import read_object
 from nnreg.spec.validation import to_json
 from nnreg.sweeps.plan import Plan, digest_of
@@ -24,6 +26,10 @@ SWEEP = "sweep.json"
 
 DIGEST = "spec_sha256"
 """The key of `sweep.json` that a sweep file of a user does not have."""
+
+
+DATA = "data_sha256"
+"""The key with the hashes of the data files, by the paths in the spec."""
 
 
 def is_sweep(directory: Path) -> bool:
@@ -78,6 +84,7 @@ def _content(plan: Plan, directory: Path) -> dict[str, Any]:
         "name": plan.name,
         "sweep": given | {"spec": _relocated(plan, directory)},
         DIGEST: digest_of(plan.document),
+        DATA: digests(plan.document),
         "metric": plan.metric,
         "higher_is_better": plan.higher_is_better,
         "seeds": list(plan.seeds),
@@ -99,11 +106,12 @@ def _relocated(plan: Plan, directory: Path) -> Any:
 
 def _continued(plan: Plan, before: Mapping[str, Any], directory: Path) -> Plan:
     """Return a plan with the points of a sweep that was begun first, in their order."""
-    import dataclasses
-
     advice = "choose another directory with --out"
     if before.get(DIGEST) != digest_of(plan.document):
         raise UsageError(f"{directory}: its runs are of another spec than now; {advice}")
+    if before.get(DATA) != digests(plan.document):
+        problem = "its runs were trained on other data than the files have now"
+        raise UsageError(f"{directory}: {problem}; restore the files, or {advice}")
     old: Sequence[Point] = before.get("points", [])
     seeds: Sequence[int] = before.get("seeds", [])
     points = distinct([*old, *plan.points])

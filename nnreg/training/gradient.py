@@ -301,6 +301,8 @@ class DataParallelGradient:
 
     def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
+        if self.count == 1:
+            return [self._shards[0].run(examples, rows, scale)]
         parts, results = parts_of(rows, self.count), list[ShardResult]()
         if len(parts) > 1:
             results = self._run_own(examples, rows, scale, parts)
@@ -341,7 +343,7 @@ class DataParallelGradient:
 
 def parts_of(rows: Array, count: int) -> list[Array]:
     """Return the rows of each of `count` shards of a batch; a single part if there are too few."""
-    return [rows] if count == 1 or len(rows) < count else np.array_split(rows, count)
+    return [rows] if len(rows) < count else np.array_split(rows, count)
 
 
 def shards_in_order(batch_size: int, count: int, rows: int) -> Array:

@@ -286,7 +286,9 @@ class Trainer:
                 run(examples, rows, epoch, totals)
                 if totals.seen < count:
                     paused = pause is not None and pause()
-                    wishes = self.ranks.any(paused + 2 * bool(lock.waiting))
+                    wishes = paused + 2 * (lock.waiting > 0)
+                    if self.ranks.size > 1:
+                        wishes = self.ranks.any(wishes)
                     if wishes:
                         self._check_weights(examples.x[rows[:1]], epoch, totals)
                         state = totals.state(self.train, self._shards, self.ranks)
@@ -344,19 +346,13 @@ class Trainer:
 
     def _record(self, epoch: int, batch: int, order: Array, totals: EpochTotals) -> Record:
         """Return the metrics of a finished epoch, whose last batch has this number."""
+        evaluation, ranks = self.evaluation, self.ranks
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
-        record |= training_metrics(
-            self.network, self.evaluation, self.train, order, totals, self.ranks
-        )
+        record |= training_metrics(self.network, evaluation, self.train, order, totals, ranks)
         if self.validation:
+            network, same = self._inference_network, self.reproducible
             record |= validation_metrics(
-                self._inference_network,
-                self.evaluation,
-                self.validation,
-                epoch,
-                batch,
-                reproducible=self.reproducible,
-                ranks=self.ranks,
+                network, evaluation, self.validation, epoch, batch, reproducible=same, ranks=ranks
             )
         return self._with_learning_rate(record)
 

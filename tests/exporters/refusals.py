@@ -20,6 +20,7 @@ TEXTS = {
     "tokens of byte pairs": Tokens("byte_pairs", merges=((97, 98),)),
     "date": Date(),
     'date with "format": "%d.%m.%Y"': Date("%d.%m.%Y"),
+    'date with "format": "%Y%m%d%H%M%S"': Date("%Y%m%d%H%M%S"),
     'date with "format": "%d %b %Y"': Date("%d %b %Y"),
     'date with "unit": "s"': Date(unit="s"),
     f'date with "time_zone": "{BERLIN}"': Date(time_zone=BERLIN),

@@ -114,6 +114,7 @@ CASES = {
     "German dates": (parts_of(format="%d.%m.%Y"), DATES),
     "dates of digits": (parts_of(format="%d%m%Y"), DATES),
     "times": (parts_of(of_day=True), DATES),
+    "times by a format": (parts_of(format="%H:%M", of_day=True), DATES),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What encoders read in texts is exported to Python, JavaScript and C."""
+"""What encoders read in texts is exported to Python, JavaScript and C, and some of it to ONNX."""
 
 import csv
 
@@ -34,6 +34,7 @@ ENCODERS = {
         "review", {"type": "tokens", "tokens": "byte_pairs", "vocabulary": 280, "length": 40},
     ),
 }  # fmt: skip
+IN_ONNX = ("date", "labels")
 COLUMNS = ("review", "code", "tags", "day", "german", "zoned", "clock")
 LAYERS = [{"type": "dense", "units": "classes", "activation": "softmax"}]
 
@@ -83,8 +84,10 @@ def test_a_python_file_reads_texts_as_nnreg_does(case, path, tmp_path):
 
 @pytest.mark.verify
 @pytest.mark.parametrize("case", ENCODERS)
-def test_python_javascript_and_c_read_texts(case, path, tmp_path):
-    export_in_all_formats(trained(path, *ENCODERS[case]), tmp_path, ("numpy", "js", "c"))
+def test_all_formats_read_texts(case, path, tmp_path):
+    model = trained(path, *ENCODERS[case])
+    formats = ("numpy", "js", "c", "onnx")
+    export_in_all_formats(model, tmp_path, formats[: 3 + (ENCODERS[case][1]["type"] in IN_ONNX)])
 
 
 def test_a_format_without_texts_names_the_column_and_the_reason(path, tmp_path):

@@ -170,7 +170,7 @@ def test_all_problems_are_reported_at_once():
 
 def test_a_checkpoint_with_such_components_still_loads(tmp_path, monkeypatch):
     x, y = blobs()
-    monkeypatch.setattr("nnreg.model.model.refuse_incompatible", lambda *_: None)
+    monkeypatch.setattr("nnreg.model.parts.refuse_incompatible", lambda *_: None)
     model = nnreg.build(classifier(model={"layers": [dense("classes", "sigmoid")]}), data=(x, y))
     nnreg.save(model, tmp_path / "old.h5")
     monkeypatch.undo()

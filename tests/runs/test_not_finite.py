@@ -47,10 +47,10 @@ class Plugin:
 def plugin(tmp_path, monkeypatch):
     """Register the metric, for this process and for the commands."""
     monkeypatch.chdir(tmp_path)
-    for command in ("inference", "train", "report"):
+    for command in ("inference", "evaluate", "train", "report"):
         monkeypatch.setattr(f"nnreg.cli.{command}.registry_with", lambda files: installed())
     # The checks before training would call the metric, and take values from the script.
-    monkeypatch.setattr("nnreg.model.model.check_components", lambda *parts: None)
+    monkeypatch.setattr("nnreg.model.parts.check_components", lambda *parts: None)
     before = set(installed().plugins)
     nnreg.register(Plugin())
     yield

@@ -90,6 +90,16 @@ def test_another_sweep_in_the_same_directory_is_refused(sweep, tmp_path, change,
         train(sweep, tmp_path / "out")
 
 
+def test_other_data_than_those_of_the_first_runs_are_refused(sweep, tmp_path):
+    train(sweep, tmp_path / "out")
+    write_sweep(tmp_path, seeds=3, grid=GRID)
+    with (tmp_path / "data.csv").open("a") as file:
+        file.write("class0,1,1,1,1\n")
+    with pytest.raises(UsageError, match="its runs were trained on other data than the files"):
+        train(sweep, tmp_path / "out")
+    assert len(hashes(tmp_path / "out")) == 4
+
+
 def test_the_directory_of_a_run_is_refused(sweep, tmp_path):
     nnreg.run(str(tmp_path / "spec.json"), out=tmp_path / "out")
     with pytest.raises(UsageError, match="has a run; choose another directory"):
@@ -111,7 +121,10 @@ def test_a_run_that_diverges_stops_no_other_and_is_not_tried_again(tmp_path):
     assert [run.outcome for run in found.runs] == ["diverged", "done"]
     assert "loss" in found.runs[0].reason
     assert found.best.point == {RATES: 0.01}
+    summary = tmp_path / "out" / "001-seed-0" / "summary.json"
+    before = summary.stat().st_mtime_ns
     again = train(sweep, tmp_path / "out")
+    assert summary.stat().st_mtime_ns == before
     assert again.runs[0].outcome == "diverged"
     assert again.runs[0].reason
 
@@ -176,3 +189,10 @@ def test_a_changed_spec_is_noticed_by_the_processes(sweep, tmp_path):
     assert {run.outcome for run in execution.results.values()} == {"failed"}
     reason = execution.results["001-seed-0"].reason
     assert "is not the spec with which the sweep was started" in reason
+
+
+def test_several_processes_of_a_launcher_do_not_all_train_a_sweep(sweep, tmp_path, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(UsageError, match="NNREG_MPI=0"):
+        train(sweep, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -114,10 +114,13 @@ def endless(tmp_path):
     process.communicate()
 
 
-def test_ctrl_c_saves_the_runs_ends_their_processes_and_says_how_to_continue(endless, tmp_path):
-    endless.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_runs_ends_their_processes_and_says_how_to_continue(
+    endless, tmp_path, number
+):
+    endless.send_signal(number)
     _, errors = endless.communicate()
-    assert endless.returncode == 130
+    assert endless.returncode == 128 + number
     command = json.loads((tmp_path / "out/001-seed-0/environment.json").read_text())["command"]
     assert command[1:] == ["sweep", "sweep.json", "--out", "out", "--jobs", "2"]
     assert "stopped; 0 of 2 runs ended" in errors

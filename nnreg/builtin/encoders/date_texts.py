@@ -36,15 +36,15 @@ PART = re.compile(r"'(?P<literal>.)|(?P<any>\[.+?\])|(?P<part>[A-Za-z]\d\d)|.", 
 def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
     """Return the patterns of dates.
 
-    Those of a day of ISO 8601 are read with a format too. Raises NotImplementedError for a form
-    that these cannot express.
+    Those of a day of ISO 8601 are read with a format of days too. Raises NotImplementedError for a
+    form that these cannot express.
     """
     if form.unit is not None:
         raise NotImplementedError("no format can express Unix times; give dates as text")
     found = [] if form.format is None else [_of_format(form.format)]
     day = DAY if form.format is None else WHOLE_DAY
     if of_day:
-        return [*found, f"('T){CLOCK}"]
+        return found or [f"('T){CLOCK}"]
     if zoned:
         return [*found, f"{day}[T ]{CLOCK}(' )Z"]
     return [*found, f"{day}([T ]{CLOCK})"]

@@ -131,10 +131,10 @@ static void count_labels(const char *text, const char *const *labels, const long
 }
 """,
     "ascii_number": r"""
-static int ascii_number(const char *text, char *number) /* 2 if whole, 1 if not, 0 if it is none */
+static int ascii_number(const char *text, char *number) /* 2 if an integer, 1 if not, 0 if none */
 {
     const unsigned char *at = (const unsigned char *)text;
-    long length = 0, whole = 0, part = 0, power = 0, spaces = 0, code;
+    long length = 0, digits = 0, part = 0, power = 0, spaces = 0, code;
     int state = 0; /* 0 before the point, 1 after it, 2 and 3 after the e and its sign */
     while ((code = decoded(&at)) != 0) {
         long zero = '0';
@@ -146,12 +146,12 @@ static int ascii_number(const char *text, char *number) /* 2 if whole, 1 if not,
         }
         if (spaces || length >= NUMBER) return 0;
         if (code >= zero && code <= zero + 9) {
-            *(state == 0 ? &whole : state == 1 ? &part : &power) += 1;
+            *(state == 0 ? &digits : state == 1 ? &part : &power) += 1;
             state = state == 2 ? 3 : state;
             code += '0' - zero;
         } else if (code == '.' && state == 0) {
             state = 1;
-        } else if ((code == 'e' || code == 'E') && state < 2 && whole + part > 0) {
+        } else if ((code == 'e' || code == 'E') && state < 2 && digits + part > 0) {
             state = 2;
         } else if ((code == '+' || code == '-') && (length == 0 || state == 2)) {
             state = state == 2 ? 3 : state;
@@ -161,8 +161,8 @@ static int ascii_number(const char *text, char *number) /* 2 if whole, 1 if not,
         number[length++] = (char)code;
     }
     number[length] = 0;
-    if (whole + part == 0 || (state > 1 && power == 0)) return 0;
-    return state == 0 && whole <= 300 ? 2 : 1;
+    if (digits + part == 0 || (state > 1 && power == 0)) return 0;
+    return state == 0 && digits <= 300 ? 2 : 1;
 }
 """,
     "canonical": r"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.extras import installed
 from nnreg._version import __version__
+from nnreg.builtin.exporters import onnx_dates, onnx_labels
+from nnreg.builtin.exporters.onnx_graph import Graph, Write
 from nnreg.builtin.exporters.onnx_names import GraphNames
 from nnreg.interfaces.exporter import Exporter
 from nnreg.operations.operation import Body, Operand, Operation
@@ -31,15 +33,22 @@ ELEMENTWISE = {
 """The operators of ONNX that compute the same."""
 
 
+WORDS = (
+    "ONNX has no operator that finds words: StringSplit knows one separator, and StringNormalizer "
+    "writes small letters as the locale of the machine does, not as Unicode"
+)
+BYTES = "ONNX has no operator for the bytes of a text"
 REASONS = {
-    "count_terms": "ONNX has no operator that finds words: StringSplit knows one separator",
-    "tokens": "ONNX has no operator that finds words: StringSplit knows one separator",
-    "byte_pairs": "ONNX has no operator for the bytes of a text",
-    "hash": "ONNX has no operator for the bytes of a text",
-    "count_labels": "ONNX has no operator that removes spaces or reads lists: only StringSplit",
-    "date_parts": "ONNX has no operator that reads a part of a text, such as a year",
+    "count_terms": WORDS,
+    "words": WORDS,
+    "characters": (
+        "ONNX has no operator for the characters of a text: StringSplit without a separator splits "
+        "at white space"
+    ),
+    "byte_pairs": BYTES,
+    "hash": BYTES,
 }
-"""Why what is read in a text cannot be expressed, by the name of an operation."""
+"""Why what is read in a text cannot be expressed, by the operation, or the parts of a text."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,17 @@ class OnnxFile(Exporter):
         return "" if installed("onnx") else "onnx; run: pip install 'nnreg[onnx]'"
 
     def unsupported(self, operation: Operation) -> str:
-        if operation.name in {*ELEMENTWISE, *WRITERS, "input"}:
+        if operation.name == "date_parts":
+            return onnx_dates.reason(operation)
+        if operation.name in {*WRITERS, "input"}:
             return ""
-        return REASONS.get(operation.name, f"ONNX has no operation {operation.name!r}")
+        parts = operation.attributes.get("parts", operation.name)
+        return REASONS.get(parts, f"ONNX has no operation {operation.name!r}")
 
     def contents(self, program: Program) -> Mapping[str, bytes]:
         import onnx
 
-        model = _Writer(program).model()
+        model = _Model(program, WRITERS).model()
         onnx.checker.check_model(model, full_check=True)
         return {"": model.SerializeToString(deterministic=True)}
 
@@ -87,20 +99,8 @@ class OnnxFile(Exporter):
         return dict(zip((one.name or "prediction" for one in program.outputs), found, strict=True))
 
 
-class _Writer:
-    """The nodes of a graph."""
-
-    def __init__(self, program: Program) -> None:
-        from onnx import helper, numpy_helper
-
-        self.helper, self.numpy_helper, self.program = helper, numpy_helper, program
-        self.of_graph = GraphNames(program)
-        self.names: dict[Operation, str] = {}
-        self.parts: dict[Operation, list[str]] = {}
-        self.nodes: list[Any] = []
-        self.tensors: dict[Any, Any] = {}
-        self.kept: list[Array] = []
-        self.count = 0
+class _Model(Graph):
+    """The graph of a program, with its outputs."""
 
     def model(self) -> Any:
         """Return the model."""
@@ -119,59 +119,6 @@ class _Writer:
             graph, opset_imports=opsets, producer_name="nnreg", producer_version=__version__,
             ir_version=9,
         )  # fmt: skip
-
-    def type(self, operand: Operand) -> int:
-        """Return the number of an operand's type."""
-        return int(self.helper.np_dtype_to_tensor_dtype(operand.dtype))
-
-    def operation(self, one: Operation) -> None:
-        """Add the nodes of an operation."""
-        if one.name == "input":
-            self.names[one] = self.of_graph.inputs[one.attributes["name"]]
-        elif one.name in ELEMENTWISE:
-            self.names[one] = self.node(ELEMENTWISE[one.name], *map(self.value, one.inputs))
-        else:
-            self.names[one] = WRITERS[one.name](self, one)
-
-    def node(self, kind: str, *inputs: str, outputs: Sequence[str] = (), **attributes: Any) -> str:
-        """Add a node; return its first output."""
-        domain = "ai.onnx.ml" if kind == "LabelEncoder" else ""
-        names = list(outputs) or [self.new()]
-        self.nodes.append(
-            self.helper.make_node(kind, list(inputs), names, domain=domain, **attributes)
-        )
-        return names[0]
-
-    def new(self) -> str:
-        """Return a new name."""
-        self.count += 1
-        return self.of_graph.new(f"/{self.count}")
-
-    def value(self, operand: Operand) -> str:
-        """Return the name of an operand."""
-        return self.names[operand] if isinstance(operand, Operation) else self.tensor(operand)
-
-    def tensor(self, array: Any, dtype: Any = None) -> str:
-        """Return the name of a constant."""
-        values = np.asarray(array, dtype)
-        self.kept.append(values)
-        text = values.dtype == object
-        key = values.shape, str(values.dtype), values.tobytes() if not text else str(values)
-        if key not in self.tensors:
-            name = self.of_graph.new(f"/c{len(self.tensors)}")
-            missing = np.array(["" if v is None else v for v in values.reshape(-1)], object)
-            found = missing.reshape(values.shape) if text else np.ascontiguousarray(values)
-            self.tensors[key] = self.numpy_helper.from_array(found.reshape(values.shape), name)
-        return str(self.tensors[key].name)
-
-    def of_rows(self, operand: Operand) -> str:
-        """Return the name of an operand that has the axis of the rows."""
-        if isinstance(operand, Operation):
-            return self.names[operand]
-        first = self.program.inputs[0].operation
-        count = self.node("Shape", self.names[first], start=0, end=1)
-        shape = self.node("Concat", count, self.tensor(operand.shape, np.int64), axis=0)
-        return self.node("Expand", self.tensor(operand[None]), shape)
 
     def output(self, one: ProgramOutput) -> list[Any]:
         """Add the outputs of the graph; return their descriptions."""
@@ -195,19 +142,18 @@ class _Writer:
             found.append(self.helper.make_tensor_value_info(label, kind, labels))
         return found
 
-    def images(self, x: Operand) -> str:
-        """Return a value with its channels before the space."""
-        dims = len(x.shape) - 1
-        return self.node("Transpose", self.value(x), perm=[0, dims + 1, *range(1, dims + 1)])
 
+def _elementwise(kind: str) -> Write:
+    def write(writer: Graph, one: Operation) -> str:
+        return writer.node(kind, *map(writer.value, one.inputs))
 
-Write = Callable[[_Writer, Operation], str]
+    return write
 
 
 def _shaped(kind: str, first: int) -> Write:
     """Return a writer of an operator that takes the shape of its result as a tensor."""
 
-    def write(writer: _Writer, one: Operation) -> str:
+    def write(writer: Graph, one: Operation) -> str:
         shape = writer.tensor([first, *one.shape], np.int64)
         return writer.node(kind, writer.value(one.inputs[0]), shape)
 
@@ -215,7 +161,7 @@ def _shaped(kind: str, first: int) -> Write:
 
 
 def _reduce(kind: str) -> Write:
-    def write(writer: _Writer, one: Operation) -> str:
+    def write(writer: Graph, one: Operation) -> str:
         axes = writer.tensor([axis + 1 for axis in one.attributes["axes"]], np.int64)
         return writer.node(
             kind, writer.value(one.inputs[0]), axes, keepdims=int(one.attributes["keepdims"])
@@ -224,11 +170,11 @@ def _reduce(kind: str) -> Write:
     return write
 
 
-def _not_equal(writer: _Writer, one: Operation) -> str:
+def _not_equal(writer: Graph, one: Operation) -> str:
     return writer.node("Not", writer.node("Equal", *map(writer.value, one.inputs)))
 
 
-def _expm1(writer: _Writer, one: Operation) -> str:
+def _expm1(writer: Graph, one: Operation) -> str:
     """exp(x) - 1 is 2 t / (1 - t) for t = tanh(x / 2), which is exact near 0."""
     x = writer.value(one.inputs[0])
 
@@ -242,12 +188,12 @@ def _expm1(writer: _Writer, one: Operation) -> str:
     return writer.node("Where", small, near, far)
 
 
-def _log1p(writer: _Writer, one: Operation) -> str:
+def _log1p(writer: Graph, one: Operation) -> str:
     x = writer.value(one.inputs[0])
     return writer.node("Log", writer.node("Add", x, writer.tensor(1, one.dtype)))
 
 
-def _erf(writer: _Writer, one: Operation) -> str:
+def _erf(writer: Graph, one: Operation) -> str:
     """ONNX Runtime has the error function of float32 alone."""
     single = writer.node(
         "Cast", writer.value(one.inputs[0]), to=writer.type(np.array(0, np.float32))
@@ -255,30 +201,30 @@ def _erf(writer: _Writer, one: Operation) -> str:
     return writer.node("Cast", writer.node("Erf", single), to=writer.type(one))
 
 
-def _as_type(writer: _Writer, one: Operation) -> str:
+def _as_type(writer: Graph, one: Operation) -> str:
     return writer.node("Cast", writer.value(one.inputs[0]), to=writer.type(one))
 
 
-def _transpose(writer: _Writer, one: Operation) -> str:
+def _transpose(writer: Graph, one: Operation) -> str:
     axes = [0, *(axis + 1 for axis in one.attributes["axes"])]
     return writer.node("Transpose", writer.value(one.inputs[0]), perm=axes)
 
 
-def _concatenate(writer: _Writer, one: Operation) -> str:
+def _concatenate(writer: Graph, one: Operation) -> str:
     parts = list(map(writer.of_rows, one.inputs))
     return writer.node("Concat", *parts, axis=one.attributes["axis"] + 1)
 
 
-def _take(writer: _Writer, one: Operation) -> str:
+def _take(writer: Graph, one: Operation) -> str:
     x, axis, at = writer.value(one.inputs[0]), one.attributes["axis"] + 1, one.attributes["indices"]
     return writer.node("Gather", x, writer.tensor(at, np.int64), axis=axis)
 
 
-def _gather(writer: _Writer, one: Operation) -> str:
+def _gather(writer: Graph, one: Operation) -> str:
     return writer.node("Gather", *map(writer.value, one.inputs), axis=0)
 
 
-def _lookup(writer: _Writer, one: Operation) -> str:
+def _lookup(writer: Graph, one: Operation) -> str:
     known = one.attributes["known"]
     return writer.node(
         "LabelEncoder", writer.value(one.inputs[0]),
@@ -287,17 +233,17 @@ def _lookup(writer: _Writer, one: Operation) -> str:
     )  # fmt: skip
 
 
-def _argmax(writer: _Writer, one: Operation) -> str:
+def _argmax(writer: Graph, one: Operation) -> str:
     axis = one.attributes["axis"] + 1
     return writer.node("ArgMax", writer.value(one.inputs[0]), axis=axis, keepdims=0)
 
 
-def _cumulative_sum(writer: _Writer, one: Operation) -> str:
+def _cumulative_sum(writer: Graph, one: Operation) -> str:
     axis = writer.tensor(one.attributes["axis"] + 1, np.int64)
     return writer.node("CumSum", writer.value(one.inputs[0]), axis)
 
 
-def _sort(writer: _Writer, one: Operation) -> str:
+def _sort(writer: Graph, one: Operation) -> str:
     axis = one.attributes["axis"]
     count = writer.tensor([one.shape[axis]], np.int64)
     names = [writer.new(), writer.new()]
@@ -306,7 +252,7 @@ def _sort(writer: _Writer, one: Operation) -> str:
     )
 
 
-def _einsum(writer: _Writer, one: Operation) -> str:
+def _einsum(writer: Graph, one: Operation) -> str:
     reads, _, result = one.attributes["subscripts"].partition("->")
     rows = next(letter for letter in "zyxwvutsrqp" if letter not in reads)
     pairs = zip(reads.split(","), one.inputs, strict=True)
@@ -315,7 +261,7 @@ def _einsum(writer: _Writer, one: Operation) -> str:
     return writer.node("Einsum", *map(writer.value, one.inputs), equation=equation)
 
 
-def _convolve(writer: _Writer, one: Operation) -> str:
+def _convolve(writer: Graph, one: Operation) -> str:
     x, weight = one.inputs
     assert isinstance(weight, np.ndarray)
     settings = one.attributes
@@ -327,18 +273,18 @@ def _convolve(writer: _Writer, one: Operation) -> str:
     return _channels_last(writer, one, y)
 
 
-def _pool(writer: _Writer, one: Operation) -> str:
+def _pool(writer: Graph, one: Operation) -> str:
     kind = "MaxPool" if one.name == "max_pool" else "AveragePool"
     size, strides = list(one.attributes["size"]), list(one.attributes["strides"])
     y = writer.node(kind, writer.images(one.inputs[0]), kernel_shape=size, strides=strides)
     return _channels_last(writer, one, y)
 
 
-def _channels_last(writer: _Writer, one: Operation, y: str) -> str:
+def _channels_last(writer: Graph, one: Operation, y: str) -> str:
     return writer.node("Transpose", y, perm=[0, *range(2, len(one.shape) + 1), 1])
 
 
-def _scan(writer: _Writer, one: Operation) -> str:
+def _scan(writer: Graph, one: Operation) -> str:
     """Add a Scan, whose body may read the values outside."""
     helper, body = writer.helper, one.attributes["body"]
     assert isinstance(body, Body)
@@ -365,11 +311,11 @@ def _scan(writer: _Writer, one: Operation) -> str:
     )  # fmt: skip
 
 
-def _info(writer: _Writer, name: str, x: Operand) -> Any:
+def _info(writer: Graph, name: str, x: Operand) -> Any:
     return writer.helper.make_tensor_value_info(name, writer.type(x), ["rows", *x.shape])
 
 
-def _part(writer: _Writer, one: Operation) -> str:
+def _part(writer: Graph, one: Operation) -> str:
     (scan,) = one.inputs
     assert isinstance(scan, Operation)
     found: str = writer.parts[scan][one.attributes["index"]]
@@ -377,6 +323,9 @@ def _part(writer: _Writer, one: Operation) -> str:
 
 
 WRITERS: Mapping[str, Write] = {
+    **{name: _elementwise(kind) for name, kind in ELEMENTWISE.items()},
+    "date_parts": onnx_dates.write,
+    "count_labels": onnx_labels.write,
     "not_equal": _not_equal,
     "erf": _erf,
     "expm1": _expm1,
