@@ -75,11 +75,11 @@ def _is_plain(program: Program) -> bool:
 
 
 def _in_html(code: str) -> str:
-    """Return a script in which no text ends the element, or begins a comment.
+    """Return a script in which nothing looks like an element, its end, or a comment.
 
     Only texts and comments have these characters next to each other: operators have spaces around.
     """
-    return re.sub(r"<(?=/?script|!--)", r"\\u003c", code, flags=re.IGNORECASE)
+    return re.sub(r"<(?=[a-z/!?])", r"\\u003c", code, flags=re.IGNORECASE)
 
 
 def _section(model: Model, program: Program) -> str:

@@ -34,7 +34,7 @@ DATA = "data_sha256"
 
 def is_sweep(directory: Path) -> bool:
     """Return whether a directory is that of a sweep."""
-    return DIGEST in read_object(directory / SWEEP)
+    return directory.is_dir() and DIGEST in read_object(directory / SWEEP)
 
 
 def read_sweep(directory: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_every_option_has_one_line_with_the_range_that_its_annotation_has(entry)
 def test_every_formula_follows_a_summary_of_one_line(entry):
     docstring = parse_docstring(entry.cls.__doc__)
     assert docstring.summary
-    if entry.kind not in ("source", "kernels", "exporter"):
+    if entry.kind not in ("source", "kernels", "exporter", "executor"):
         paragraphs = docstring.prose.split("\n\n")
         assert paragraphs[0] == docstring.summary
         assert paragraphs[1] == docstring.formula

@@ -136,7 +136,7 @@ def test_a_frozen_layer_behaves_in_training_as_in_prediction():
         model.fit(*data)
     # an untrained batch norm divides by √(1 + epsilon)
     np.testing.assert_allclose(frozen.history["loss"], without.history["loss"], rtol=1e-4)
-    assert frozen.state["layers/0/running_mean"].tolist() == [0] * 4
+    assert frozen.buffers["layers/0/running_mean"].tolist() == [0] * 4
 
 
 class _NotElementwise(Sgd):

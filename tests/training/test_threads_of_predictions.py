@@ -6,8 +6,10 @@ import pytest
 
 import nnreg
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
+from nnreg.ranks.group import ALONE
 from nnreg.runs.run import prepare_run
 from nnreg.testing.threads import THREADS
+from nnreg.training.epoch_metrics import validation_metrics
 
 RNG = np.random.default_rng(0)
 CLASSES = {"type": "dense", "units": "classes", "activation": "softmax"}
@@ -117,7 +119,10 @@ def test_validation_uses_the_threads_of_a_reproducible_training(shared):
     trainer = model.trainer(examples, examples)
     assert trainer.shards > 1
     with trainer.blas_threads():
-        trainer._validate(examples, 1, 1)
+        same = trainer.reproducible
+        validation_metrics(
+            model.network, trainer.evaluation, examples, 1, 1, reproducible=same, ranks=ALONE
+        )
     assert set(shared) == {2}
 
 

@@ -200,7 +200,7 @@ def test_lists_are_refused_before_they_take_the_memory(write, monkeypatch):
     write("x,kind\n" + f'"{list(range(1000))}",a\n[1],b\n' * 100)
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 1_500_000)
     with pytest.raises(DataError, match=r"column 'x': .*more than half of the 1\.5 MB"):
-        prepared()
+        prepare(spec(PER_SEQUENCE, {"type": "csv", "stream": False}, "data.csv", "kind"))
 
 
 def test_padding_is_refused_before_it_takes_the_memory(write, monkeypatch):
