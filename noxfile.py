@@ -33,7 +33,7 @@ FIRST_STEPS = [
     "run penguins.json --set train.epochs=3",
     "predict runs/penguins-001 penguins.csv --out predictions.csv",
 ]
-MAX_WHEEL_BYTES = 1_200_000
+MAX_WHEEL_BYTES = 1_500_000
 """Of the wheel without the examples."""
 
 WIDE_VECTORS = """

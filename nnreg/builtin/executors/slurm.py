@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
@@ -117,5 +118,15 @@ class _Submitted(futures.Executor):
                 try:
                     future.set_result(job.result())
                 except Exception as error:
-                    lines = str(error).strip().splitlines() or [type(error).__name__]
-                    future.set_exception(RuntimeError(f"{lines[-1]}; log: {job.paths.stderr}"))
+                    text = f"{_reason(error)}; log: {job.paths.stderr}"
+                    future.set_exception(RuntimeError(text))
+
+
+def _reason(error: Exception) -> str:
+    """Return the last line of the traceback, or of the output, that an error of submitit quotes.
+
+    Both begin after a line of dashes; a traceback ends before another one.
+    """
+    message, *quoted = re.split(r"^-{3,}$", str(error), flags=re.MULTILINE)
+    lines = [line.strip() for line in (quoted[:1] or [message])[0].splitlines() if line.strip()]
+    return (lines or message.splitlines() or [type(error).__name__])[-1]
