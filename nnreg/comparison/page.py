@@ -23,10 +23,10 @@ from nnreg.comparison.tables import Cell, Table, group_table, rounding_of
 from nnreg.errors import UsageError
 from nnreg.plotting.chart import Chart
 from nnreg.plotting.curves import by_group, metrics_of
-from nnreg.plotting.html import NUMBER
+from nnreg.plotting.html import NUMBER, escape, format_value
 from nnreg.plotting.palette import BLUE
 from nnreg.plotting.svg import draw
-from nnreg.reports.html import escape, figures, format_value, percent, section
+from nnreg.reports.html import figures, percent, section
 from nnreg.reports.html_page import document
 from nnreg.reports.report import PAGE
 from nnreg.reports.run_record import RunRecord

@@ -10,9 +10,10 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation
+from nnreg.plotting.html import escape, format_value, table
 from nnreg.plotting.svg import Drawing
 from nnreg.reports.figures import sample
-from nnreg.reports.html import escape, figures, format_value, percent, table
+from nnreg.reports.html import figures, percent
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import SplitPredictions
 from nnreg.runs.baseline import guess_of, identical

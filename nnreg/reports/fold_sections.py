@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from nnreg.reports.html import escape, format_value, table
+from nnreg.plotting.html import escape, format_value, table
 from nnreg.reports.run_record import RunRecord
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnreg.plotting.html import escape as escape
-from nnreg.plotting.html import format_value as format_value
-from nnreg.plotting.html import table as table
+from nnreg.plotting.html import escape
 from nnreg.plotting.svg import Drawing
 
 

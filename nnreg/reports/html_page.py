@@ -13,11 +13,12 @@ import importlib.resources
 from collections.abc import Iterable, Sequence
 from string import Template
 
+from nnreg.plotting.html import escape
 from nnreg.plotting.palette import dark_rules, variables
 from nnreg.plotting.svg import Drawing
 from nnreg.reports.evaluation import compare_with_baseline, prediction_section
 from nnreg.reports.fold_sections import fold_table, mean_over_folds
-from nnreg.reports.html import escape, figures, section
+from nnreg.reports.html import figures, section
 from nnreg.reports.live_model import LiveModel
 from nnreg.reports.predictions import SplitPredictions
 from nnreg.reports.run_record import RunRecord

@@ -22,7 +22,7 @@ from nnreg.exporters.record import program_of
 from nnreg.model.model import Model
 from nnreg.model.outputs import Output
 from nnreg.operations.program import Program, ProgramInput, ProgramOutput
-from nnreg.reports.html import escape
+from nnreg.plotting.html import escape
 from nnreg.tables.date_forms import Form
 
 MAX_BYTES = 100_000

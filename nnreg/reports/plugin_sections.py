@@ -19,12 +19,13 @@ from nnreg.interfaces.report import HeldOut, ReportChart, ReportTable, ReportVie
 from nnreg.model.model import Model
 from nnreg.plotting.chart import Chart, Curve, Points, fit, short_name
 from nnreg.plotting.curves import clip_for_drawing
+from nnreg.plotting.html import escape, table
 from nnreg.plotting.palette import RUNS
 from nnreg.plotting.svg import Drawing, draw
 from nnreg.registry.events import describe_error
 from nnreg.registry.registry import Registry
 from nnreg.reports.figures import sample
-from nnreg.reports.html import escape, figures, section, table
+from nnreg.reports.html import figures, section
 from nnreg.reports.predictions import SplitPredictions
 from nnreg.reports.run_record import RunRecord
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from nnreg._utils import json_text
 from nnreg._utils.formatting import duration
+from nnreg.plotting.html import escape, format_value, table
 from nnreg.provenance.environment import dependence_on_threads
 from nnreg.reports.evaluation import SPLIT_ROWS
-from nnreg.reports.html import escape, format_value, table
 from nnreg.reports.run_record import RunRecord
 
 MAX_EARLIER_STARTS = 10

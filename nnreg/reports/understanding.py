@@ -12,10 +12,11 @@ from nnreg.model.calibration import Reliability, has_probabilities, reliability
 from nnreg.model.importance import TOO_LONG, Importance, importance_on
 from nnreg.plotting.bars import bars
 from nnreg.plotting.chart import DOTTED, Axis, Chart, Curve, Points
+from nnreg.plotting.html import escape, format_value, table
 from nnreg.plotting.palette import BLUE, MUTED
 from nnreg.plotting.svg import Drawing, draw
 from nnreg.reports.evaluation import SPLIT_ROWS
-from nnreg.reports.html import escape, figures, format_value, section, table
+from nnreg.reports.html import figures, section
 from nnreg.reports.predictions import SplitPredictions
 from nnreg.runs.prepare import PreparedRun
 

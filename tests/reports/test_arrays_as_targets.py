@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.reports.html import format_value
+from nnreg.plotting.html import format_value
 from nnreg.reports.predictions import pixels, predict_held_out
 from nnreg.runs.prepare import prepare_from_checkpoint
 from tests.helpers.specs import regressor

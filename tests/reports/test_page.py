@@ -14,7 +14,7 @@ import pytest
 
 import nnreg
 from nnreg import UsageError
-from nnreg.reports.html import escape
+from nnreg.plotting.html import escape
 from nnreg.reports.html_page import run_page
 from nnreg.reports.png import png
 from nnreg.reports.report import report

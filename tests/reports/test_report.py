@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nnreg
-from nnreg.reports.html import format_value
+from nnreg.plotting.html import format_value
 from nnreg.reports.report import report, report_folds
 from nnreg.runs.api import run
 from tests.reports.page import Page, page_of

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg.plotting.html import format_value
 from nnreg.reports.evaluation import compare_with_baseline, confidence_interval
-from nnreg.reports.html import format_value, percent
+from nnreg.reports.html import percent
 from nnreg.reports.predictions import SplitPredictions, predict_held_out
 from nnreg.reports.report import report
 from nnreg.runs.prepare import prepare_from_checkpoint

@@ -12,8 +12,8 @@ import nnreg
 from nnreg.model.calibration import reliability
 from nnreg.model.importance import importance_on
 from nnreg.plotting.bars import bars
+from nnreg.plotting.html import format_value
 from nnreg.reports import understanding
-from nnreg.reports.html import format_value
 from nnreg.reports.predictions import predict_held_out
 from nnreg.runs.prepare import prepare_from_checkpoint
 from tests.helpers.specs import blobs, classifier
