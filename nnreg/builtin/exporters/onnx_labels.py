@@ -100,14 +100,14 @@ def _in_cell(labels: Sequence[str]) -> str:
 
 
 def _in_list(labels: Sequence[str]) -> str:
-    """Return the expression of labels between commas; of what is no label, without labels."""
+    """Return the expression of labels between commas; without labels, of lists that have none."""
     space, none = f"(?:{'|'.join(map(_character, white_space()))})", _json("None")
     if not labels:
         return _between(["", "null", f'"(?:{none}|{space}*)"'])
     plain = "|".join(_json(label) for label in labels if label != "None")
     forms = [f'"{space}*(?:{plain}){space}*"'] if plain else []
     for label in labels:
-        if label == "None":  # without white space it is no label
+        if label == "None":  # without white space it is ignored
             forms.append(f'"(?:{space}+{none}{space}*|{none}{space}+)"')
         elif label in TRUTH_VALUES:
             forms.append(TRUTH_VALUES[label])
