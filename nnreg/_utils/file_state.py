@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,3 +39,14 @@ class FileState:
             problem = f"cannot read the data: {explain_os_error(error, self.path)}"
         if problem:
             raise DataError(f"{self.path}: {problem}")
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise `DataError` if the file changes, also in place of the errors that follow from it."""
+        self.check()
+        try:
+            yield
+        except Exception:
+            self.check()
+            raise
+        self.check()

@@ -98,13 +98,13 @@ def row_reader(source: Source, path: Path) -> RowReader | None:
     None if the source has to read one of them to memory.
     """
     with readable(path):
-        readers = []
-        for one in matching_paths(path):
+        readers, paths = [], matching_paths(path)
+        for one in paths:
             reader = source.rows(one)
             if reader is None:
                 return None
             readers.append(reader)
-    return readers[0] if len(readers) == 1 else JoinedRows(readers, matching_paths(path))
+    return readers[0] if len(readers) == 1 else JoinedRows(readers, paths)
 
 
 class JoinedRows:

@@ -22,7 +22,7 @@ from nnreg.data.sequence_lengths import are_sequences
 from nnreg.data.sequences import Use, as_sequences
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Fold, Rows, Splits, member_of_rows, rows_of_splits
-from nnreg.data.streaming import InMemory, in_memory, rows_that_stay
+from nnreg.data.streaming import InMemory, in_memory, table_in_files
 from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
@@ -47,7 +47,6 @@ from nnreg.tables.columns import (
     groups,
 )
 from nnreg.tables.concat import concat_chunks
-from nnreg.tables.survey import survey_table
 from nnreg.tables.table import Table
 
 
@@ -82,11 +81,8 @@ def read_table(
     A pattern is all files that match it. Raises `DataError` if there is none, or the source cannot
     read one. If the columns that are `kept` in memory are given, the others may stay in the file.
     """
-    reader = None if kept is None else rows_that_stay(source, path, kept.obstacle)
-    if reader is None or kept is None:
-        return concat_chunks(Files(source), path, text)
-    with readable(path):
-        return survey_table(reader, path, text, kept.names)
+    table = None if kept is None else table_in_files(source, path, text, kept)
+    return concat_chunks(Files(source), path, text) if table is None else table
 
 
 _Key: TypeAlias = tuple[Source, Path, frozenset[str], InMemory | None]

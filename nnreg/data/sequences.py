@@ -101,7 +101,9 @@ def _with_arrays(table: Table, columns: Columns) -> Table:
     found = {}
     for name in columns.array_columns:
         values = table.columns.get(name)
-        if values is None or values.ndim > 1 or not is_lists(values):
+        if values is None or isinstance(values, StoredColumn) or values.ndim > 1:
+            continue
+        if not is_lists(values):
             continue
         lists = sequences_of(table, name)
         if lists.steps.ndim > 1 or isinstance(lists.steps, Categorical):

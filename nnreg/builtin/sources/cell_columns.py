@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -87,10 +87,12 @@ def with_point(cell: str) -> str:
     return cell if math.isnan(parse_number(translated)) else translated
 
 
-def parse_columns(columns: Sequence[CellColumn], cells: ByteCells) -> list[Array | Categorical]:
-    """Return the columns of a block, as `CellColumn.parse` would from its cells."""
+def parse_columns(
+    columns: Mapping[int, CellColumn], cells: ByteCells
+) -> dict[int, Array | Categorical]:
+    """Return columns of a block by their numbers, as `CellColumn.parse` would from its cells."""
     parsed: dict[int, Array | Categorical] = {}
-    numeric = [number for number, column in enumerate(columns) if not column.text]
+    numeric = [number for number, column in columns.items() if not column.text]
     if numeric:
         one = columns[numeric[0]]
         point = "," if one.comma else "."
@@ -103,7 +105,7 @@ def parse_columns(columns: Sequence[CellColumn], cells: ByteCells) -> list[Array
             else:
                 matrix[place, rows] = values
         parsed = dict(zip(numeric, matrix, strict=True))
-    for number, column in enumerate(columns):
+    for number, column in columns.items():
         if column.text:
             parsed[number] = column.parse_texts(cells, number)
-    return [parsed[number] for number in range(len(columns))]
+    return parsed

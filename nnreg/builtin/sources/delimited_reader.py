@@ -92,11 +92,12 @@ class Reader:
         self.header: list[str] = []
         self.header = self._read_names()
         self.header_line = self.line
-        self.columns = [
-            CellColumn(options.missing, options.decimal, name in text) for name in self.header
-        ]
-        self.trailing = False
-        """Whether every line ends with a delimiter; the last of `columns` is then empty."""
+        self.width = len(self.header)
+        """The number of cells of each row."""
+        self.columns = {
+            number: CellColumn(options.missing, options.decimal, name in text)
+            for number, name in enumerate(self.header)
+        }
 
     def _first_line(self) -> str:
         """Leave out title lines and a line that names the delimiter; return the one after them."""
@@ -169,11 +170,9 @@ class Reader:
             parsed, numbers = self._parsed(text, first=not found)
             if parsed:
                 found = True
-                if self.trailing:
-                    self._refuse_values(materialize(parsed.pop()), numbers)
                 if self.marks is not None:
                     self.marks.append(Mark(before, len(text), line, len(numbers)))
-                yield dict(zip(self.header, parsed, strict=True)), _span(numbers)
+                yield self._named(parsed, numbers)
             self.counted.restart()
             before, line = self._position(), self.line
         if not found:
@@ -182,11 +181,16 @@ class Reader:
     def _position(self) -> int:
         return 0 if self.marks is None else self.file.tell()
 
-    def reopened(self, file: TextIO, counted: CountedFile) -> Reader:
-        """Return a reader of blocks that this one has found, in the types of their columns."""
+    def reopened(self, file: TextIO, counted: CountedFile, names: Collection[str]) -> Reader:
+        """Return a reader of these columns in the blocks that this one has found.
+
+        It shares nothing with this one that changes, so that several threads may have one each.
+        """
         reader = copy.copy(self)
         reader.file, reader.counted = file, counted
-        reader.columns = [column.anew() for column in self.columns]
+        reader.find_cells = finder(self.path)
+        numbers = [number for number, name in enumerate(self.header) if name in names]
+        reader.columns = {number: self.columns[number].anew() for number in numbers}
         return reader
 
     def block(self, number: int) -> tuple[dict[str, Column], Sequence[int] | Array]:
@@ -198,13 +202,22 @@ class Reader:
         self.file.seek(mark.position)
         self.line, self.starts = mark.line, True
         parsed, numbers = self._parsed(self.file.read(mark.characters), first=False)
-        if self.trailing:
-            self._refuse_values(materialize(parsed.pop()), numbers)
         self.counted.restart()
-        return dict(zip(self.header, parsed, strict=True)), _span(numbers)
+        return self._named(parsed, numbers)
 
-    def _parsed(self, text: str, first: bool) -> tuple[list[Column], Sequence[int] | Array]:
-        """Return the columns of these lines, and the line number in which each row ends."""
+    def _named(
+        self, parsed: dict[int, Column], numbers: Sequence[int] | Array
+    ) -> tuple[dict[str, Column], Sequence[int] | Array]:
+        """Return the columns by name, in order, without the empty one after the last delimiter."""
+        if empty := [parsed.pop(number) for number in list(parsed) if number >= len(self.header)]:
+            self._refuse_values(materialize(empty[0]), numbers)
+        return {self.header[number]: parsed[number] for number in sorted(parsed)}, _span(numbers)
+
+    def _parsed(self, text: str, first: bool) -> tuple[dict[int, Column], Sequence[int] | Array]:
+        """Return the columns of these lines, and the line number in which each row ends.
+
+        There are no columns if there are no rows.
+        """
         if not first and not self.rows and (fast := self._by_bytes(text)):
             return fast
         rows, numbers = self._rows(lines_of(text))
@@ -213,10 +226,12 @@ class Reader:
         if first:
             self._find_trailing(rows)
         self._check_widths(rows, numbers)
+        if not rows:
+            return {}, numbers
         cells = list(zip(*rows, strict=True))
-        return list(map(CellColumn.parse, self.columns, cells)), numbers
+        return {n: column.parse(cells[n]) for n, column in self.columns.items()}, numbers
 
-    def _by_bytes(self, text: str) -> tuple[list[Column], Sequence[int] | Array] | None:
+    def _by_bytes(self, text: str) -> tuple[dict[int, Column], Sequence[int] | Array] | None:
         """Return what `_parsed` does; None if the cells must be found by `csv`."""
         comment, first = self.options.comment, self.line + 1
         commented = False
@@ -224,7 +239,7 @@ class Reader:
             lines = lines_of(text)
             kept = [n for n, line in enumerate(lines) if not line.startswith(comment)]
             text = "".join(lines[n] for n in kept)
-        cells = self.find_cells(text, self.delimiter, len(self.columns))
+        cells = self.find_cells(text, self.delimiter, self.width)
         if cells is None or (commented and cells.lines is not None):
             return None  # what looks like a comment may be within a quoted cell
         ends: Sequence[int] | Array = range(first, first + len(cells.ends))
@@ -243,7 +258,7 @@ class Reader:
         """
         feed: Iterator[str] = itertools.chain(lines, iter(self.file.readline, ""))
         if self.options.comment:
-            feed = self._without_comments(feed, self.options.comment)
+            feed = self._without_comments(lines, self.options.comment)
         reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
         rows: list[list[str]] = []
         numbers: list[int] = []
@@ -266,13 +281,18 @@ class Reader:
         return rows, numbers
 
     def _without_comments(self, lines: Iterable[str], comment: str) -> Iterator[str]:
-        """Yield lines except comments, which are counted; a quoted cell has none."""
+        """Yield lines except comments, which are counted; a quoted cell has none.
+
+        More lines are read only for a quoted cell: a comment at the end needs no row after it.
+        """
         for line in lines:
             if self.starts and line.startswith(comment):
                 self.line += 1
             else:
                 self.starts = False
                 yield line
+        while not self.starts and (line := self.file.readline()):
+            yield line
 
     def _blank(self, line: str) -> bool:
         """Return True for a line of spaces, unless it is the missing value of a single column."""
@@ -283,14 +303,16 @@ class Reader:
         width, named = len(self.header), bool(self.header[-1]) or len(self.header) == 1
         lengths = {len(row) for row in rows}
         if not named and lengths == {width - 1}:
-            del self.header[-1], self.columns[-1]
+            del self.header[-1], self.columns[width - 1]
+            self.width -= 1
             what = "the header"
         elif lengths == {width + named} and not any(row[-1].strip() for row in rows):
             if named:
-                self.columns.append(CellColumn(self.options.missing, self.options.decimal, False))
+                missing, decimal = self.options.missing, self.options.decimal
+                self.columns[width] = CellColumn(missing, decimal, False)
+                self.width += 1
             else:
                 self.header.pop()
-            self.trailing = True
             what = "every line"
         else:
             return
@@ -305,12 +327,12 @@ class Reader:
             row = int(np.argmax(some))
             raise DataError(
                 f"{self.path}, line {numbers[row]}: found {cells[row]!s} in column "
-                f"{len(self.columns)}, which has no name and is empty in the first rows; name it "
+                f"{self.width}, which has no name and is empty in the first rows; name it "
                 "in the header, or remove the value"
             )
 
     def _check_widths(self, rows: list[list[str]], numbers: Sequence[int]) -> None:
-        width = len(self.columns)
+        width = self.width
         for row, number in zip(rows, numbers, strict=True):
             if len(row) != width:
                 has = "the header has" if self.options.header else "the first row has"
@@ -326,10 +348,10 @@ class Reader:
         if comment := next((mark for mark in COMMENTS if row[0].startswith(mark)), ""):
             change = self.options.changed(comment=comment)
             return f"if it is a comment, set the source to {change}"
-        if self.options.header and len(self.columns) == 1:
+        if self.options.header and self.width == 1:
             change = self.options.changed(skip_lines=self.header_line)
             return f"if line {self.header_line} is a title, set the source to {change}"
-        if self.options.header and {len(one) for one in rows} == {len(self.columns) + 1}:
+        if self.options.header and {len(one) for one in rows} == {self.width + 1}:
             return "if the first column has no name in the header, add one"
         return f"fix the row, or set 'delimiter' if it is not {self.delimiter!r}"
 

@@ -73,24 +73,25 @@ class DelimitedRows:
     def iter_chunks(self, path: Path, text: Collection[str]) -> Iterator[Table]:
         """Yield all rows, and find out where they are."""
         found: list[Reader] = []
-        yield from tables_of_text(self.options, self.path, text, found)
+        with self.state.unchanged():
+            yield from tables_of_text(self.options, self.path, text, found)
         (self._reader,) = found
         self.starts = np.cumsum([0, *(mark.rows for mark in self._reader.marks or ())])
-        self.state.check()
 
     def read(self, segments: Sequence[tuple[int, int]], names: Collection[str]) -> Iterator[Table]:
         """Yield the rows of each segment, from the blocks that have some of them."""
         options, path = self.options, self.path
         assert self._reader is not None  # all rows were read before
-        self.state.check()
-        with decoding(options, path), open_text(path, options.encoding) as (_, counted, file):
-            reader = self._reader.reopened(file, counted)
+        with (
+            self.state.unchanged(),
+            decoding(options, path),
+            open_text(path, options.encoding) as (_, counted, file),
+        ):
+            reader = self._reader.reopened(file, counted, names)
             for start, stop in segments:
                 first = int(np.searchsorted(self.starts, start, "right")) - 1
                 for number in range(first, int(np.searchsorted(self.starts, stop))):
                     columns, lines = reader.block(number)
-                    used = {name: columns[name] for name in names if name in columns}
-                    table = Table(used, str(path), lines)
+                    table = Table(columns, str(path), lines)
                     before = int(self.starts[number])
                     yield table.slice_rows(slice(max(start - before, 0), stop - before))
-        self.state.check()

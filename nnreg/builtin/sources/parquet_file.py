@@ -206,14 +206,14 @@ class ParquetRows:
         file, done = groups[0].file, 0
         partition = partition_of(file.path, self.path)
         own = [name for name in names if name not in partition] or file.metadata.schema.names[:1]
-        file.state.check()
-        for table in file.tables(self._text, [one.number for one in groups], own, groups[0].first):
-            part = slice(max(inside[0] - done, 0), min(inside[1] - done, len(table)))
-            done += len(table)
-            if part.start < part.stop:
-                found = table.slice_rows(part)
-                columns = {**found.columns, **constants(partition, len(found))}
-                yield replace(found, columns=columns)
-            if done >= inside[1]:
-                break
-        file.state.check()
+        numbers = [one.number for one in groups]
+        with file.state.unchanged():
+            for table in file.tables(self._text, numbers, own, groups[0].first):
+                part = slice(max(inside[0] - done, 0), min(inside[1] - done, len(table)))
+                done += len(table)
+                if part.start < part.stop:
+                    found = table.slice_rows(part)
+                    columns = {**found.columns, **constants(partition, len(found))}
+                    yield replace(found, columns=columns)
+                if done >= inside[1]:
+                    break
