@@ -22,7 +22,7 @@ from nnreg.network.network import Network
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.stored import RowsOfTable, StoredRows, reader_of, rows_in_file
+from nnreg.tables.stored import RowsOfTable, StoredRows, located_as, reader_of, rows_in_file
 from nnreg.tables.table import RowReader, Table
 from nnreg.training.outputs import no_targets
 
@@ -103,10 +103,11 @@ def _stored(
     window = array_bytes((2, min(found.chunk_rows(), len(found)), *shape), dtype)
     require_memory(window, f"{table.origin}, some rows at a time", GROUPS_HINT)
 
-    def encode(rows: RowsOfTable, _: Array) -> Array:
-        encoded = preprocessing.encode(rows.table, dtype)
+    def encode(rows: RowsOfTable, numbers: Array) -> Array:
+        located = located_as(rows.table, table, numbers)
+        encoded = preprocessing.encode(located, dtype)
         assert isinstance(encoded, np.ndarray)  # sequences are in memory
-        _check(encoded, rows.table, names, network)
+        _check(encoded, located, names, network)
         return encoded
 
     return replace(found, encode=encode)

@@ -255,6 +255,7 @@ class _NumericBuffer:
         self.shape = shape
         self.dtype: np.dtype[Any] | None = None
         self.values = _Growing(np.float64)
+        self.rows = 0
         self.fraction = 1.0
         """The fraction of the file that has been read."""
         self.mixed = False
@@ -269,7 +270,7 @@ class _NumericBuffer:
         if values.dtype.kind not in "biuf":
             self.mixed = True
         if self.mixed:
-            self.values = _Growing(np.float64)
+            self.values, self.rows = _Growing(np.float64), 0
             return
         if self.dtype is None or values.dtype != self.dtype:  # NumPy reads None as float64
             values = _smallest(values, self.dtype)
@@ -278,10 +279,11 @@ class _NumericBuffer:
                 self.values.extend(before.all, self.fraction)
             self.dtype = values.dtype
         self.values.extend(values.reshape(-1), self.fraction)
+        self.rows += len(values)
 
     def column(self) -> Array:
         """Return all rows."""
-        return self.values.all.reshape(-1, *self.shape)
+        return self.values.all.reshape(self.rows, *self.shape)
 
 
 def _smallest(values: Array, before: np.dtype[Any] | None) -> Array:

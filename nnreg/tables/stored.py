@@ -37,6 +37,17 @@ def rows_in_file(table: Table) -> Array:
     return row_numbers(len(table)) if table.row_numbers is None else table.row_numbers
 
 
+def located_as(part: Table, table: Table, rows: Array) -> Table:
+    """Return rows that were read, located as in their table, where they have these numbers."""
+    return replace(
+        part,
+        origin=table.origin,
+        line_numbers=table.line_numbers,
+        row_numbers=rows,
+        file_starts=table.file_starts,
+    )
+
+
 def block_starts(starts: Array, width: int) -> Array:
     """Return parts of a file joined to blocks of about `BLOCK` values in rows of this width."""
     rows, found = max(BLOCK // max(width, 1), 1), [0]
@@ -58,7 +69,7 @@ def stored_chunks(table: Table, names: Collection[str]) -> Generator[Table, None
         start, found = int(own[0]), []
         for part in reader.read([(start, int(own[-1]) + 1)], names):
             inside = own[np.searchsorted(own, start) : np.searchsorted(own, start + len(part))]
-            found.append(part.take(inside - start))
+            found.append(located_as(part.take(inside - start), table, inside))
             start += len(part)
         return found
 

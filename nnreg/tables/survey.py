@@ -23,7 +23,7 @@ from nnreg.tables.text_counts import TextCounts
 class _Survey:
     """What a column is found to have, in the types that it would have in memory.
 
-    `text` is for one that is read as text, even if it is numeric.
+    `text` is for one that is read as text, even if it is numeric; arrays of numbers are not.
     """
 
     def __init__(self, *, text: bool) -> None:
@@ -47,7 +47,7 @@ class _Survey:
         if self.mixed or self.sequences:
             return
         if self.shape is None:
-            self.text = self.text or not numeric
+            self.text = not numeric or (self.text and not shape)
         self.shape = shape
         if self.text:
             if not isinstance(values, Categorical):
@@ -63,16 +63,15 @@ class _Survey:
         self.large = self.large or beyond_float(values)
         self.mixed = values.ndim == 1 and self.large and "f" in self.kinds  # text, as in memory
         if np.isnan(self.first_known):
-            known = np.flatnonzero(~np.isnan(values.reshape(len(values), -1)[:, :1]))
-            if len(known):
-                self.first_known = float(values[known[0]].reshape(-1)[0])
+            known = values[~np.isnan(values)]
+            self.first_known = float(known[0]) if len(known) else np.nan
 
     def column(self, count: int, missing: Collection[str]) -> StoredColumn:
         """Return the column. Texts in `missing` are missing values."""
         shape, rows = self.shape or (), np.zeros(1, int)
         if self.text:
             known, rows = self.counts.without(missing)
-            sequences, complete = is_lists(known), not self.counts.too_many
+            sequences, complete = self.sequences or is_lists(known), not self.counts.too_many
             return StoredColumn(count, np.dtype(object), shape, known, rows, complete, sequences)
         value = np.full((1, *shape), self.first_known)
         return StoredColumn(

@@ -69,11 +69,13 @@ class TextCounts:
         return self.without(())[0]
 
     def without(self, missing: Collection[str]) -> tuple[Counted, Array]:
-        """Return the texts with their counts, without those of a missing value, and first rows."""
+        """Return the texts with their counts, in the order of their first rows, and these rows.
+
+        Those of a missing value are left out.
+        """
         texts = self.code_of.categories
         kept = [n for n, text in enumerate(texts) if text not in missing]
-        used = [place for place, n in enumerate(kept) if self.rows[n]]
-        counted = Counted(
-            tuple(texts[n] for n in kept), np.array(used, np.int32), self.ordered, self.rows[kept]
-        )
-        return counted, self.first[[kept[place] for place in used]]
+        rows, first = self.rows[kept], self.first[kept]
+        used = np.argsort(first, kind="stable")[: np.count_nonzero(rows)]
+        codes = used.astype(np.int32)
+        return Counted(tuple(texts[n] for n in kept), codes, self.ordered, rows), first[used]

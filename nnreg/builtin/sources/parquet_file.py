@@ -70,6 +70,11 @@ class ParquetFile:
         """About how many bytes all values take in memory, which are numbers or short texts."""
         return int(self.metadata.num_rows * self.metadata.num_columns * 8)
 
+    @property
+    def any_column(self) -> str:
+        """The name of a column."""
+        return str(self.metadata.schema.to_arrow_schema().names[0])
+
     def tables(
         self,
         text: Collection[str],
@@ -205,7 +210,7 @@ class ParquetRows:
         """Yield the rows `inside` of consecutive groups of a file, counted from their first."""
         file, done = groups[0].file, 0
         partition = partition_of(file.path, self.path)
-        own = [name for name in names if name not in partition] or file.metadata.schema.names[:1]
+        own = [name for name in names if name not in partition] or [file.any_column]
         numbers = [one.number for one in groups]
         with file.state.unchanged():
             for table in file.tables(self._text, numbers, own, groups[0].first):
