@@ -267,16 +267,37 @@ class TestReports:
         assert json.loads((tmp_path / "out/summary.json").read_text())["streamed"] is True
 
     def test_auto_streams_a_large_table_with_a_warning(self, kind, monkeypatch):
-        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 40_000)
-        monkeypatch.setattr("nnreg.model.inputs.require_memory", lambda *_: None)
-        monkeypatch.setattr("nnreg.tables.concat.require_memory", lambda *_: None)
-        monkeypatch.setattr("nnreg.builtin.sources.parquet_file.require_memory", lambda *_: None)
-        monkeypatch.setattr("nnreg.builtin.sources.text_file.data_limit", lambda: 1e9)
+        monkeypatch.setattr("nnreg.data.streaming.exceeds_memory", lambda *_: True)
         with pytest.warns(NnregWarning, match="more than a fifth of it, so that rows stay"):
             run = prepare_from_spec(read_spec(spec(kind, "auto", data={"missing": "indicate"})))
         assert isinstance(run.train.x, LazyArray)
-        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 2**40)
+        monkeypatch.setattr("nnreg.data.streaming.exceeds_memory", lambda *_: False)
         assert not isinstance(prepared(kind, "auto").train.x, LazyArray)
+
+    def test_auto_reads_a_large_table_with_lists_to_memory(self, kind, tmp_path, monkeypatch):
+        monkeypatch.setattr("nnreg.data.streaming.exceeds_memory", lambda *_: True)
+        steps = [[1.5, 2.0], [3.0]]
+        lists = [json.dumps(one) for one in steps] if kind == "csv" else steps
+        WRITE[kind](tmp_path / f"d.{kind}", {"steps": lists * 20, "label": ["a", "b"] * 20})
+        last = {"type": "dense", "units": "classes", "activation": "softmax"}
+        changes = {"model": {"layers": [{"type": "lstm", "units": 2}, last]}}
+        data = {"columns": {}, "exclude": [], "split": {}}
+        assert trained(prepared(kind, "auto", data=data, **changes)) == trained(
+            prepared(kind, False, data=data, **changes)
+        )
+        with pytest.raises(DataError, match="'steps' has sequences.* set \"stream\" of the source"):
+            prepared(kind, True, data=data, **changes)
+
+    def test_lists_that_are_not_used_do_not_keep_a_large_table_in_memory(
+        self, kind, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("nnreg.data.streaming.exceeds_memory", lambda *_: True)
+        lists = ["[1, 2]", "[3]"] if kind == "csv" else [[1, 2], [3]]
+        table = {"x": [*range(40)], "steps": lists * 20, "label": ["a", "b"] * 20}
+        WRITE[kind](tmp_path / f"d.{kind}", table)
+        for used in ({"exclude": ["steps"]}, {"inputs": "x", "exclude": []}):
+            data = {"columns": {}, "split": {}, **used}
+            assert isinstance(prepared(kind, "auto", data=data).train.x, LazyArray)
 
     @pytest.mark.parametrize(
         ("data", "reason"),
