@@ -42,7 +42,7 @@ class FileState:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise `DataError` if the file changes, also in place of the errors that follow from it."""
+        """Raise `DataError` if the file changes, in place of the errors that follow from it."""
         self.check()
         try:
             yield

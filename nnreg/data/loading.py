@@ -12,7 +12,7 @@ import numpy as np
 
 from nnreg._utils.remote import local_path
 from nnreg._utils.secret_text import START, reveal
-from nnreg.data.files import Files, digest_of, readable, regular_files, suffix_within
+from nnreg.data.files import Files, digest_of, regular_files, suffix_within
 from nnreg.data.fitting import date_form, fit_preprocessing, times_of
 from nnreg.data.label_targets import why_no_classes
 from nnreg.data.missing_targets import rows_with_target, warn_dropped

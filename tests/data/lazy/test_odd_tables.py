@@ -253,9 +253,8 @@ class TestParquet:
 
     @staticmethod
     def table(directory, columns):
-        pyarrow = pytest.importorskip("pyarrow", reason=REASON)
-        import pyarrow.parquet
+        parquet = pytest.importorskip("pyarrow.parquet", reason=REASON)
+        import pyarrow
 
-        pyarrow.parquet.write_table(
-            pyarrow.table({**columns, "y": ["a", "b"] * 10}), directory / "d.parquet"
-        )
+        table = pyarrow.table({**columns, "y": ["a", "b"] * 10})
+        parquet.write_table(table, directory / "d.parquet")
