@@ -156,6 +156,15 @@ class TestCsv:
         del data["missing"]
         assert "line 4 of p2.csv, column 'x': the value is missing" in assert_as_in_memory(data)
 
+    def test_unknown_categories_in_several_files_are_located_alike(self, tmp_path):
+        (tmp_path / "p1.csv").write_text("x,y\n" + "ulm,a\nbonn,b\n" * 20)
+        (tmp_path / "p2.csv").write_text("x,y\n" + "ulm,a\n" * 8 + "jena,b\n")
+        split = {"validation": 0.2, "order": True}
+        data = {"source": {"type": "csv"}, "path": "p?.csv", "target": "y", "split": split}
+        *_, notes = assert_as_in_memory({**data, "unseen": "ignore"})
+        assert any("line 10 of p2.csv, column 'x': unknown category 'jena'" in n for n in notes)
+        assert "line 10 of p2.csv, column 'x': unknown category" in assert_as_in_memory(data)
+
     @pytest.mark.parametrize("encoder", [None, "values"])
     def test_lists_are_refused_if_streaming_is_set(self, tmp_path, encoder):
         (tmp_path / "d.csv").write_text("x,y\n" + '"[1, 2]",a\n"[3, 4]",b\n' * 20)
