@@ -59,6 +59,7 @@ class ParquetFile:
             with path.open("rb") as raw:
                 self.metadata = pyarrow.parquet.read_metadata(raw)
             self.encoded = _check_row_groups(self.metadata, path)
+            self.widths = _widths(self.metadata)
 
     @property
     def group_rows(self) -> list[int]:
@@ -68,12 +69,7 @@ class ParquetFile:
     @property
     def size(self) -> int:
         """About how many bytes all values take in memory, which are numbers or short texts."""
-        return int(self.metadata.num_rows * self.metadata.num_columns * 8)
-
-    @property
-    def any_column(self) -> str:
-        """The name of a column."""
-        return str(self.metadata.schema.to_arrow_schema().names[0])
+        return int(self.metadata.num_rows * sum(self.widths.values()) * 8)
 
     def tables(
         self,
@@ -97,9 +93,14 @@ class ParquetFile:
                 read_dictionary=self.encoded,
                 pre_buffer=False,  # which would keep in memory what was read
             )
-            width = self.metadata.num_columns if columns is None else len(columns)
-            rows = min(max(VALUES // max(width, 1), MIN_ROWS), ROWS)
-            batches = file.iter_batches(rows, row_groups=list(chosen), columns=columns)
+            width = sum(self.widths[name] for name in columns or self.widths)
+            rows = int(min(max(VALUES / max(width, 1), MIN_ROWS), ROWS))
+            batches = file.iter_batches(
+                rows,
+                row_groups=list(chosen),
+                columns=columns,
+                use_threads=False,  # columns of a few rows are not worth a task of a thread each
+            )
             yield from _tables(batches, self.path, text, first, self.metadata.num_rows)
 
     @staticmethod
@@ -149,6 +150,22 @@ def _check_row_groups(metadata: Any, path: Path) -> list[str]:
             elif text and ROWS * column.total_uncompressed_size > data_limit():
                 encoded.add(kind.name)
     return sorted(encoded)
+
+
+def _widths(metadata: Any) -> dict[str, float]:
+    """Return the number of values that a row has in each column, on average if it has lists."""
+    schema = metadata.schema
+    names = schema.to_arrow_schema().names
+    values = [0] * metadata.num_columns
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for index in range(metadata.num_columns):
+            values[index] += group.column(index).num_values
+    found, index = dict.fromkeys(names, 0.0), 0
+    for name in names:  # each has one or more stored columns, in order
+        while index < len(values) and f"{schema.column(index).path}.".startswith(f"{name}."):
+            found[name] += values[index] / max(metadata.num_rows, 1)
+            index += 1
+    return found
 
 
 @dataclass(frozen=True)
@@ -210,7 +227,7 @@ class ParquetRows:
         """Yield the rows `inside` of consecutive groups of a file, counted from their first."""
         file, done = groups[0].file, 0
         partition = partition_of(file.path, self.path)
-        own = [name for name in names if name not in partition] or [file.any_column]
+        own = [name for name in names if name not in partition] or list(file.widths)[:1]
         numbers = [one.number for one in groups]
         with file.state.unchanged():
             for table in file.tables(self._text, numbers, own, groups[0].first):

@@ -8,6 +8,7 @@ from nnreg.builtin.sources import byte_cells, delimited_reader, parquet_file
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.builtin.sources.delimited_rows import tables_of_text
 from nnreg.builtin.sources.parquet import Parquet
+from nnreg.builtin.sources.parquet_file import ParquetFile
 
 ROWS = 250
 REASON = "pyarrow is not installed; it comes with the extra 'verify'"
@@ -92,3 +93,20 @@ def test_readers_of_several_threads_share_nothing_that_changes(tmp_path, monkeyp
     columns = {id(column) for one in readers for column in one.columns.values()}
     assert len(columns) == 6
     assert len({id(one.find_cells.__self__) for one in readers}) == 3
+
+
+@pytest.mark.verify
+def test_arrays_count_with_all_their_values(tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet", reason=REASON)
+    import pyarrow
+
+    monkeypatch.setattr(parquet_file, "VALUES", 1000)
+    monkeypatch.setattr(parquet_file, "MIN_ROWS", 1)
+    monkeypatch.setattr(parquet_file, "ROWS", 64)
+    x = np.arange(80_000.0).reshape(800, 100)
+    table = pyarrow.table({"n": range(800), "x": list(x), "x.0": [[1.0, 2.0]] * 800})
+    parquet.write_table(table, tmp_path / "d.parquet", row_group_size=300)
+    file = ParquetFile(tmp_path / "d.parquet")
+    assert file.size == 8 * 800 * (1 + 100 + 2)
+    assert max(len(one) for one in file.tables((), names=["x"])) == 10
+    assert max(len(one) for one in file.tables((), names=["n"])) == 64
