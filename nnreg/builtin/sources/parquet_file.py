@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -154,18 +154,21 @@ def _check_row_groups(metadata: Any, path: Path) -> list[str]:
 
 def _widths(metadata: Any) -> dict[str, float]:
     """Return the number of values that a row has in each column, on average if it has lists."""
-    schema = metadata.schema
-    names = schema.to_arrow_schema().names
     values = [0] * metadata.num_columns
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for index in range(metadata.num_columns):
             values[index] += group.column(index).num_values
-    found, index = dict.fromkeys(names, 0.0), 0
-    for name in names:  # each has one or more stored columns, in order
-        while index < len(values) and f"{schema.column(index).path}.".startswith(f"{name}."):
-            found[name] += values[index] / max(metadata.num_rows, 1)
-            index += 1
+    found, stored = {}, iter(values)
+    for field in metadata.schema.to_arrow_schema():
+        own = sum(itertools.islice(stored, _stored_columns(field.type)))
+        found[field.name] = own / max(metadata.num_rows, 1)
     return found
+
+
+def _stored_columns(kind: Any) -> int:
+    """Return how many columns of the file a column of this type is stored in."""
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return sum(map(_stored_columns, inner)) or 1
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ class ParquetRows:
                 int(np.searchsorted(self.starts, start, "right")) - 1,
                 int(np.searchsorted(self.starts, stop)),
             )
-            for _, same in groupby(numbers, lambda number: self.groups[number].file.path):
+            for _, same in itertools.groupby(numbers, lambda number: self.groups[number].file.path):
                 of_file = list(same)
                 first = int(self.starts[of_file[0]])
                 inside = max(start - first, 0), stop - first
