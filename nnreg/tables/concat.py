@@ -198,7 +198,7 @@ def _buffer_for(buffer: _Buffer, values: Array | Ragged) -> _Buffer:
     That is one of text, where a number would be rounded, and one of sequences, where they differ in
     length.
     """
-    if isinstance(buffer, _SequenceBuffer):
+    if isinstance(buffer, _SequenceBuffer) or buffer.mixed:
         return buffer
     if isinstance(values, Ragged) or _other_length(buffer, values):
         sequences = _SequenceBuffer()
