@@ -70,6 +70,11 @@ class InputColumn(Configurable):
         return (own[0] + 1,) if self.indicator else own
 
     @property
+    def replaces_missing(self) -> bool:
+        """Whether a missing value becomes `fill`, and is not refused or left to the encoder."""
+        return self.fill is not None and not (self.indicator and self.encoder.takes_missing)
+
+    @property
     def alone(self) -> bool:
         """Whether it must be the only column of its input."""
         return self.encoder.takes == "arrays" or len(self.shape) != 1 or bool(self.encoder.integer)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.data.breaks import breaks_of
+from nnreg.data.last_values import last_known
 from nnreg.data.window_settings import Window
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
@@ -83,17 +84,6 @@ def _carried_forward(table: WindowTable, name: str, texts: NumberTexts | None) -
             "relative; leave out data.window.relative_to"
         )
     return values[last_known(np.isnan(values), table.groups)]
-
-
-def last_known(missing: Array, groups: Array) -> Array:
-    """Return for each row the last row up to it in its group that is not missing, or else itself.
-
-    The numbers of `groups` ascend.
-    """
-    rows = np.arange(len(missing))
-    last = np.maximum.accumulate(np.where(missing, -1, rows))
-    found: Array = np.where((last >= 0) & (groups[last] == groups), last, rows)
-    return found
 
 
 def _segments(table: WindowTable, window: Window) -> Array:

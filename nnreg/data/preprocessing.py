@@ -20,7 +20,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.builtin.encoders import Number
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.label_targets import LabelTarget
-from nnreg.data.naive import last_known
+from nnreg.data.last_values import carry_forward, rows_to_encode
 from nnreg.data.spacing import Spacing
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.window_table import WindowTable
@@ -163,22 +163,6 @@ class Preprocessing(Configurable):
             start += math.prod(one.shape[-1:])
         return Features(tuple(numbers), indices, columns)
 
-    def _carry_forward(self, values: Array, rows: Table, groups: Array) -> None:
-        """Give imputed values of a series that of the last row before which has one, in its group.
-
-        Where there is none, they stay what they are.
-        """
-        start = 0
-        for one in self.inputs:
-            width = math.prod(one.shape[-1:])
-            own = slice(start, start + math.prod(one.encoder.shape[-1:]))
-            start += width
-            if one.fill is not None and not (one.indicator and one.encoder.takes_missing):
-                missing = one.raw(rows).missing
-                gaps = np.flatnonzero(missing)
-                last = last_known(missing, groups)[gaps]
-                values[gaps, own] = values[last, own]
-
     def features_of(self, columns: Sequence[str]) -> tuple[int, ...]:
         """Return which features are the numbers of these columns."""
         starts = itertools.accumulate((math.prod(one.shape[-1:]) for one in self.inputs), initial=0)
@@ -288,11 +272,13 @@ class Preprocessing(Configurable):
         `encode_training` returned for these rows.
         """
         if isinstance(table, WindowTable):
-            used, starts = table.inputs()
-            values = replace(self, window=None).encode(used, dtype)
+            numbers = rows_to_encode(table, self.inputs)
+            rows = table.take_rows(numbers)
+            values = replace(self, window=None).encode(rows, dtype)
             assert isinstance(values, np.ndarray)  # rows have one value each
-            self._carry_forward(values, used, table.groups[table.used_rows])
+            carry_forward(values, rows, table.groups[numbers], self.inputs)
             relative = self.features_of(table.targets) if table.relative else ()
+            starts = np.searchsorted(numbers, table.starts)
             return Windows(values, starts, table.length, relative)
         self.require_columns(table)
         if self.inputs[0].encoder.makes_sequences:

@@ -83,9 +83,11 @@ class WindowTable(Table):
     def inputs(self) -> tuple[Table, Array]:
         """Return the rows that are an input of a window, and where in them each window starts."""
         used = self.used_rows
-        if len(used) == len(self.rows):
-            return self.rows, self.starts
-        return self.rows.take(used), np.searchsorted(used, self.starts)
+        return self.take_rows(used), np.searchsorted(used, self.starts)
+
+    def take_rows(self, numbers: Array) -> Table:
+        """Return these of the rows, without a copy if they are all."""
+        return self.rows if len(numbers) == len(self.rows) else self.rows.take(numbers)
 
     def _select(self, rows: Array | slice, numbers: Array) -> Self:
         selected = super()._select(rows, numbers)

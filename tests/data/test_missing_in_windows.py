@@ -54,7 +54,27 @@ def test_categories_are_carried_forward_too_unless_missing_is_one():
     assert found.values[:, 2].tolist() == [0, 1, 0, 0, 1, 1, 1, 0, 0, 1]
 
 
-def test_the_note_of_a_model_says_so(tmp_path):
+def test_a_value_is_that_of_a_row_before_all_windows_of_its_split():
+    x = [1, 2, 3, 4, 5, 6, np.nan, np.nan, 9, 10, 11, 12]
+    table = table_of({"x": x, "y": np.arange(12.0)})
+    preprocessing, found = splits(
+        table, Window(length=2), Split(validation=0.35), missing="impute", inputs="x"
+    )
+    (first,) = found["validation"].starts[:1]
+    assert first == 6, "else the gap is not at the beginning"
+    shown = preprocessing.encode(found["validation"])[:]
+    column = preprocessing.inputs[0].encoder
+    np.testing.assert_allclose(shown[0, :, 0] * column.std + column.mean, [6, 6])
+
+
+def test_a_value_is_that_of_a_row_between_the_windows():
+    table = table_of({"x": [1, 2, 3, 4, np.nan, 6, 7.0, 8], "y": np.arange(8.0)})
+    window = Window(length=2, stride=4)
+    _, found = encoded(table, window, missing="impute", inputs="x", scaling="none")
+    np.testing.assert_array_equal(found[:][:, :, 0], [[1, 2], [4, 6]])
+
+
+def trained(x, y):
     spec = {
         "data": {"source": "csv", "path": "-", "target": "y", "window": {"length": 3}},
         "model": {"layers": [{"type": "flatten"}, {"type": "dense", "units": 1}]},
@@ -62,8 +82,24 @@ def test_the_note_of_a_model_says_so(tmp_path):
         "optimizer": "adam",
         "train": {"epochs": 1},
     }
+    return nnreg.run(spec, data=({"x": x}, {"y": y}))
+
+
+@pytest.mark.parametrize("gap", [[17], [17, 18], [15, 16, 17], [18]])
+@pytest.mark.filterwarnings("ignore::nnreg.errors.NnregWarning")
+def test_a_forecast_fills_a_gap_as_a_prediction_of_the_whole_series_does(gap):
+    x, y = np.sin(np.arange(20.0)), np.arange(20.0)
+    model = trained(x, y)
+    x[gap] = np.nan
+    last = model.predict({"x": x, "y": y})[-1]
+    assert model.forecast({"x": x, "y": y})["prediction"] == pytest.approx([last], rel=1e-6)
+    x[gap] = x[gap[0] - 1]
+    assert model.predict({"x": x, "y": y})[-1] == pytest.approx(last, rel=1e-6)
+
+
+def test_the_note_of_a_model_says_so():
     x, y = np.arange(20.0), np.arange(20.0)
-    model = nnreg.run(spec, data=({"x": x}, {"y": y}))
+    model = trained(x, y)
     gone = np.where(x == 4, np.nan, x)
     with pytest.warns(NnregWarning, match=r"replaced by the value before it, or by the mean 9"):
         found = model.predict({"x": gone, "y": y})

@@ -187,8 +187,8 @@ def test_a_window_gives_the_forecast_of_nnreg(directory):
     np.testing.assert_allclose(found[0], model.forecast(rows)["prediction"], rtol=1e-5)
 
 
-def test_a_value_that_is_missing_first_in_a_window_is_imputed_as_by_forecast(directory):
-    """`predict` takes that of the row before, if this is in a window too."""
+def test_a_value_that_is_missing_first_in_a_window_is_imputed_as_without_rows_before(directory):
+    """`predict` and `forecast` take that of the row before, if there is one."""
     model = series(directory, **WINDOWS["values"], **known_columns("values"))
     days = [str(np.datetime64("2024-03-01") + n) for n in range(9)]
     rows = {"day": days, "sales": [7.0, 6.0, 7.0, 7.5, 8.0, 8.0, 8.5, 9.0, 9.5],
@@ -198,8 +198,12 @@ def test_a_value_that_is_missing_first_in_a_window_is_imputed_as_by_forecast(dir
         rain = [first, *rows["rain"][3:7]]
         return program_of(model).run({"sales": [rows["sales"][2:7]], "rain": [rain]})[""][0]
 
-    last_window = {name: values[:7] for name, values in rows.items()}
-    np.testing.assert_allclose(exported(None), model.forecast(last_window)["prediction"], 1e-5)
+    def forecast(first):
+        given = {name: values[first:7] for name, values in rows.items()}
+        return model.forecast(given)["prediction"]
+
+    np.testing.assert_allclose(exported(None), forecast(2), 1e-5)
+    np.testing.assert_allclose(exported(3.0), forecast(0), 1e-5)
     np.testing.assert_allclose(exported(3.0), model.predict(rows)[2], 1e-5)
     assert np.abs(exported(3.0) - exported(None)).max() > 1e-4
 
