@@ -35,6 +35,7 @@ CORRECT = [
     constraints.AtMostOne,
     augmentations.Neighbours,
     sources.JsonColumns,
+    sources.JsonOnDemand,
     encoders.Ranked,
     exporters.Lists,
     executors.Threads,
