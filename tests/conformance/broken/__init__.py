@@ -37,6 +37,7 @@ CORRECT = [
     sources.JsonColumns,
     sources.JsonOnDemand,
     encoders.Ranked,
+    encoders.RankedInParts,
     exporters.Lists,
     executors.Threads,
 ]
