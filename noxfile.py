@@ -25,7 +25,7 @@ PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.tom
 WORKFLOW = ".github/workflows/ci.yml"
 KINDS = [
     "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint",
-    "augmentation", "metric", "source", "encoder",
+    "augmentation", "metric", "source", "encoder", "exporter", "executor",
 ]  # fmt: skip
 
 FIRST_STEPS = [
