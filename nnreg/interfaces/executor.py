@@ -20,7 +20,7 @@ class Executor(Component):
 
     kind = "executor"
     argument: ClassVar[str] = ""
-    """The option that `--on NAME:VALUE` sets; empty for none."""
+    """The option, a text, that `--on NAME:VALUE` sets; empty for none."""
 
     @classmethod
     def missing(cls) -> str:

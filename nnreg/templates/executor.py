@@ -22,8 +22,6 @@ class MyComponent(Executor):
         processes: how many jobs run at a time unless --jobs says it, > 0; null for one per core
     """
 
-    argument = "processes"
-
     processes: Count | None = None
 
     @classmethod
