@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nnreg.data.input_columns import (
     checked_sequences,
 )
 from nnreg.errors import DataError
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
+from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.registry.registry import installed
 from nnreg.spec.validation import Reader, read, to_json
 from nnreg.tables.table import Table
@@ -139,11 +139,11 @@ def learns_in_parts(case: EncoderCase) -> None:
 
 
 def _require_same_learned(what: str, found: Encoder, expected: Encoder) -> None:
-    for name in learned_fields(type(expected)):
-        one, other = getattr(found, name), getattr(expected, name)
+    for field in fields(cast(Any, expected)):
+        one, other = getattr(found, field.name), getattr(expected, field.name)
         if one != other:
             raise AssertionError(
-                f"{what}, it learned {name!r} = {reprlib.repr(one)}, from all at once "
+                f"{what}, it learned {field.name!r} = {reprlib.repr(one)}, from all at once "
                 f"{reprlib.repr(other)}"
             )
 

@@ -139,7 +139,7 @@ FORMS = {
 
 class TestEqualToMemory:
     @pytest.mark.parametrize("check", [rows_on_demand, changed_file])
-    def test_rows_that_are_read_on_demand(self, kind, check):
+    def test_rows_read_on_demand_pass_the_conformance_checks(self, kind, check):
         with open(f"d.{kind}", "rb") as file:
             check(SourceCase(SOURCES[kind](stream=True), file.read()))
 
