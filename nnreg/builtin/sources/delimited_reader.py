@@ -25,8 +25,9 @@ from nnreg.tables.categorical import Categorical
 from nnreg.tables.column_types import values_among
 from nnreg.tables.lazy import materialize
 
-BLOCK = 2**19
-"""About how many characters of a file are read at once."""
+BLOCK = 2**20
+"""About how many characters of a file are read at once. Each block costs about two milliseconds for
+20 columns, however small it is."""
 
 MIN_BLOCK_LINES, MAX_BLOCK = 100, 2**24
 """The fewest lines in a block, also if lines are long, up to this number of characters."""

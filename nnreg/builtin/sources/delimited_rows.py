@@ -53,7 +53,7 @@ class DelimitedRows:
     """Reads rows of delimited text by their numbers; see `RowReader`.
 
     A row may be several lines, so that only a pass over the file finds out where rows begin. What
-    is remembered is where each block of them begins, a few numbers for half a megabyte.
+    is remembered is where each block of them begins, a few numbers for a megabyte.
     """
 
     def __init__(self, options: Options, path: Path, *, required: bool) -> None:
