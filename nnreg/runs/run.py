@@ -284,14 +284,18 @@ class Run:
             stopped = "diverged"
             raise
         finally:
-            if self._writer and self._trainer.consistent:
-                self._writer.close(needed=stopped not in ("diverged", "failed"))
-            if stopped in FINISHED_OUTCOMES:
-                self.model.use_best()
-            with self._trainer.blas_threads():
-                self.summary = self._summarize(stopped, time.perf_counter() - began)
-            if self._writer and self.model.training_state.evaluated:
-                self._writer.add_results()
+            finished = stopped in FINISHED_OUTCOMES
+            writer = self._writer if self._trainer.consistent else None
+            if writer:
+                writer.close(needed=stopped not in ("diverged", "failed"), best=not finished)
+            try:
+                if finished:
+                    self.model.use_best()
+                with self._trainer.blas_threads():
+                    self.summary = self._summarize(stopped, time.perf_counter() - began)
+            finally:
+                if writer and finished:
+                    writer.write_best()  # once, with the results; without if they failed
             if self._directory and self.ranks.is_first:
                 self._directory.write_summary(self.summary)
 
