@@ -124,7 +124,7 @@ def test_a_best_checkpoint_that_cannot_be_written_is_an_error(spec, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "write_checkpoint", full)
-        with pytest.raises(nnreg.UnsavedError, match="No space left .* nnreg resume run"):
+        with pytest.raises(nnreg.UnsavedError, match=r"No space left .* nnreg resume run"):
             nnreg.run(spec, out="run")
     resumed = nnreg.resume("run")
     assert nnreg.load("run").results == resumed.results
