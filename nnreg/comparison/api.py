@@ -38,7 +38,7 @@ class Comparison:
         """Return the card that a notebook shows."""
         from nnreg.comparison.card import comparison_card  # only notebooks need it
 
-        return comparison_card(self.sides, self.best)
+        return comparison_card(self)
 
     @property
     def repeated(self) -> bool:
