@@ -36,14 +36,19 @@ _CLOCK = (
 )
 _ZONE = r" ?(?P<zone>Z|UTC|GMT|(?P<sign>[-+])(?P<east>\d{2})(?::?(?P<minutes>\d{2}))?)"
 _MOMENT = f"{_DATE}(?:[T ](?:{_CLOCK})(?:{_ZONE})?)?"
-_WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
+_WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME_OF_DAY = re.compile(r"T?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?", re.ASCII)
+_USUAL = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[-+]\d\d:[0-5]\d)?)?", re.ASCII
+)
+"""The usual forms. Python's own parser is twice as fast, but reads other texts too, such as
+2024-07-31T083+02, and not the same ones in each version of Python."""
 
 
 @functools.cache
 def _moment() -> re.Pattern[str]:
     """Return the pattern of a date or time, compiled when it is first needed."""
-    return re.compile(_MOMENT)
+    return re.compile(_MOMENT, re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def read(text: str, form: Form) -> Moment | None:
             return _of_unix(text, form.unit)
         if form.format is not None:
             return _of_format(text, form.format)
-        if text[10:11] in ("", "T", " ") and len(text) > 8:  # much faster than by its parts
+        if _USUAL.fullmatch(text):
             return _of_datetime(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         if form != Form() and not _WHOLE_DATE.match(text):

@@ -19,7 +19,8 @@ Pattern: TypeAlias = str
 
 DAY = "Y44(/m12(=d12))"
 WHOLE_DAY = "Y44'-m22'-d22"
-CLOCK = "H12':M22(':S22([.,]f19))"
+TIME_OF_DAY = "H12':M22(':S22([.,]f19))"
+CLOCK = "H12(':M22(':S22([.,]f19)))"
 DIRECTIVES = {letter: f"{letter}12" for letter in "mdHMS"} | {
     "Y": "Y44",
     "f": "f16",
@@ -28,7 +29,8 @@ DIRECTIVES = {letter: f"{letter}12" for letter in "mdHMS"} | {
 }
 EXPRESSIONS = {
     "/": r"([-/.])", "=": r"\2", "(": "(?:", ")": ")?",
-    "Z": r"(Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)", "z": r"(Z|[-+]\d\d:?\d\d)",
+    "Z": r"(Z|UTC|GMT|[-+](?:[01]\d|2[0-3])(?::?[0-5]\d)?)",
+    "z": r"(Z|[-+](?:[01]\d|2[0-3]):?[0-5]\d)",
 }  # fmt: skip
 PART = re.compile(r"'(?P<literal>.)|(?P<any>\[.+?\])|(?P<part>[A-Za-z]\d\d)|.", re.DOTALL)
 
@@ -44,7 +46,7 @@ def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
     found = [] if form.format is None else [_of_format(form.format)]
     day = DAY if form.format is None else WHOLE_DAY
     if of_day:
-        return found or [f"('T){CLOCK}"]
+        return found or [f"('T){TIME_OF_DAY}"]
     if zoned:
         return [*found, f"{day}[T ]{CLOCK}(' )Z"]
     return [*found, f"{day}([T ]{CLOCK})"]
