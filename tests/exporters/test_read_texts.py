@@ -132,6 +132,9 @@ CASES = {
     "dates": (parts_of(), [*DATES, None]),
     "zoned dates": (parts_of(zoned=True), [*DATES, None]),
     "German dates": (parts_of(format="%d.%m.%Y"), DATES),
+    "Japanese dates": (
+        parts_of(format="%Y年%m月%d日"), ["2024年07月31日", "2024年7月1日", "2024年7月1", *DATES],
+    ),
     "dates of digits": (parts_of(format="%d%m%Y"), DATES),
     "near dates": (parts_of(), near_dates(13)),
     "near zoned dates": (parts_of(zoned=True), near_dates(14)),
