@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import functools
 import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,8 +23,10 @@ MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
 
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
-_FIRST, _LAST = ((moment - _EPOCH) // _MICROSECOND for moment in (datetime.min, datetime.max))
-_PER_UNIT = {"s": SECOND, "ms": 1000, "us": 1, "ns": 1 / 1000}
+FIRST_TIME = (datetime.min - _EPOCH) // _MICROSECOND
+LAST_TIME = (datetime.max - _EPOCH) // _MICROSECOND
+"""The microseconds of the first and the last moment of the years 1 to 9999."""
+PER_UNIT = {"s": SECOND, "ms": 1000, "us": 1, "ns": 1 / 1000}
 
 _DATE = (
     r"(?P<year>\d{4})(?:"
@@ -100,18 +103,18 @@ def read(text: str, form: Form) -> Moment | None:
 def written(time: int, form: Form) -> str:
     """Return the text of microseconds since 1970 by the format or the unit of a form."""
     if form.unit is not None:
-        return str(time * 1000 if form.unit == "ns" else time // int(_PER_UNIT[form.unit]))
+        return str(time * 1000 if form.unit == "ns" else time // int(PER_UNIT[form.unit]))
     return (_EPOCH.replace(tzinfo=UTC) + timedelta(microseconds=time)).strftime(form.format or "%c")
 
 
 def _of_unix(text: str, unit: UnixUnit) -> Moment | None:
-    scale = _PER_UNIT[unit]
+    scale = PER_UNIT[unit]
     if unit == "ns":
-        time = int(text) // 1000 if INTEGER.fullmatch(text) else round(float(text) / 1000)
+        time = int(text) // 1000 if INTEGER.fullmatch(text) else math.floor(float(text) / 1000)
     else:
         exact = INTEGER.fullmatch(text) is not None
         time = round((int(text) if exact else parse_number(text)) * scale)
-    return Moment(time, zoned=True) if _FIRST <= time <= _LAST else None
+    return Moment(time, zoned=True) if FIRST_TIME <= time <= LAST_TIME else None
 
 
 def _of_format(text: str, form: str) -> Moment:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from nnreg.tables.date_forms import Form
-
 Pattern: TypeAlias = str
 """The parts of a text, from left to right:
 
@@ -35,16 +33,14 @@ EXPRESSIONS = {
 PART = re.compile(r"'(?P<literal>.)|(?P<any>\[.+?\])|(?P<part>[A-Za-z]\d\d)|.", re.DOTALL)
 
 
-def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
-    """Return the patterns of dates.
+def patterns_of(form: str | None, *, zoned: bool, of_day: bool) -> list[Pattern]:
+    """Return the patterns of dates, by a format of strptime or those of ISO 8601.
 
     Those of a day of ISO 8601 are read with a format of days too. Raises NotImplementedError for a
-    form that these cannot express.
+    format that these cannot express.
     """
-    if form.unit is not None:
-        raise NotImplementedError("no format can express Unix times; give dates as text")
-    found = [] if form.format is None else [_of_format(form.format)]
-    day = DAY if form.format is None else WHOLE_DAY
+    found = [] if form is None else [_of_format(form)]
+    day = DAY if form is None else WHOLE_DAY
     if of_day:
         return found or [f"('T){TIME_OF_DAY}"]
     if zoned:
