@@ -135,7 +135,7 @@ def _print_contents(contents: CheckpointSummary) -> None:
     )
 
 
-def _print_metrics(results: Mapping[str, Mapping[str, Any]]) -> None:
+def _print_metrics(results: Mapping[Any, Mapping[str, Any]]) -> None:
     """Print the metrics of each split and of the baseline, or an empty line without any."""
     if not results:
         print_lines("")

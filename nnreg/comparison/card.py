@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from nnreg._utils.formatting import counted
-from nnreg.comparison.api import Comparison
+from nnreg.comparison.compared import ComparedRuns
 from nnreg.comparison.conclusions import NO_NOISE, conclusions
 from nnreg.comparison.settings import short, short_value
 from nnreg.comparison.tables import group_table
@@ -17,7 +17,7 @@ MAX_COLUMNS = 6
 """The most runs that are columns, in the table of the settings that differ."""
 
 
-def comparison_card(comparison: Comparison) -> str:
+def comparison_card(comparison: ComparedRuns) -> str:
     """Return the card as HTML: groups first, if one has several runs, and the runs below them."""
     runs = counted(len(comparison.sides), "run")
     groups, main = comparison.groups, comparison.main_metric
@@ -35,7 +35,7 @@ def comparison_card(comparison: Comparison) -> str:
     )
 
 
-def _groups(comparison: Comparison, metric: str) -> str:
+def _groups(comparison: ComparedRuns, metric: str) -> str:
     """Return the groups by a metric, the best first."""
     found = group_table(comparison, metric)
     rows = [
@@ -48,7 +48,7 @@ def _groups(comparison: Comparison, metric: str) -> str:
     return line(found.title) + table(found.head, rows, found.title, numeric=found.numeric)
 
 
-def _runs(comparison: Comparison) -> str:
+def _runs(comparison: ComparedRuns) -> str:
     """Return the metrics of each run and the settings that differ, for few runs as columns."""
     sides, best = comparison.sides, comparison.best
     settings = short(list(sides[0].settings)) if sides else {}
@@ -79,7 +79,7 @@ def _with_deviation(value: float | None, std: float | None) -> Any:
     return f"{format_value(value)} ± {format_value(std)}"
 
 
-def _excluded(comparison: Comparison, shown: Collection[str]) -> str:
+def _excluded(comparison: ComparedRuns, shown: Collection[str]) -> str:
     """Return the runs that are neither in a group nor shown, with the reasons."""
     found = [f"{name}: {why}" for name, why in comparison.excluded.items() if name not in shown]
     return line("not compared:") + _items(found) if found else ""
