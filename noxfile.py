@@ -25,8 +25,16 @@ PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.tom
 WORKFLOW = ".github/workflows/ci.yml"
 KINDS = [
     "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint",
-    "augmentation", "metric", "source", "encoder",
+    "augmentation", "metric", "source", "encoder", "exporter", "executor",
 ]  # fmt: skip
+
+COMPILED = [
+    "tests/kernels",
+    "tests/conformance",
+    "tests/components/sources/test_csv_compiled.py",
+    "tests/model/test_joined_layers.py",
+]
+"""The tests of what Numba and oneMKL compute."""
 
 FIRST_STEPS = [
     "example penguins",
@@ -73,16 +81,15 @@ def processor(session: nox.Session) -> None:
         "NPY_DISABLE_CPU_FEATURES": wide.strip(),  # empty where NumPy knows none of them
     }
     session.run("python", "-W", "error", "-c", IN_USE, env=setting)
-    session.run("pytest", "-m", "not verify", *session.posargs, env=setting)
+    session.run("pytest", *session.posargs, env=setting)
+    session.run("pytest", "-m", "slow and not verify", "tests/docs", env=setting)
 
 
 @nox.session
 def fast(session: nox.Session) -> None:
     """Run the tests of the kernels of Numba and oneMKL."""
     session.install("-e", ".[test,fast,mkl]")
-    session.run(
-        "pytest", "-m", "not verify", "tests/kernels", "tests/conformance", *session.posargs
-    )
+    session.run("pytest", "-m", "not verify", *COMPILED, *session.posargs)
 
 
 @nox.session
@@ -152,6 +159,7 @@ def new_plugins(session: nox.Session) -> None:
     """Generate a plugin of each kind with `nnreg plugin new`, and test it."""
     with tempfile.TemporaryDirectory() as place:
         session.install(*build_wheels(session, place, "."), *group("lint"))
+        common = {"MYPYPATH": ".", "MYPY_CACHE_DIR": f"{place}/types"}
         for kind in KINDS:
             with session.chdir(place):
                 names = [f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}"]
@@ -162,7 +170,7 @@ def new_plugins(session: nox.Session) -> None:
                 session.run("nnreg", "plugin", "check", f"new_{kind}")
                 session.run("ruff", "check", ".")
                 session.run("ruff", "format", "--check", ".")
-                session.run("mypy", "--strict", ".", env={"MYPYPATH": "."})
+                session.run("mypy", "--strict", ".", env=common)
 
 
 @nox.session
@@ -190,11 +198,10 @@ def package(session: nox.Session) -> None:
 def verify(session: nox.Session) -> None:
     """Compare with PyTorch, TensorFlow and scikit-learn, and run the slow tests; needs Chromium."""
     session.install("-e", ".[test,verify,onnx]", *group("docs"), *group("benchmarks"))
-    marked = ["-m", "slow or verify"]
-    # One at a time: they measure memory, and use as many BLAS threads as a user's program.
-    serial = ["-n", "0"]
-    command = ["python", "-m", "pytest", *serial, *marked, *session.posargs]
-    session.run(*command, env={"NNREG_VERIFY": "1"})
+    command = ["python", "-m", "pytest", "-m", "slow or verify", *session.posargs]
+    # In one process, which compares docs/reference/verified.md with all that it found.
+    session.run(*command, "-n", "0", "tests/parity", env={"NNREG_VERIFY": "1"})
+    session.run(*command, "--ignore", "tests/parity", env={"NNREG_VERIFY": "1"})
 
 
 @nox.session

@@ -32,13 +32,20 @@ SLOW_IMPORT_SECONDS = 0.5
 
 
 @command()
+@click.option("--sweep", is_flag=True, help="Print the schema of a sweep file instead.")
 @plugin_option
-def schema(files: tuple[Path, ...]) -> None:
+def schema(sweep: bool, files: tuple[Path, ...]) -> None:
     """Print the JSON Schema of a spec, with all installed components.
 
     \b
     nnreg schema > nnreg.schema.json
+    nnreg schema --sweep > sweep.schema.json
     """
+    if sweep:
+        from nnreg.sweeps.json_schema import sweep_schema
+
+        print_json(sweep_schema(registry_with(files)))
+        return
     from nnreg.spec.json_schema import json_schema
 
     print_json(json_schema(registry_with(files)))

@@ -31,6 +31,8 @@ KINDS = (
     "metric",
     "source",
     "encoder",
+    "exporter",
+    "executor",
 )
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 

@@ -20,7 +20,7 @@ class Executor(Component):
 
     kind = "executor"
     argument: ClassVar[str] = ""
-    """The option that `--on NAME:VALUE` sets; empty for none."""
+    """The option, a text, that `--on NAME:VALUE` sets; empty for none."""
 
     @classmethod
     def missing(cls) -> str:
@@ -33,9 +33,9 @@ class Executor(Component):
         """Return a context with an executor for jobs, and the number that it runs at a time.
 
         `jobs` is the number that the user asked for; None for as many as pay. `directory` is for
-        files of its own, such as logs; it may not exist. A future raises an exception if its
-        process ended without a result, and the executor then continues with the other jobs. If the
-        context ends with an exception, jobs that run are stopped, if possible by raising
-        KeyboardInterrupt in them, so that they save.
+        files of its own, such as logs; it may not exist. Each job runs once. A future raises an
+        exception if its process ended without a result, and the executor then continues with the
+        other jobs. If the context ends with an exception, jobs that run are stopped, if possible by
+        raising KeyboardInterrupt in them, so that they save.
         """
         raise NotImplementedError

@@ -37,6 +37,12 @@ USAGE: Mapping[str, str] = {
 }
 """For each kind with a template, the part of a spec that names a component."""
 
+COMMANDS: Mapping[str, str] = {
+    "exporter": "nnreg export RUN --to my_component --out model.json",
+    "executor": "nnreg sweep SWEEP --on my_component",
+}
+"""For other kinds with a template, the command that names a component."""
+
 FORMULAS = ("activation", "loss", "layer")
 """The kinds of components that may define a formula alone."""
 
@@ -150,7 +156,7 @@ class Scaffold:
             "AUTHOR": author,
             "YEAR": str(datetime.date.today().year),
             "LICENSE-ID": self.license,
-            "USAGE": USAGE[self.kind],
+            "USAGE": self._usage,
             "KIND": {"source": "data source", "schedule": "learning-rate schedule"}.get(
                 self.kind, self.kind
             ),
@@ -162,6 +168,12 @@ class Scaffold:
         for placeholder, value in replacements.items():
             text = text.replace(placeholder, value)
         return text
+
+    @property
+    def _usage(self) -> str:
+        if self.kind in COMMANDS:
+            return f"On the command line:\n\n    {COMMANDS[self.kind]}"
+        return f"In a spec:\n\n```json\n{USAGE[self.kind]}\n```"
 
     def _is_taken(self) -> bool:
         return importlib.util.find_spec(self.module) is not None

@@ -27,8 +27,7 @@ from nnreg.spec.validation import _model, to_strict_json
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
     """Return the JSON Schema of a spec, with the components of a registry or all installed ones."""
     writer = SchemaWriter(registry or installed())
-    document: dict[str, Any] = writer.document(Spec, SECTIONS)
-    return document
+    return writer.document(Spec, SECTIONS, "nnreg spec")
 
 
 class SchemaWriter:
@@ -40,8 +39,10 @@ class SchemaWriter:
         self.registry = registry
         self.definitions: dict[str, Any] = {}
 
-    def document(self, root: type[Configurable], sections: Iterable[type[Configurable]]) -> Any:
-        """Return the schema of a spec; `sections` are the classes that `root` refers to."""
+    def document(
+        self, root: type[Configurable], sections: Iterable[type[Configurable]], title: str
+    ) -> dict[str, Any]:
+        """Return the schema of a file; `sections` are the classes that `root` refers to."""
         for section in sections:
             self.definitions[section.__name__] = self.options(section)
         for kind in KINDS:
@@ -62,7 +63,7 @@ class SchemaWriter:
         for kind in KINDS:
             self.definitions[kind]["anyOf"].append({"$ref": VARIABLE})
         self.definitions["variable"] = {"type": "string", "pattern": r"^\$\{env:[^}]*\}$"}
-        return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
+        return {"$schema": self.DIALECT, "title": title, **body, "$defs": self.definitions}
 
     def _kind(self, kind: str) -> Any:
         """Return the schema of a kind: a name if all options have defaults, or an object.

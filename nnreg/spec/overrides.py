@@ -15,11 +15,17 @@ Overrides: TypeAlias = Iterable[str] | Mapping[str, Any]
 def as_tuple(overrides: Overrides) -> tuple[str, ...]:
     """Return overrides in the form of `--set`, whose values are JSON.
 
-    Raises `UsageError` for a value that JSON cannot have.
+    Raises `UsageError` for a value that JSON cannot have, and for what is not an override.
     """
     if isinstance(overrides, Mapping):
         return tuple(_as_text(path, value) for path, value in overrides.items())
-    return (overrides,) if isinstance(overrides, str) else tuple(overrides)
+    if isinstance(overrides, str):
+        return (overrides,)
+    given = tuple(overrides) if isinstance(overrides, Iterable) else (overrides,)
+    for one in given:
+        if not isinstance(one, str):
+            raise UsageError(f"overrides: {one!r} is not a text such as 'train.epochs=5'")
+    return given
 
 
 def _as_text(path: Any, value: Any) -> str:

@@ -23,10 +23,8 @@ from nnreg.sweeps.space import distinct
 
 SWEEP = "sweep.json"
 
-
 DIGEST = "spec_sha256"
 """The key of `sweep.json` that a sweep file of a user does not have."""
-
 
 DATA = "data_sha256"
 """The key with the hashes of the data files, by the paths in the spec."""

@@ -128,7 +128,8 @@ def plan_sweep(
     with composed.origins.locating_errors(origin):
         if not isinstance(composed.tree, dict):
             raise SpecError([Problem("$", "must be a JSON object with a spec and a grid, …")])
-        settings = read(Sweep, composed.tree, Reader(registry), origin)
+        body = {key: value for key, value in composed.tree.items() if key != "$schema"}
+        settings = read(Sweep, body, Reader(registry), origin)
         with _locating_in_sweep(settings):
             document = read_base(
                 settings.spec, base, settings.overrides, registry, run_plugin_file=run_plugin_file

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.formatting import number
-from nnreg.sweeps.outcomes import DONE, value_of
+from nnreg.sweeps.outcomes import DONE, ENDED, value_of
 from nnreg.sweeps.settings import Point
 
 
@@ -96,8 +96,8 @@ class SweepResult:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to run."""
-        return not any(run.outcome in ("interrupted", "waiting", "elsewhere") for run in self.runs)
+        """Whether nothing is left to run; a run that failed is tried again."""
+        return all(run.outcome in ENDED for run in self.runs)
 
     def _order(self, point: PointResult) -> tuple[int, float, int]:
         mean = point.mean

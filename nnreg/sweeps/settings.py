@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Ge, Len
 from pydantic import Discriminator, Tag
 
-from nnreg.interfaces.component import Configurable, Count, Text
+from nnreg.interfaces.component import Configurable, Count, Positive, Seed, Text
 
-Seed: TypeAlias = Annotated[int, Interval(ge=0, lt=2**64)]
 Point: TypeAlias = Mapping[str, Any]
 """The values that a run sets, by their paths in the spec."""
 
@@ -29,9 +28,9 @@ class Range(Configurable):
     """
 
     uniform: tuple[float, float] | None = None
-    log: tuple[float, float] | None = None
+    log: tuple[Positive, Positive] | None = None
     integers: tuple[int, int] | None = None
-    log_integers: tuple[int, int] | None = None
+    log_integers: tuple[Count, Count] | None = None
 
     def __post_init__(self) -> None:
         given = {name: ends for name, ends in vars(self).items() if ends is not None}
@@ -41,8 +40,6 @@ class Range(Configurable):
         low, high = self.ends
         if low >= high:
             raise ValueError(f"must be two numbers in increasing order, found {[low, high]}")
-        if self.logarithmic and low <= 0:
-            raise ValueError(f"a logarithmic range must be positive, found {[low, high]}")
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -80,9 +77,13 @@ Space: TypeAlias = dict[Text, Axis]
 
 @dataclass(frozen=True)
 class Random(Configurable):
-    """Random search: each trial draws a value of each axis of the `space`, by the `seed`.
+    """Random search. Bergstra and Bengio 2012.
 
-    More `trials` keep the first ones. Bergstra and Bengio 2012.
+    Options:
+        trials: The number of points; more of them keep the first ones.
+        space: For each path in the spec a list of values, or a range of numbers, of which each
+            point has one.
+        seed: The seed with which points are drawn.
     """
 
     trials: Count
@@ -94,9 +95,16 @@ class Random(Configurable):
 class Optuna(Configurable):
     """Bayesian search by Optuna: the next trial is where good ones are likely.
 
-    Trials that look worse than others are stopped early if `prune` is "median" (worse than the
-    median of the earlier trials at the same epoch) or "halving" (not among the best at certain
-    epochs). Bergstra et al. 2011; Akiba et al. 2019.
+    Bergstra et al. 2011; Akiba et al. 2019.
+
+    Options:
+        trials: The number of points.
+        space: For each path in the spec a list of values, or a range of numbers, of which each
+            point has one.
+        seed: The seed with which points are drawn.
+        prune: Which trials are stopped early: those that are worse than the "median" of the earlier
+            ones at the same epoch, by "halving" those that are not among the best at certain
+            epochs, or "none".
     """
 
     trials: Count
@@ -105,15 +113,28 @@ class Optuna(Configurable):
     prune: Literal["median", "halving", "none"] = "median"
 
 
+WAYS = ("grid", "points", "random", "optuna")
+"""The keys of a sweep that give its points, of which it has one at most."""
+
+
 @dataclass(frozen=True)
 class Sweep(Configurable):
     """A sweep: one run per point and seed.
 
-    `spec` is the name of a spec or a spec, and `overrides` are values for all runs. The points are
-    given by one of `grid` (all combinations of the values), `points`, `random` and `optuna`;
-    without any of them there is one, the spec itself. `seeds` is a list, or how many: 5 are the
-    seed of the spec and the 4 that follow. `metric` compares points; by default it is the loss on
-    the validation rows, or without such rows the loss.
+    The points are given by one of `grid`, `points`, `random` and `optuna`; without any of them
+    there is one, the spec itself.
+
+    Options:
+        spec: The file of a spec, relative to that of the sweep, or a spec.
+        overrides: Values for all runs, by their paths in the spec.
+        seeds: A list of seeds, or how many: 5 are the seed of the spec and the 4 that follow; null
+            for that of the spec alone.
+        metric: What points are compared by; null for the loss on the validation rows, or without
+            such rows the loss.
+        grid: For each path in the spec a list of values; the points are all combinations.
+        points: A list of points, each with values by their paths in the spec.
+        random: A random search.
+        optuna: A Bayesian search by Optuna.
     """
 
     spec: Text | dict[str, Any]
@@ -126,7 +147,7 @@ class Sweep(Configurable):
     optuna: Optuna | None = None
 
     def __post_init__(self) -> None:
-        ways = [name for name in ("grid", "points", "random", "optuna") if getattr(self, name)]
+        ways = [name for name in WAYS if getattr(self, name)]
         if len(ways) > 1:
             raise ValueError(f"must have one of {' and '.join(ways)}; remove the others")
 

@@ -119,8 +119,8 @@ def _outcome(job: Job) -> Ended:
 
 
 def _train(job: Job, directory: Path) -> None:
-    process = _Process.of(json_text.dumps([job.spec, job.base, job.digest, job.fixed]), job.files,
-                          job.blocked)  # fmt: skip
+    spec = json_text.dumps([job.spec, job.base, job.digest, job.fixed])
+    process = _Process.of(spec, job.files, job.blocked)
     if begun(directory):
         prepared = prepare_resumed(
             directory, registry=process.registry, reader=process.reader, check=job.check

@@ -136,9 +136,11 @@ class RowReader(Protocol):
         """
 
     def read(self, segments: Sequence[tuple[int, int]], names: Collection[str]) -> Iterator[Table]:
-        """Yield the rows of each segment `(start, stop)`, in one or more tables of these columns.
+        """Yield the rows of each segment `(start, stop)`, in one or more tables of its own.
 
-        Raises `DataError` if the files have changed since `iter_chunks`.
+        They have the columns `names`, in the types, with the values and at the locations that these
+        rows have in the whole table. Segments ascend, and may leave rows out between them. Raises
+        `DataError` if the files have changed since `iter_chunks`.
         """
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,17 +14,22 @@ from nnreg.data.input_columns import (
     InputColumn,
     checked_encode,
     checked_learn,
+    checked_learner,
     checked_sequences,
 )
 from nnreg.errors import DataError
 from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.registry.registry import installed
 from nnreg.spec.validation import Reader, read, to_json
+from nnreg.tables.table import Table
 from nnreg.testing.assertions import same
 from nnreg.testing.components import with_class
 from nnreg.testing.finite_differences import points
 
 ROWS = 12
+
+MANY_ROWS = 10_000
+"""More than are added up at once by what learns a mean."""
 
 TEXTS = ("red", "dark red", "blue", "red", "7", "blue", "green tea", "red")
 
@@ -115,7 +121,43 @@ def other_rows(case: EncoderCase) -> None:
                 ) from error
 
 
-CHECKS = (returns, checkpoint, learns_again, repeatable, training_rows, rows_alone, other_rows)
+def learns_in_parts(case: EncoderCase) -> None:
+    """From parts of the rows, some of them empty, it learns bit for bit what all rows give."""
+    for column, sizes in ((case.column, (1, 5)), (_longer(case.column), (999, 8192))):
+        learned, rows = checked_learn(case.encoder, column), np.arange(len(column))
+        for size in sizes:
+            learner = checked_learner(case.encoder, column.name)
+            if learner is None:
+                return
+            for start in range(0, len(column), size):
+                learner.add(column.take(rows[:0]))  # all values of a part were missing
+                learner.add(column.take(rows[start : start + size]))
+            learner.add(column.take(rows[:0]))
+            _require_same_learned(
+                f"{case}: from parts of {size} of {len(column)} rows", learner.encoder(), learned
+            )
+
+
+def _require_same_learned(what: str, found: Encoder, expected: Encoder) -> None:
+    for field in fields(cast(Any, expected)):
+        one, other = getattr(found, field.name), getattr(expected, field.name)
+        if one != other:
+            raise AssertionError(
+                f"{what}, it learned {field.name!r} = {reprlib.repr(one)}, from all at once "
+                f"{reprlib.repr(other)}"
+            )
+
+
+CHECKS = (
+    returns,
+    checkpoint,
+    learns_again,
+    learns_in_parts,
+    repeatable,
+    training_rows,
+    rows_alone,
+    other_rows,
+)
 
 
 def encoded_rows(encoder: Encoder, column: RawColumn) -> list[Array]:
@@ -128,8 +170,11 @@ def encoded_rows(encoder: Encoder, column: RawColumn) -> list[Array]:
 
 def checks_of(cls: type[Encoder]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    own = cls.encode_training is not Encoder.encode_training
-    return [check for check in CHECKS if own or check is not training_rows]
+    optional = {
+        training_rows: cls.encode_training is not Encoder.encode_training,
+        learns_in_parts: cls.learner is not Encoder.learner,
+    }
+    return [check for check in CHECKS if optional.get(check, True)]
 
 
 def cases(example: Encoder | tuple[Encoder, Any]) -> Sequence[EncoderCase]:
@@ -143,6 +188,14 @@ def cases(example: Encoder | tuple[Encoder, Any]) -> Sequence[EncoderCase]:
 
 def _column(encoder: Encoder, values: Any) -> RawColumn:
     return RawColumn.of(values, encoder.takes, target=np.arange(len(values)) % 2)
+
+
+def _longer(column: RawColumn) -> RawColumn:
+    """Return a column of many rows; one of text has its categories, as in the parts of a file."""
+    rows = np.random.default_rng(0).integers(0, len(column), MANY_ROWS)
+    values = (column.categories if column.takes == "text" else column.values)[rows]
+    target = None if column.target is None else column.target[rows]
+    return replace(column, table=Table({column.name: values}), target=target)
 
 
 def _values(encoder: Encoder) -> list[Any]:

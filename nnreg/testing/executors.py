@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,29 @@ def errors(executor: Executor) -> None:
         raise AssertionError(f"{executor}: a job that raised ValueError gave {found!r}")
 
 
+def each_once(executor: Executor) -> None:
+    """Each job runs exactly once, also one that fails."""
+    if any(count != 1 for count in ended(executor)["starts"].values()):
+        raise AssertionError(f"{executor}: starts of each job: {ended(executor)['starts']}")
+
+
 @functools.cache
 def ended(executor: Executor) -> Mapping[str, Any]:
     """Return how a few jobs ended, one of which fails; processes are started only once."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nnreg-executor-") as directory,
-        executor.open(1, Path(directory)) as (pool, count),
-    ):
-        failing = pool.submit(fail, "this job fails")
-        futures = {text: pool.submit(reverse, text) for text in TEXTS}
-        found: dict[str, Any] = {text: one.result() for text, one in futures.items()}
-        return {**found, "error": failing.exception(), "count": count}
+    with tempfile.TemporaryDirectory(prefix="nnreg-executor-") as given:
+        directory = Path(given)
+        jobs = {"first": leave_trace, "second": leave_trace, "failing": leave_trace_and_fail}
+        for name in jobs:
+            (directory / name).mkdir()
+        with executor.open(1, directory) as (pool, count):
+            traces = [pool.submit(job, str(directory / name)) for name, job in jobs.items()]
+            failing = pool.submit(fail, "this job fails")
+            futures = {text: pool.submit(reverse, text) for text in TEXTS}
+            found: dict[str, Any] = {text: one.result() for text, one in futures.items()}
+            error = failing.exception()
+            wait(traces)
+        starts = {name: len(list((directory / name).iterdir())) for name in jobs}
+        return {**found, "error": error, "count": count, "starts": starts}
 
 
 def reverse(text: str) -> str:
@@ -54,7 +67,17 @@ def fail(text: str) -> str:
     raise ValueError(text)
 
 
-CHECKS = (results, errors)
+def leave_trace(text: str) -> str:
+    """Make a new directory in that of this name: a job of the checks."""
+    return tempfile.mkdtemp(dir=text)
+
+
+def leave_trace_and_fail(text: str) -> str:
+    """Make a new directory in that of this name, and raise ValueError: a job of the checks."""
+    raise ValueError(leave_trace(text))
+
+
+CHECKS = (results, errors, each_once)
 
 
 def checks_of(cls: type[Executor]) -> Sequence[Any]:

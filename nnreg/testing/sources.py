@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
+from nnreg.tables.columns import categorical, is_text, numbers
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.lazy import materialize
+from nnreg.tables.ragged import Ragged
+from nnreg.tables.table import RowReader, Table
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,134 @@ def chunks(case: SourceCase) -> None:
             raise AssertionError(f"{case}: column {name!r} of its chunks differs")
 
 
-CHECKS = (damaged_files, reads, repeatable, chunks)
+def rows_on_demand(case: SourceCase) -> None:
+    """Rows read on demand have the types, values and locations that they have in the table."""
+    if case.content is None:
+        return
+    with _written(case.content) as path:
+        table = concat_chunks(case.source, path)
+        texts = [name for name, column in table.columns.items() if is_text(column)]
+        for text in (texts, [*table.columns]):
+            reader = case.source.rows(path)
+            if reader is None:
+                return
+            known = _Known(case, concat_chunks(case.source, path, text), text)
+            known.require("all rows", concat_chunks(reader, path, text))
+            known.require_starts(reader)
+            for segments in _requests(len(table), reader.starts.tolist()):
+                for names in (list(table.columns), list(table.columns)[-1:]):
+                    known.require_rows(reader, segments, names)
+
+
+def changed_file(case: SourceCase) -> None:
+    """Rows read on demand raise DataError if the file has changed since all of it was read."""
+    if case.content is None:
+        return
+    with _written(case.content) as path:
+        reader = case.source.rows(path)
+        if reader is None:
+            return
+        names: Collection[str] = ()
+        for table in reader.iter_chunks(path, ()):
+            names = table.columns.keys()
+        path.write_bytes(2 * case.content)
+        try:
+            list(reader.read([(0, 1)], names))
+        except DataError as error:
+            if "data.file" not in str(error):
+                raise AssertionError(
+                    f"{case}: the error does not name the file: {error}"
+                ) from error
+            return
+        raise AssertionError(f"{case}: no error for rows of a file that has changed")
+
+
+def _requests(rows: int, starts: Sequence[int]) -> Iterator[Sequence[tuple[int, int]]]:
+    """Yield segments to read: all rows, all parts at once, single rows, and some with gaps."""
+    yield [(0, rows)]
+    yield [part for part in pairwise(starts) if part[0] < part[1]]
+    some = np.unique(np.linspace(0, rows, 7).astype(int)).tolist()
+    yield from ([(row - 1, row)] for row in reversed(some[1:]))
+    yield list(pairwise(some))[::2]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The table in memory, of which the columns `text` were asked for as text."""
+
+    case: SourceCase
+    table: Table
+    text: Collection[str]
+
+    def require_starts(self, reader: RowReader) -> None:
+        """Require that `starts` has the first row of each part, and then the number of rows."""
+        starts, rows = np.asarray(reader.starts), len(self.table)
+        if starts[0] != 0 or starts[-1] != rows or (np.diff(starts) < 0).any():
+            raise AssertionError(
+                f"{self.case}: `starts` is {starts.tolist()}; expected ascending numbers of rows "
+                f"from 0 to {rows}, that of all rows"
+            )
+
+    def require_rows(
+        self, reader: RowReader, segments: Sequence[tuple[int, int]], names: Sequence[str]
+    ) -> None:
+        """Require that a reader gives these rows, those of each segment in tables of its own."""
+        parts = reader.read(segments, names)
+        for segment in segments:
+            start, stop = segment
+            while start < stop:
+                part = next(parts, None)
+                if part is None or len(part) > stop - start:
+                    given = "too few rows" if part is None else "a table that goes beyond it"
+                    raise AssertionError(
+                        f"{self.case}: the segments {segments} were read with {given} for "
+                        f"{segment}; yield the rows of each segment in tables of its own"
+                    )
+                what = f"rows {start} to {start + len(part) - 1}, read on demand"
+                self.require(what, part, start, names)
+                start += len(part)
+        if next(parts, None) is not None:
+            raise AssertionError(f"{self.case}: more rows than the segments {segments} have")
+
+    def require(
+        self, what: str, found: Table, start: int = 0, names: Sequence[str] | None = None
+    ) -> None:
+        """Require rows from `start` on, of the columns `names`, by default of all of them."""
+        rows = slice(start, len(self.table) if names is None else start + len(found))
+        known = self.table.slice_rows(rows)
+        for name in known.columns if names is None else names:
+            if not isinstance(known.columns[name], Ragged):  # sequences are read to memory
+                self._require_column(f"{self.case}: {what}, column {name!r}", name, found, known)
+
+    def _require_column(self, what: str, name: str, found: Table, known: Table) -> None:
+        if name not in found.columns:
+            raise AssertionError(f"{what}: missing")
+        numeric = not is_text(known.columns[name])
+        if name not in self.text and is_text(found.columns[name]) == numeric:
+            kinds = ("text", "numbers") if numeric else ("numbers", "text")
+            raise AssertionError(f"{what}: {kinds[0]}, in memory {kinds[1]}")
+        read = numbers if numeric and name not in self.text else _texts
+        if not _equal(read(found, name), read(known, name)):
+            raise AssertionError(f"{what}: other values than in memory")
+        for row in range(len(found)):
+            here, there = found.location(row, name), known.location(row, name)
+            if here != there:
+                raise AssertionError(f"{what}: located at {here!r}, in memory at {there!r}")
+
+
+def _texts(table: Table, name: str) -> Array:
+    return categorical(table, name).text()
+
+
+OF_FILES = (damaged_files, reads, repeatable, chunks)
+CHECKS = (*OF_FILES, rows_on_demand, changed_file)
 
 
 def checks_of(cls: type[Source]) -> Sequence[Any]:
     """Return the checks that apply to this class: only one without an example."""
-    return CHECKS if list(cls.examples()) else (damaged_files,)
+    if not list(cls.examples()):
+        return (damaged_files,)
+    return OF_FILES if cls.rows is Source.rows else CHECKS
 
 
 def cases(example: Source | tuple[Source, bytes]) -> Sequence[SourceCase]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from nnreg.ranks.group import Ranks
+from tests.helpers.work import HANG_SECONDS
 
 
 class ThreadRanks(Ranks):
@@ -55,7 +56,7 @@ class ThreadRanks(Ranks):
 
 def on_ranks(count, job):
     """Return what a function of the ranks returns in each of this number of threads."""
-    board, barrier = [None] * count, threading.Barrier(count)
+    board, barrier = [None] * count, threading.Barrier(count, timeout=HANG_SECONDS)
 
     def run(rank):
         try:

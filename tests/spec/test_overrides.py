@@ -120,3 +120,9 @@ class TestMapping:
     def test_what_they_cannot_be_is_an_error(self, overrides, message):
         with pytest.raises((UsageError, SpecError), match=message):
             read_spec(classifier(), overrides)
+
+
+@pytest.mark.parametrize("given", [5, None, (5,), [("train.epochs", 5)], {5: 1}, {"a=b": 1}])
+def test_what_is_not_an_override_is_refused_with_an_example(given):
+    with pytest.raises(UsageError, match=r"^overrides: .* such as 'train\.epochs"):
+        nnreg.build(classifier(), overrides=given)

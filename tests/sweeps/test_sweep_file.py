@@ -92,16 +92,16 @@ def test_unknown_keys_have_suggestions(directory):
 @pytest.mark.parametrize(
     ("axis", "text"),
     [
-        ({"log": [0, 1]}, "a logarithmic range must be positive, found [0.0, 1.0]"),
-        ({"uniform": [1, 1]}, "must be two numbers in increasing order, found [1.0, 1.0]"),
-        ({}, "must have one of uniform, log, integers, log_integers, found 0 of them"),
-        (3, "must be an object, found 3"),
-        ([], "must not be empty, found []"),
+        ({"log": [0, 1]}, ".log[0]: must be greater than 0, found 0"),
+        ({"uniform": [1, 1]}, ": must be two numbers in increasing order, found [1.0, 1.0]"),
+        ({}, ": must have one of uniform, log, integers, log_integers, found 0 of them"),
+        (3, ": must be an object, found 3"),
+        ([], ": must not be empty, found []"),
     ],
 )
 def test_a_range_that_is_none_is_refused(directory, axis, text):
     path = write_sweep(directory, random={"trials": 2, "space": {RATES: axis}})
-    assert f"$.random.space.{RATES}: {text}" in problems(path)
+    assert f"$.random.space.{RATES}{text}" in problems(path)
 
 
 def test_two_ways_to_give_points_are_refused(directory):

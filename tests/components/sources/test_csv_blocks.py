@@ -155,7 +155,7 @@ def test_cells_by_position_are_those_of_the_standard_library(tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_many_more_files_are_read_alike(tmp_path, monkeypatch):
-    assert compare(tmp_path, monkeypatch, range(1000, 41_000)) > 15_000
+    assert compare(tmp_path, monkeypatch, range(1000, 4000)) > 1000
 
 
 def bytes_of(cells):

@@ -21,8 +21,8 @@ def test_compiled_cells_are_those_of_the_standard_library(tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_many_more_files_are_read_alike(tmp_path, monkeypatch):
-    seeds = range(1000, 41_000)
-    assert compare(tmp_path, monkeypatch, seeds, CompiledFinder().cells) > 15_000
+    seeds = range(1000, 4000)
+    assert compare(tmp_path, monkeypatch, seeds, CompiledFinder().cells) > 1000
 
 
 def cells(*lines, width):

@@ -35,7 +35,9 @@ CORRECT = [
     constraints.AtMostOne,
     augmentations.Neighbours,
     sources.JsonColumns,
+    sources.JsonOnDemand,
     encoders.Ranked,
+    encoders.RankedInParts,
     exporters.Lists,
     executors.Threads,
 ]

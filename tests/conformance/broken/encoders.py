@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnreg import DataError, Encoder, learned
+from tests.conformance.broken.drift import KEPT
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,99 @@ class WithoutALocation(Ranked):
         return super().encode(column)
 
 
+class RankedLearner:
+    def __init__(self, known):
+        self.known, self.values = known, []
+
+    def add(self, column):
+        self.values.extend(column.values.tolist())
+
+    def encoder(self):
+        return replace(self.known, values=tuple(sorted(self.values)))
+
+
+@dataclass(frozen=True)
+class RankedInParts(Ranked):
+    """How many values of the training rows are smaller, learned from parts of them"""
+
+    def learner(self):
+        return RankedLearner(self)
+
+
+class LastPart(RankedLearner):
+    def add(self, column):
+        if len(column):
+            self.values = column.values.tolist()
+
+
+@dataclass(frozen=True)
+class OfTheLastPart(RankedInParts):
+    """It forgets the parts before the last one"""
+
+    def learner(self):
+        return LastPart(self)
+
+
+@dataclass(frozen=True)
+class OneLearner(RankedInParts):
+    """Its learners share what they learned"""
+
+    def learner(self):
+        return KEPT.setdefault("learner", RankedLearner(self))
+
+
+class WithoutEmptyParts(RankedLearner):
+    def add(self, column):
+        column.require(column.values >= column.values.min(), "a value of this part")
+        super().add(column)
+
+
+@dataclass(frozen=True)
+class OfFullParts(RankedInParts):
+    """It takes no part in which all values are missing"""
+
+    def learner(self):
+        return WithoutEmptyParts(self)
+
+
+class RunningMean:
+    def __init__(self, known):
+        self.known, self.rows, self.mean = known, 0, 0.0
+
+    def add(self, column):
+        for value in column.values.tolist():
+            self.rows += 1
+            self.mean += (value - self.mean) / self.rows
+
+    def encoder(self):
+        return replace(self.known, mean=self.mean)
+
+
+@dataclass(frozen=True)
+class RoundedMean(Encoder):
+    """The difference from the mean of the training rows, which other sums round otherwise
+
+    Learned:
+        mean: subtracted
+    """
+
+    mean: float = learned(0.0)
+
+    def learn(self, column):
+        return replace(self, mean=float(column.values.mean()))
+
+    def learner(self):
+        return RunningMean(self)
+
+    def encode(self, column):
+        return column.values - self.mean
+
+
 BROKEN = {
     "returns": [Listing],
     "checkpoint": [LearnsAList],
     "learns again": [Accumulating],
+    "learns in parts": [OfTheLastPart, OneLearner, OfFullParts, RoundedMean],
     "repeatable": [Halving],
     "training rows": [WithNoise],
     "rows alone": [OfTheBatch],

@@ -39,6 +39,15 @@ class NoErrors:
         return future
 
 
+class Repeats:
+    def __init__(self, pool):
+        self.pool = pool
+
+    def submit(self, fn, text):
+        future = self.pool.submit(fn, text)
+        return self.pool.submit(fn, text) if future.exception() else future
+
+
 @dataclass(frozen=True)
 class Strips(Threads):
     """Threads of the process itself, but a job gets another text."""
@@ -55,4 +64,12 @@ class Swallows(Threads):
         return NoErrors(pool)
 
 
-BROKEN = {"results": [Strips], "errors": [Swallows]}
+@dataclass(frozen=True)
+class Retries(Threads):
+    """Threads of the process itself, but a job that failed runs once more."""
+
+    def changed(self, pool):
+        return Repeats(pool)
+
+
+BROKEN = {"results": [Strips], "errors": [Swallows], "each once": [Retries]}

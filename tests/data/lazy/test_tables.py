@@ -13,10 +13,13 @@ import nnreg.tables.lazy
 import nnreg.tables.stored
 from nnreg import DataError, SpecError
 from nnreg.builtin.sources import delimited_reader, parquet_file
+from nnreg.builtin.sources.delimited import Csv
+from nnreg.builtin.sources.parquet import Parquet
 from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.testing.sources import SourceCase, changed_file, rows_on_demand
 from nnreg.training import epoch as epochs
 from tests.data.lazy.stored import readers
 from tests.helpers.specs import classifier
@@ -76,6 +79,7 @@ def write_parquet(path, table, groups=33):
 
 
 WRITE = {"csv": write_csv, "parquet": write_parquet}
+SOURCES = {"csv": Csv, "parquet": Parquet}
 
 
 @pytest.fixture(params=["csv", pytest.param("parquet", marks=pytest.mark.verify)])
@@ -134,6 +138,11 @@ FORMS = {
 
 
 class TestEqualToMemory:
+    @pytest.mark.parametrize("check", [rows_on_demand, changed_file])
+    def test_rows_read_on_demand_pass_the_conformance_checks(self, kind, check):
+        with open(f"d.{kind}", "rb") as file:
+            check(SourceCase(SOURCES[kind](stream=True), file.read()))
+
     @pytest.mark.parametrize("form", FORMS)
     def test_what_is_learned_and_trained_is_bit_identical(self, kind, form):
         data = FORMS[form]
