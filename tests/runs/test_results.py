@@ -105,7 +105,7 @@ def test_if_they_cannot_be_computed_it_is_written_without(spec, written, monkeyp
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("nnreg.runs.run.evaluate_with_baseline", fail)
+        patch.setattr("nnreg.runs.summary.evaluate_with_baseline", fail)
         with pytest.raises(MemoryError):
             nnreg.run(spec, out="run")
     assert written == ["last.h5", "last.h5", "best.h5"]
