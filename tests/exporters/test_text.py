@@ -65,9 +65,9 @@ def path(tmp_path_factory):
     return path
 
 
-def trained(path, column, encoder):
+def trained(path, column, encoder, missing="impute"):
     data = {
-        "source": "csv", "path": str(path), "target": "group", "missing": "impute",
+        "source": "csv", "path": str(path), "target": "group", "missing": missing,
         "exclude": [one for one in COLUMNS if one != column], "columns": {column: encoder},
     }  # fmt: skip
     layers = LAYERS
@@ -125,6 +125,23 @@ def test_what_no_format_can_express_names_the_column(path, tmp_path):
     with pytest.raises(ExportError, match=r"column 'named' \(Date\).*no format can express \"%b\""):
         nnreg.export(model, tmp_path / "model.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (
+            "zoned",
+            "column 'zoned': is exported as a number, but '2023-.*' replaces",
+        ),
+        ("day", r"column 'day' \(Date\).*the dates of training are not Unix times; remove"),
+    ],
+)
+def test_dates_of_training_that_are_no_unix_times_are_refused(column, problem, path, tmp_path):
+    missing = "impute" if column == "zoned" else "refuse"
+    model = trained(path, column, {"type": "date", "unit": "s"}, missing)  # reads ISO 8601 too
+    with pytest.raises(ExportError, match=problem):
+        nnreg.export(model, tmp_path / "model.py")
 
 
 def test_a_text_that_is_no_date_has_no_answer(path):

@@ -199,6 +199,8 @@ class Date(Encoder):
     def _parts_of_unix(self, column: Any) -> dict[str, Any]:
         """Return what an export finds in numbers, as `date_forms.read` does in their texts."""
         assert self.unit is not None
+        if not self.zoned:
+            raise NotImplementedError('the dates of training are not Unix times; remove "unit"')
         scaled = column.values * PER_UNIT[self.unit]
         times = np.floor(column.values / 1000) if self.unit == "ns" else np.rint(scaled)
         valid = (times >= FIRST_TIME) & (times < LAST_TIME + 1)

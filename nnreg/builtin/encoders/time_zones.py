@@ -26,8 +26,10 @@ FIRST_CHANGE = (datetime(1800, 1, 1, tzinfo=UTC) - _EPOCH).days
 LAST_YEAR = 2099
 """The last year whose changes an export has."""
 
-DAY_SECONDS = DAY // SECOND
 AFTER_LAST = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH).days
+"""The first day after that year, since 1970."""
+
+DAY_SECONDS = DAY // SECOND
 
 
 def local_times(times: Array, name: str, where: str) -> Array:
