@@ -30,7 +30,6 @@ KINDS = [
 
 COMPILED = [
     "tests/kernels",
-    "tests/conformance",
     "tests/components/sources/test_csv_compiled.py",
     "tests/model/test_joined_layers.py",
 ]
@@ -90,6 +89,7 @@ def fast(session: nox.Session) -> None:
     """Run the tests of the kernels of Numba and oneMKL."""
     session.install("-e", ".[test,fast,mkl]")
     session.run("pytest", "-m", "not verify", *COMPILED, *session.posargs)
+    session.run("pytest", "tests/conformance")
 
 
 @nox.session

@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
-    from nnreg.runs.run import build
+    from nnreg.runs.prepare import build
     from nnreg.starter.propose import propose
     from nnreg.sweeps.api import sweep
     from nnreg.tables.padded import Padded
@@ -94,7 +94,7 @@ _LAZY = {
     "CrossValidation": "runs.cross_validation",
     "History": "training.history",
     "Model": "model.model",
-    "build": "runs.run",
+    "build": "runs.prepare",
     "calibrate": "model.calibration",
     "compare": "comparison.api",
     "export": "exporters.api",

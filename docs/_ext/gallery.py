@@ -1,4 +1,7 @@
-"""The gallery: the models in `models/`, trained while the pages are built."""
+"""The gallery: the models in `models/`, trained while the pages are built.
+
+`sphinx-build -D gallery_epochs=2` trains each for 2 epochs only.
+"""
 
 import json
 import tempfile
@@ -18,18 +21,21 @@ MODELS = (
 """Those whose data are in the repository."""
 
 
-def gallery(pages: Path) -> str:
+def gallery(app: Sphinx) -> str:
     """Return a section for each model, and write the report of each beside the page."""
-    (pages / "reports").mkdir(parents=True, exist_ok=True)
-    return "\n".join(model(name, pages / f"reports/{name}.html") for name in MODELS)
+    reports = Path(app.outdir, "reports")
+    reports.mkdir(parents=True, exist_ok=True)
+    epochs = app.config.gallery_epochs
+    overrides = {"train.epochs": epochs} if epochs else {}
+    return "\n".join(model(name, reports / f"{name}.html", overrides) for name in MODELS)
 
 
-def model(name: str, report: Path) -> str:
+def model(name: str, report: Path, overrides: dict[str, Any]) -> str:
     """Train a model, write its report, and return its section."""
     spec = ROOT / "models" / f"{name}.json"
     with tempfile.TemporaryDirectory() as directory:
         run = Path(directory) / name
-        trained = nnreg.run(spec, out=run)
+        trained = nnreg.run(spec, out=run, overrides=overrides)
         summary = json.loads((run / "summary.json").read_text())
         report.write_text(nnreg.report(run).read_text())
     return "\n\n".join([
@@ -57,5 +63,6 @@ def results(summary: dict[str, Any]) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
-    app.add_directive("gallery", directive(lambda found: gallery(Path(found.env.app.outdir))))
+    app.add_config_value("gallery_epochs", 0, "html", int)
+    app.add_directive("gallery", directive(lambda found: gallery(found.env.app)))
     return {"parallel_read_safe": True}

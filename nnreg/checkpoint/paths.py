@@ -71,7 +71,8 @@ def checkpoint_file(path: Path) -> Path:
         refuse_links(best := directory / "best.h5")
         if not os.path.exists(best):
             raise CheckpointError(
-                f"{path}: no checkpoints/{best.name}; no epoch of the run was saved"
+                f"{path}: no checkpoints/{best.name} yet, which is written after an epoch or at "
+                f"the end; continue a run that was stopped with nnreg resume {path}"
             )
         return best
     if os.path.isdir(path):

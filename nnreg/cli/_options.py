@@ -19,7 +19,7 @@ plugin_option = click.option(
     "--plugin",
     "files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),  # that it exists is checked by all ranks together
     help="Load a plugin from a file; may be repeated.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,8 @@ def _print_contents(contents: CheckpointSummary) -> None:
             print_lines(f"best: epoch {_record(best)}")
     for name, count in contents.not_finite.items():
         print_lines(f"warning: {count:,} values of {name} are not finite")
-    print_text(f"\nspec\n{_indented(manifest.spec)}\n")
+    _print_metrics(manifest.results)
+    print_text(f"spec\n{_indented(manifest.spec)}\n")
     _print_columns(manifest.preprocessing)
     _print_provenance(contents)
     print_table(
@@ -132,6 +133,21 @@ def _print_contents(contents: CheckpointSummary) -> None:
             if name != "history"
         ],
     )
+
+
+def _print_metrics(results: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Print the metrics of each split and of the baseline, or an empty line without any."""
+    if not results:
+        print_lines("")
+        return
+    names = list(dict.fromkeys(name for metrics in results.values() for name in metrics))
+    rows = [[key, *(_metric(found.get(name)) for name in names)] for key, found in results.items()]
+    print_table(["metrics", *names], rows)
+
+
+def _metric(value: Any) -> str:
+    """Return a value of JSON, which may be the text of one that is not finite."""
+    return "" if value is None else number(float(value))
 
 
 def _print_columns(preprocessing: dict[str, Any]) -> None:

@@ -135,7 +135,7 @@ def plot(paths: tuple[Path, ...], out: Path | None, by: str | None, text: bool) 
 def write_report(run: Run, stream: IO[str] | None) -> None:
     """Write the report of a run that has just ended, and print its path to a stream."""
     from nnreg.reports.report import report as write
-    from nnreg.runs.run import FINISHED_OUTCOMES
+    from nnreg.runs.summary import FINISHED_OUTCOMES
 
     assert run.directory is not None  # the command line always has one
     done = run.summary["stopped"] in FINISHED_OUTCOMES  # the model is the best one then

@@ -126,10 +126,15 @@ def run(
     from nnreg.runs.directory import create_numbered, next_directory
     from nnreg.spec.document import read_spec
 
-    registry = registry_with(files)
     if grid or seeds is not None:
         plan = plan_of_options(
-            spec, grid, seeds, overrides, registry, run_plugin_file=not dry_run, check=check
+            spec,
+            grid,
+            seeds,
+            overrides,
+            registry_with(files),
+            run_plugin_file=not dry_run,
+            check=check,
         )
         directory = out or next_directory(plan.name, Path("sweeps"))
         if dry_run:
@@ -138,6 +143,7 @@ def run(
             train_sweep(plan, directory, jobs, on, quiet=quiet, as_json=as_json, check=check)
         return
     with launched_ranks().together():
+        registry = registry_with(files)
         document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
         if dry_run:
             preview(document, as_json=as_json, check=check)
@@ -188,10 +194,10 @@ def resume(
     from nnreg.runs.run import run_folder
     from nnreg.sweeps.directory import is_sweep
 
-    if is_sweep(path):
-        command = shlex.join(["nnreg", "sweep", str(path)])
-        raise UsageError(f"{path}: a directory of a sweep; continue it with: {command}")
     with launched_ranks().together():
+        if is_sweep(path):
+            command = shlex.join(["nnreg", "sweep", str(path)])
+            raise UsageError(f"{path}: a directory of a sweep; continue it with: {command}")
         prepared = prepare_resumed(
             path,
             out=out if out or run_folder(path) else create_numbered(path.stem),

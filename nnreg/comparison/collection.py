@@ -13,7 +13,7 @@ from nnreg.checkpoint.paths import fold_directories
 from nnreg.errors import NnregError
 from nnreg.reports.run_record import RunRecord, read_mean, read_run
 from nnreg.runs.listing import OUTCOMES, SUMMARY_FILES, describe
-from nnreg.runs.run import FINISHED_OUTCOMES
+from nnreg.runs.summary import FINISHED_OUTCOMES
 
 FINISHED = {OUTCOMES[stopped] for stopped in FINISHED_OUTCOMES}
 

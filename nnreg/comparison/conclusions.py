@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnreg._utils.formatting import counted
-from nnreg.comparison.api import Comparison
+from nnreg.comparison.compared import ComparedRuns
 from nnreg.comparison.groups import Difference, Group
 from nnreg.comparison.statistics import MAX_NEEDED
 from nnreg.comparison.tables import p_text, rounding_of
@@ -22,7 +22,7 @@ FEW_RUNS = 5
 """Below this number of differences, only large ones exceed the noise."""
 
 
-def conclusions(comparison: Comparison, metric: str) -> list[str]:
+def conclusions(comparison: ComparedRuns, metric: str) -> list[str]:
     """Return what the differences between the groups in a metric say, in sentences."""
     groups = comparison.ranked(metric)
     if len(groups) < 2:
@@ -42,7 +42,7 @@ def _single(groups: Sequence[Group]) -> list[str]:
 
 
 def _differences(
-    comparison: Comparison, metric: str, found: Sequence[tuple[Group, Difference]]
+    comparison: ComparedRuns, metric: str, found: Sequence[tuple[Group, Difference]]
 ) -> list[str]:
     reference = comparison.references.get(metric)
     apart = [group.name for group, one in found if not one.within_noise]
@@ -110,7 +110,7 @@ def _conditions(groups: Sequence[Group], found: Sequence[tuple[Group, Difference
     return lines
 
 
-def excluded_lines(comparison: Comparison) -> list[str]:
+def excluded_lines(comparison: ComparedRuns) -> list[str]:
     """Return the runs that are not compared, with the reasons."""
     if not comparison.excluded:
         return []

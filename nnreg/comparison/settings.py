@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from nnreg._utils import json_text
 from nnreg.reports.run_record import RunRecord
-from nnreg.runs.run import leaves
 from nnreg.spec.compose import FILE_PATHS
+from nnreg.spec.overrides import leaves
 
 SEEDS = ("seed", "data.split.seed", "train.fold")
 """The settings that distinguish the runs of a group: they change random numbers and rows alone."""

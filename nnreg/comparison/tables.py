@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnreg._utils.formatting import number
-from nnreg.comparison.api import Comparison
+from nnreg.comparison.compared import ComparedRuns
 from nnreg.comparison.groups import Difference, Estimate, Group
 from nnreg.comparison.settings import short, short_value
 
@@ -70,7 +70,7 @@ def rounding_of(deviations: Iterable[float | None]) -> Rounding:
     return Rounding(1 - math.floor(math.log10(statistics.median_low(known))))
 
 
-def group_table(comparison: Comparison, metric: str) -> Table:
+def group_table(comparison: ComparedRuns, metric: str) -> Table:
     """Return the groups by a metric, the best first, with the differences to the reference."""
     groups = comparison.ranked(metric)
     rounding = rounding_of(group.metrics[metric].std for group in groups)
@@ -98,7 +98,7 @@ def group_table(comparison: Comparison, metric: str) -> Table:
     return Table(title, head, exact, numeric, rows)
 
 
-def title_of(comparison: Comparison, metric: str) -> str:
+def title_of(comparison: ComparedRuns, metric: str) -> str:
     """Return the metric, and which values are better."""
     name = metric.replace("_", " ")
     if metric not in comparison.higher_is_better:

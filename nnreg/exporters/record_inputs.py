@@ -60,7 +60,7 @@ def encode(column: InputColumn, values: Any, *time: int) -> tuple[Any, Any, list
     `values` are `(rows, …)`, recorded or not; with `time`, arrays `(rows, time, …)`.
     """
     encoder = column.encoder
-    missing = lookup(values, (None,)) == 0 if encoder.takes == "text" else np.isnan(values)
+    missing = lookup(values, (None,)) == 0 if encoder.infer_takes == "text" else np.isnan(values)
     if values.ndim > 1:
         missing = np.any(missing, axis=tuple(range(1, values.ndim)))
     if encoder.takes_lists:  # a missing cell is one without labels
@@ -70,7 +70,7 @@ def encode(column: InputColumn, values: Any, *time: int) -> tuple[Any, Any, list
         if column.fill is None:
             own.require(~missing, "a value, found none")
         else:
-            own.values = np.where(missing, np.array(column.fill, values.dtype), values)
+            own.values = np.where(missing, _fill_of(column, values.dtype), values)
             own.missing = missing & False
     with located(f"column {column.name!r} ({type(encoder).__name__})"):
         encoded = encoder.infer(own)
@@ -78,6 +78,17 @@ def encode(column: InputColumn, values: Any, *time: int) -> tuple[Any, Any, list
     if column.indicator:
         encoded = np.concatenate([encoded, missing[:, None].astype(encoded.dtype)], axis=1)
     return encoded, missing, own.required
+
+
+def _fill_of(column: InputColumn, dtype: Any) -> Array:
+    """Return what replaces a missing value, a number where the text of one is recorded as it."""
+    try:
+        return np.array(column.fill, dtype)
+    except ValueError as error:
+        raise ExportError(
+            f"column {column.name!r}: is exported as a number, but {column.fill!r} replaces a "
+            "missing value"
+        ) from error
 
 
 def relative_of(model: Model) -> int:
@@ -256,11 +267,13 @@ class RecordedInputs:
         encoder = column.encoder
         if encoder.takes == "arrays":
             return self._number(name or column.name, "array", (*time, *encoder.shape), sequence)
-        if encoder.takes == "numbers":
+        known = next(iter(encoder.example_texts), "")
+        if encoder.infer_takes == "numbers":
             quantiles = column.summary.quantiles if column.summary else ()
             example = quantiles[len(quantiles) // 2] if quantiles else None
+            if encoder.takes == "text":
+                example = float(known)
             return self._number(name or column.name, "number", time, sequence, example)
-        known = next(iter(encoder.example_texts), "")
         values = np.full((SAMPLES, *time), known, object)
         return self._known(name or column.name, "text", values, sequence, known)
 

@@ -129,6 +129,8 @@ def _values(
                 "(none of these)" if unknown else text
                 for text, unknown in zip(texts, rng.random(count) < UNKNOWN, strict=True)
             ]
+        if encoder.infer_takes == "numbers":
+            return list(np.where(missing, np.nan, np.array(texts, np.float64)))
         return [None if gone else text for text, gone in zip(texts, missing, strict=True)]
     if encoder.takes == "arrays":
         shape = (count, *encoder.shape)

@@ -151,6 +151,11 @@ class Encoder(Component):
         """
         raise NotImplementedError
 
+    @property
+    def infer_takes(self) -> Takes:
+        """What `infer` takes: as `takes`, but "numbers" of an encoder whose texts are numbers."""
+        return self.takes
+
     def infer(self, column: Any) -> Any:
         """Return what `encode` returns, for an export that records it.
 

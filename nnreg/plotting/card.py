@@ -14,6 +14,7 @@ RULES = """\
   font: 14px/1.5 system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif }
 .nnreg-card h4 { font-size: 1.1rem; margin: 0; color: inherit }
 .nnreg-card p { margin: .15rem 0; color: var(--muted) }
+.nnreg-card ul { margin: .15rem 0 .4rem; padding-left: 1.2rem; color: var(--muted) }
 .nnreg-card .wide { overflow-x: auto }
 .nnreg-card table { border-collapse: collapse; margin: .6rem 0; font-size: .92em;
   font-variant-numeric: tabular-nums; color: inherit; table-layout: auto }

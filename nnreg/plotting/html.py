@@ -31,16 +31,27 @@ def format_value(value: Any) -> str:
     return formatting.number(value).replace("-", "−")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str:
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    label: str,
+    *,
+    numeric: Sequence[bool] | None = None,
+) -> str:
     """Return a table whose first column names the rows; cells are escaped, numbers right-aligned.
 
-    `label` is its description for screen readers.
+    `label` is its description for screen readers. The `numeric` columns are right-aligned whatever
+    they contain, such as intervals.
     """
-    cells = [[_cell(value, header=not index) for index, value in enumerate(row)] for row in rows]
+    right = numeric or [False] * len(head)
+    cells = [
+        [_cell(value, header=not index, numeric=right[index]) for index, value in enumerate(row)]
+        for row in rows
+    ]
     numeric = [all(NUMBER in row[index] for row in cells) for index in range(len(head))]
     top = "".join(
-        f'<th scope="col"{NUMBER if right else ""}>{escape(name)}</th>'
-        for name, right in zip(head, numeric, strict=True)
+        f'<th scope="col"{NUMBER if aligned else ""}>{escape(name)}</th>'
+        for name, aligned in zip(head, numeric, strict=True)
     )
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     return (
@@ -49,9 +60,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str
     )
 
 
-def _cell(value: Any, *, header: bool) -> str:
+def _cell(value: Any, *, header: bool, numeric: bool) -> str:
     text = format_value(value)
-    numeric = isinstance(value, int | float) or NUMERIC.fullmatch(text)
+    numeric = numeric or isinstance(value, int | float) or bool(NUMERIC.fullmatch(text))
     if header:
         return f'<th scope="row"{NUMBER if numeric else ""}>{text}</th>'
     if numeric:

@@ -28,7 +28,8 @@ from nnreg.runs.baseline import results_of
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
 from nnreg.runs.read_files import read_metrics
-from nnreg.runs.run import FINISHED_OUTCOMES, STOPPED_BY_PLUGIN, OnEpoch, Run
+from nnreg.runs.run import OnEpoch, Run
+from nnreg.runs.summary import FINISHED_OUTCOMES, STOPPED_BY_PLUGIN
 from nnreg.spec.document import Document
 
 Resume: TypeAlias = Callable[[Path], Run]

@@ -24,7 +24,8 @@ from nnreg.model.model import Model
 from nnreg.ranks.group import ALONE, Ranks
 from nnreg.runs.target_columns import compared_outputs, target_columns
 from nnreg.runs.warm_start import take_weights
-from nnreg.spec.document import Document
+from nnreg.spec.document import Document, SpecSource, read_spec
+from nnreg.spec.overrides import Overrides
 from nnreg.spec.sections import Spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.convert import table_of
@@ -72,6 +73,17 @@ class PreparedRun:
             name: evaluate(network_for(len(split)), split, reproducible=reproducible, ranks=ranks)
             for name, split in self.splits.items()
         }
+
+
+def build(
+    spec: SpecSource, *, overrides: Overrides = (), data: tuple[Any, Any] | None = None
+) -> Model:
+    """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`.
+
+    `overrides` are those of `nnreg.run`. Its weights have their initial values, so that it can be
+    trained by `fit`. Raises `SpecError` and `DataError`.
+    """
+    return prepare_from_spec(read_spec(spec, overrides), data).model
 
 
 def prepare_from_spec(

@@ -30,22 +30,17 @@ from nnreg.model.model import Model
 from nnreg.provenance.environment import differences, run_metadata
 from nnreg.ranks.launcher import launched_ranks
 from nnreg.registry.events import Listeners, StopReason
-from nnreg.registry.kernels import name_of
 from nnreg.registry.registry import Registry
 from nnreg.runs import log
 from nnreg.runs.agreement import agree_to_stop, require_equal_ranks
-from nnreg.runs.baseline import evaluate_with_baseline, results_of
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.numeric_environment import numeric_environment, threads_of
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
+from nnreg.runs.summary import FINISHED_OUTCOMES, outcome_of, summarize
 from nnreg.runs.writer import RunWriter, open_run
 from nnreg.spec.document import SpecSource, read_spec
-from nnreg.spec.overrides import Overrides
+from nnreg.spec.overrides import Overrides, leaves
 from nnreg.training.state import Record
-
-STOPPED_BY_PLUGIN = "by_plugin"
-FINISHED_OUTCOMES = ("epochs", "early_stopping", STOPPED_BY_PLUGIN)
-"""The outcomes of a run that was neither interrupted nor failed; only such a run is evaluated."""
 
 OnEpoch = Callable[[Record], None]
 Out: TypeAlias = "str | os.PathLike[str] | RunDirectory | None"
@@ -276,7 +271,7 @@ class Run:
                         self._stop_reason = self.ranks.of_first(ended)
                         if self._stop_reason:
                             break
-            stopped = self._outcome()
+            stopped = outcome_of(self.prepared, self._trainer, self._stop_reason)
         except KeyboardInterrupt:
             stopped = "interrupted"
             raise
@@ -284,14 +279,25 @@ class Run:
             stopped = "diverged"
             raise
         finally:
-            if self._writer and self._trainer.consistent:
-                self._writer.close(needed=stopped not in ("diverged", "failed"))
-            if stopped in FINISHED_OUTCOMES:
-                self.model.use_best()
-            with self._trainer.blas_threads():
-                self.summary = self._summarize(stopped, time.perf_counter() - began)
-            if self._writer and self.model.training_state.evaluated:
-                self._writer.add_results()
+            finished = stopped in FINISHED_OUTCOMES
+            writer = self._writer if self._trainer.consistent else None
+            if writer:
+                writer.close(needed=stopped not in ("diverged", "failed"), best=not finished)
+            try:
+                if finished:
+                    self.model.use_best()
+                with self._trainer.blas_threads():
+                    self.summary = summarize(
+                        self.prepared,
+                        self._trainer,
+                        self.ranks,
+                        stopped=stopped,
+                        reason=self._stop_reason,
+                        seconds=time.perf_counter() - began,
+                    )
+            finally:
+                if writer and finished:
+                    writer.write_best()  # once, with the results; without if they failed
             if self._directory and self.ranks.is_first:
                 self._directory.write_summary(self.summary)
 
@@ -341,54 +347,3 @@ class Run:
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)
-
-    def _outcome(self) -> str:
-        if self.model.training_state.epoch >= self.model.spec.train.epochs:
-            return "epochs"
-        if self._stop_reason:
-            return STOPPED_BY_PLUGIN
-        return "early_stopping" if self._trainer.finished else "interrupted"
-
-    def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
-        model, evaluation, reason = self.model, self.model.evaluation, self._stop_reason
-        results = dict[str, Any]()
-        if stopped in FINISHED_OUTCOMES:
-            reproducible = self._trainer.reproducible
-            results = evaluate_with_baseline(
-                self.prepared, reproducible=reproducible, ranks=self.ranks
-            )
-            model.training_state.evaluated = results_of(results)
-        return {
-            "name": model.document.name,
-            "stopped": stopped,
-            **({"stopped_by": reason.plugin, "reason": reason.reason} if reason else {}),
-            "epochs": model.training_state.epoch,
-            "best_epoch": model.training_state.best_epoch,
-            "parameters": model.network.vector.size,
-            **self._trainer.division.record,
-            "streamed": self._trainer.streaming,
-            "kernels": name_of(self._trainer.network.kernels, model.document.registry),
-            **results,
-            "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
-            "seconds": round(seconds, 3),
-        }
-
-
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a JSON tree with their paths, as in `model.layers.0.units`."""
-    if not isinstance(tree, dict | list):
-        yield path, tree
-        return
-    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        yield from leaves(value, f"{path}.{key}" if path else str(key))
-
-
-def build(
-    spec: SpecSource, *, overrides: Overrides = (), data: tuple[Any, Any] | None = None
-) -> Model:
-    """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`.
-
-    `overrides` are those of `nnreg.run`. Its weights have their initial values, so that it can be
-    trained by `fit`. Raises `SpecError` and `DataError`.
-    """
-    return prepare_from_spec(read_spec(spec, overrides), data).model

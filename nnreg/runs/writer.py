@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def open_run(
 class RunWriter:
     """Writes checkpoints and records to a locked run directory.
 
-    `save`, `epoch`, `write_records` and `add_results` never raise.
+    `save`, `epoch` and `write_records` never raise.
 
     If something cannot be written, because the disk is full or the directory was removed, it warns
     once and tries again at the next save.
@@ -145,40 +145,39 @@ class RunWriter:
         except (CheckpointError, OSError) as error:
             self.directory.warn(f"{error}{RETRY_NOTE}")
 
-    def close(self, *, needed: bool) -> None:
-        """Save for the last time, with a second try if necessary.
+    def close(self, *, needed: bool, best: bool) -> None:
+        """Save for the last time; the best checkpoint too, with the whole history, if `best`.
 
-        Raises `UnsavedError` if both fail, or warns if not `needed`. The best checkpoint is written
-        again, so that it has the whole history.
+        Raises `UnsavedError` if two tries fail, or warns if not `needed`.
         """
-        self._saved_best = -1
-        try:
-            try:
-                self._save()
-            except (CheckpointError, OSError):
-                self._save()
-        except (CheckpointError, OSError) as error:
-            if not needed:
-                self.directory.warn(str(error))
-                return
-            now = _position(self._model.training_state)
+        state = self._model.training_state
+        self._saved_best = -1 if best else state.best_epoch
+        error = _error_of(self._save)
+        if error and needed:
             raise UnsavedError(
-                f"{error}. The run is {now}, but its last checkpoint is {self.saved}; "
-                f"free disk space, then: nnreg resume {self.directory.path}",
+                f"{error}. The run is {_position(state)}, but its last checkpoint is "
+                f"{self.saved}; {self._advice}",
                 self._model,
             ) from error
+        if error:
+            self.directory.warn(str(error))
 
-    def add_results(self) -> None:
-        """Write the best checkpoint once more, with its metrics, or warn if two tries fail."""
+    def write_best(self) -> None:
+        """Write the best checkpoint, with the whole history and the metrics that are known.
+
+        Raises `UnsavedError` if two tries fail, or warns if there is nothing to resume.
+        """
         if not self._model.training_state.best_epoch:
             return
-        try:
-            try:
-                self._write(self.directory.best, best=True)
-            except (CheckpointError, OSError):
-                self._write(self.directory.best, best=True)
-        except (CheckpointError, OSError) as error:
+        error = _error_of(lambda: self._write(self.directory.best, best=True))
+        if error and self.directory.last.exists():
+            raise UnsavedError(f"{error}; {self._advice}", self._model) from error
+        if error:  # someone removed the directory
             self.directory.warn(str(error))
+
+    @property
+    def _advice(self) -> str:
+        return f"free disk space, then: nnreg resume {self.directory.path}"
 
     def _save(self) -> None:
         """Write everything that is not up to date. Raises OSError or `CheckpointError`."""
@@ -303,6 +302,18 @@ class RunWriter:
         done = range(1, self._model.training_state.epoch + 1)
         records = read_lines(self.directory.path / GRADIENTS)
         return [record for record in records if record.get("epoch") in done]
+
+
+def _error_of(write: Callable[[], None]) -> Exception | None:
+    """Write, once more if that fails, and return the error of the second try."""
+    try:
+        try:
+            write()
+        except (CheckpointError, OSError):
+            write()
+    except (CheckpointError, OSError) as error:
+        return error
+    return None
 
 
 def _line(record: Mapping[str, float]) -> str:

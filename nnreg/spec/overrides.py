@@ -1,9 +1,9 @@
-"""Overrides of values of a spec, as `--set` and programs give them."""
+"""Overrides of values of a spec, as `--set` and programs give them, and the paths of values."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from nnreg.errors import Override, UsageError
@@ -41,3 +41,12 @@ def _as_text(path: Any, value: Any) -> str:
 def set_options(overrides: Iterable[str]) -> list[str]:
     """Return the command line options of these overrides."""
     return [argument for override in overrides for argument in ("--set", override)]
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON tree with their paths, as in `model.layers.0.units`."""
+    if not isinstance(tree, dict | list):
+        yield path, tree
+        return
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from leaves(value, f"{path}.{key}" if path else str(key))

@@ -15,7 +15,6 @@ from typing import Any
 from nnreg._utils.signals import OnSignal
 from nnreg.errors import UsageError
 from nnreg.interfaces.executor import Executor
-from nnreg.ranks.variables import SWITCH, processes_started
 from nnreg.registry.loading import PROGRAM
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec import jsonc
@@ -145,7 +144,6 @@ def execute(
     on_signal: OnSignal | None = None,
 ) -> SweepResult:
     """Execute what is left of a plan in a directory, and return the results of all its runs."""
-    _require_one_process()
     _require_files(plan)
     if plan.settings.optuna:
         require_optuna()
@@ -164,15 +162,6 @@ def _queue(plan: Plan, directory: Path) -> contextlib.AbstractContextManager[Que
     if plan.settings.optuna:
         return searching(plan, directory)
     return contextlib.nullcontext(FixedQueue(plan.runs))
-
-
-def _require_one_process() -> None:
-    """Raise `UsageError` in each of several processes that would all train the sweep."""
-    if processes_started() != 1:
-        raise UsageError(
-            "mpiexec or srun started several processes, and a sweep starts its own: start it "
-            f"without them, with --jobs; or set {SWITCH}=0 if they may share its directory"
-        )
 
 
 def _require_files(plan: Plan) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from nnreg._utils.atomic_files import is_locked
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.runs.read_files import read_metrics
-from nnreg.runs.run import FINISHED_OUTCOMES
+from nnreg.runs.summary import FINISHED_OUTCOMES
 
 DONE, PRUNED, DIVERGED, FAILED = "done", "pruned", "diverged", "failed"
 INTERRUPTED, ELSEWHERE, WAITING = "interrupted", "elsewhere", "waiting"

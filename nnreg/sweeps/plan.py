@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils import json_text
-from nnreg.errors import Override, Problem, SpecError
+from nnreg.errors import Override, Problem, SpecError, UsageError
+from nnreg.ranks.variables import SWITCH, processes_started
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import ComposedSpec, Origins, compose
 from nnreg.spec.document import Document, read_spec
@@ -113,8 +114,10 @@ def plan_sweep(
 
     Relative paths in a mapping start at `directory`, by default the working directory. An
     `nnregfile.py` beside the spec is run unless `run_plugin_file` is false. Raises `SpecError` with
-    every problem, located in the sweep file.
+    every problem, located in the sweep file, and `UsageError` if several processes of a launcher
+    would all train the sweep.
     """
+    _require_one_process()
     if isinstance(source, Mapping):
         composed = ComposedSpec(dict(source), Origins(), ())
         base, origin = directory or Path(), name or "sweep"
@@ -138,6 +141,15 @@ def plan_sweep(
         checker.require_valid(_candidates(settings, points))
         metric, higher = checker.metric(settings.metric)
     return Plan(name or Path(origin).stem, settings, document, seeds, tuple(points), metric, higher)
+
+
+def _require_one_process() -> None:
+    """Raise `UsageError` if a launcher started this process with others."""
+    if processes_started() != 1:
+        raise UsageError(
+            "mpiexec or srun started several processes, and a sweep starts its own: start it "
+            f"without them, with --jobs; or set {SWITCH}=0 if they may share its directory"
+        )
 
 
 @contextmanager

@@ -108,9 +108,23 @@ def value_of(text: str) -> Hashable:
     if not math.isnan(number):
         return number
     try:
-        return datetime.fromisoformat(text)
+        return usual_date(text) or text
     except ValueError:
         return text
+
+
+USUAL_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[-+]\d\d:[0-5]\d)?)?", re.ASCII
+)
+
+
+def usual_date(text: str) -> datetime | None:
+    """Return a date or time in a usual form of ISO 8601, None for other texts.
+
+    Python's parser alone reads others too, such as 2024-07-31T083+02, and not the same ones in each
+    version. Raises ValueError for a day or a time that does not exist.
+    """
+    return datetime.fromisoformat(text) if USUAL_DATE.fullmatch(text) else None
 
 
 @lru_cache(maxsize=16)  # a table is encoded in chunks, which have the same categories

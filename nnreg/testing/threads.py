@@ -16,7 +16,7 @@ from nnreg.interfaces.kernels import Kernels
 from nnreg.model.build import build_network
 from nnreg.model.model import Model
 from nnreg.ranks.group import ALONE, Ranks
-from nnreg.runs.run import build
+from nnreg.runs.prepare import build
 from nnreg.testing.finite_differences import points
 from nnreg.training.trainer import Trainer
 

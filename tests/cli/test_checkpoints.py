@@ -10,6 +10,7 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, DataError
+from nnreg._utils.formatting import number
 from nnreg.checkpoint.diff import compare
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.checkpoint.inspect import read_summary
@@ -208,6 +209,18 @@ class TestCommands:
         assert "range 0.8 to 4.4" in " ".join(out.split())
         assert re.search(r"parameters/layers/0/weight +float32 +4 x 8 +[\d.]+ +[\d.]+", out)
         assert max(len(line) for line in out.splitlines() if not line.startswith("data ")) <= 80
+
+    def test_inspect_prints_the_metrics_of_each_split_as_json_has_them(self, command):
+        results = json.loads(command("inspect", "one", "--json")[1])["results"]
+        results["validation"]["loss"] = "Infinity"
+        edit(Path("one/checkpoints/best.h5"), lambda d, a: d.update(results=results))
+        lines = [line.split() for line in command("inspect", "one")[1].splitlines()]
+        start = lines.index(["metrics", *results["train"]])
+        rows = {line[0]: line[1:] for line in lines[start + 2 :][: len(results)]}
+        assert rows["train"] == [number(value) for value in results["train"].values()]
+        assert rows["validation"][0] == "inf"
+        assert rows["baseline"] == [number(value) for value in results["baseline"].values()]
+        assert "\n  metrics " not in command("inspect", "one/checkpoints/last.h5")[1]
 
     def test_inspect_reports_non_finite_values_and_missing_plugins(self, command):
         def add_nan(document, arrays):

@@ -110,6 +110,19 @@ def test_texts_of_one_value(one, other):
     assert positions((one,), (other, "z")) == (0,)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2024-01-05T08:30+01:75", "2024-01-05T08:30+02:15"),  # Python's parser reads both
+        ("2024-01-05T08:30:15TZ", "2024-01-05T08:30:15Z"),
+        ("2024-01-32", "2024-02-01"),
+    ],
+)
+def test_texts_that_are_no_dates_mean_themselves(one, other):
+    assert value_of(one) == one
+    assert positions((one,), (other, "z")) == (-1,)
+
+
 def test_the_value_decides_only_where_the_text_does_not():
     assert positions(("01", "1", "1.0", "001"), ("1", "01")) == (1, 0, 0, -1)
     assert positions(("9007199254740993",), ("9007199254740992",)) == (-1,)

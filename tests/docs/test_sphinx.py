@@ -37,6 +37,7 @@ def built(tmp_path_factory):
         "--keep-going",
         "-n",
         "-q",
+        *("-D", "gallery_epochs=2"),  # tests/parity trains the models
         "docs",
         str(directory),
     ]

@@ -22,7 +22,6 @@ TEXTS = {
     'date with "format": "%d.%m.%Y"': Date("%d.%m.%Y"),
     'date with "format": "%Y%m%d%H%M%S"': Date("%Y%m%d%H%M%S"),
     'date with "format": "%d %b %Y"': Date("%d %b %Y"),
-    'date with "unit": "s"': Date(unit="s"),
     f'date with "time_zone": "{BERLIN}"': Date(time_zone=BERLIN),
 }
 """The encoders that read more in a text than which of several it is."""

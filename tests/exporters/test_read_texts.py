@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import random
+import re
 
 import numpy as np
 import pytest
@@ -55,8 +56,14 @@ DATES = [
     "2024-12-31T23:30-0130", "2024-07-31T10:30 +02", "2024-07-31T10:30 UTC", "2024-07-31T10:30GMT",
     "2024-01-01T00:10+01:00", "31.12.2023", "1.2.2023", "31.13.2023", "10:30", "T9:05",
     "23:59:59.5", "24:00", "2024-07-31T10:30:61", "12.12.20234",
-    "01.01.1970", "31122023", "3112023x",
+    "01.01.1970", "31122023", "3112023x", "2024-07-31T08", "2024-07-31 8Z", "2024-07-31T083+02",
+    "2024-07-31T10:30+25:00", "2024-07-31T10:30-0175", "2024-07-31T10:30+01:30:30", "٢٠٢٤-٠٧-٣١",
 ]  # fmt: skip
+
+PREDICT_ALONE = re.compile(
+    r"\d{4}(\d{4}|-?\d{3}|-?W\d\d(-?\d)?|-?Q\d)([T ].*)?|[^T ]*[T ](24|\d{4}|\d{6}\D|\d{6}$).*"
+)
+"""Days without separators, of the year, weeks and quarters; times without separators, and 24:00."""
 
 
 def texts(seed, count=300):
@@ -70,6 +77,19 @@ def texts(seed, count=300):
         chr(rng.choice((rng.randrange(1, 128), rng.randrange(1, 0x3000)))) for _ in range(80)
     ]
     found += ["".join(rng.choices(alphabet, k=rng.randrange(60))) for _ in range(count)]
+    return found
+
+
+def near_dates(seed, count=400):
+    """Return dates with some characters changed, without those that `predict` alone reads."""
+    rng, found = random.Random(seed), []
+    while len(found) < count:
+        text = list(rng.choice([*DATES, "2024-07-31T10:30:05.25+01:00", "2024-07-31 10:30:05Z"]))
+        for _ in range(rng.randrange(4)):
+            at = rng.randrange(len(text) + 1)
+            text[at : at + rng.randrange(2)] = rng.choice(["", *"0123456789-:+.,TZ Wz"])
+        if not PREDICT_ALONE.fullmatch("".join(text)):
+            found.append("".join(text))
     return found
 
 
@@ -112,7 +132,12 @@ CASES = {
     "dates": (parts_of(), [*DATES, None]),
     "zoned dates": (parts_of(zoned=True), [*DATES, None]),
     "German dates": (parts_of(format="%d.%m.%Y"), DATES),
+    "Japanese dates": (
+        parts_of(format="%Y年%m月%d日"), ["2024年07月31日", "2024年7月1日", "2024年7月1", *DATES],
+    ),
     "dates of digits": (parts_of(format="%d%m%Y"), DATES),
+    "near dates": (parts_of(), near_dates(13)),
+    "near zoned dates": (parts_of(zoned=True), near_dates(14)),
     "times": (parts_of(of_day=True), DATES),
     "times by a format": (parts_of(format="%H:%M", of_day=True), DATES),
 }  # fmt: skip

@@ -26,6 +26,11 @@ ENCODERS = {
     "format": ("german", {"type": "date", "format": "%d.%m.%Y"}),
     "zone": ("zoned", {"type": "date"}),
     "clock": ("clock", {"type": "date"}),
+    "unix": ("unix", {"type": "date", "unit": "s", "parts": PARTS}),
+    "unix_in_zone": (
+        "unix_ms", {"type": "date", "unit": "ms", "time_zone": "America/St_Johns", "parts": PARTS},
+    ),
+    "in_zone": ("zoned", {"type": "date", "time_zone": "Europe/Berlin", "parts": PARTS}),
     "tokens": ("review", {"type": "tokens", "vocabulary": 30, "length": 5}),
     "characters": (
         "review", {"type": "tokens", "tokens": "characters", "vocabulary": 30, "length": 30},
@@ -35,7 +40,7 @@ ENCODERS = {
     ),
 }  # fmt: skip
 IN_ONNX = ("date", "labels")
-COLUMNS = ("review", "code", "tags", "day", "german", "zoned", "clock")
+COLUMNS = ("review", "code", "tags", "day", "german", "zoned", "clock", "named", "unix", "unix_ms")
 LAYERS = [{"type": "dense", "units": "classes", "activation": "softmax"}]
 
 
@@ -53,14 +58,16 @@ def path(tmp_path_factory):
             rows.writerow([
                 " ".join(rng.choice(words, row % 6)), ["x", "1.0", "k9"][row % 3],
                 ";".join("abcd"[: 1 + row % 4]), time, time.item().strftime("%d.%m.%Y"),
-                f"{time}+02:00", str(time)[11:16], "yes" if row % 2 else "no",
+                f"{time}+02:00", str(time)[11:16],
+                time.item().strftime("%d %b %Y"), time.astype(int) + 0.5,
+                time.astype("M8[ms]").astype(int), "yes" if row % 2 else "no",
             ])  # fmt: skip
     return path
 
 
-def trained(path, column, encoder):
+def trained(path, column, encoder, missing="impute"):
     data = {
-        "source": "csv", "path": str(path), "target": "group", "missing": "impute",
+        "source": "csv", "path": str(path), "target": "group", "missing": missing,
         "exclude": [one for one in COLUMNS if one != column], "columns": {column: encoder},
     }  # fmt: skip
     layers = LAYERS
@@ -76,7 +83,21 @@ def trained(path, column, encoder):
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ["pairs", "tf_idf", "hash", "labels", "date", "format", "tokens"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "pairs",
+        "tf_idf",
+        "hash",
+        "labels",
+        "date",
+        "format",
+        "tokens",
+        "unix",
+        "unix_in_zone",
+        "in_zone",
+    ],
+)
 def test_a_python_file_reads_texts_as_nnreg_does(case, path, tmp_path):
     model = trained(path, *ENCODERS[case])
     assert nnreg.export(model, tmp_path / "model.py").difference < 1e-6
@@ -99,17 +120,28 @@ def test_a_format_without_texts_names_the_column_and_the_reason(path, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("column", "encoder", "problem"),
-    [
-        ("zoned", {"type": "date", "time_zone": "Europe/Berlin"}, r"\(Date\).*time zones"),
-    ],
-)
-def test_what_no_format_can_express_names_the_column(column, encoder, problem, path, tmp_path):
-    model = trained(path, column, encoder)
-    with pytest.raises(ExportError, match=f"column '{column}' .*{problem}"):
+def test_what_no_format_can_express_names_the_column(path, tmp_path):
+    model = trained(path, "named", {"type": "date", "format": "%d %b %Y"})
+    with pytest.raises(ExportError, match=r"column 'named' \(Date\).*no format can express \"%b\""):
         nnreg.export(model, tmp_path / "model.py")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (
+            "zoned",
+            "column 'zoned': is exported as a number, but '2023-.*' replaces",
+        ),
+        ("day", r"column 'day' \(Date\).*the dates of training are not Unix times; remove"),
+    ],
+)
+def test_dates_of_training_that_are_no_unix_times_are_refused(column, problem, path, tmp_path):
+    missing = "impute" if column == "zoned" else "refuse"
+    model = trained(path, column, {"type": "date", "unit": "s"}, missing)  # reads ISO 8601 too
+    with pytest.raises(ExportError, match=problem):
+        nnreg.export(model, tmp_path / "model.py")
 
 
 def test_a_text_that_is_no_date_has_no_answer(path):

@@ -1,8 +1,10 @@
 """The cards that notebooks show: their content, and that all text in them is escaped."""
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +120,50 @@ def test_that_of_a_comparison_has_the_settings_that_differ_and_the_best_run(spec
     for text in ("Comparison of 2 runs", "one", "two", "optimizer.learning_rate", "0.5", "best by"):
         assert text in page.texts, text
     assert any("test loss" in text for text in page.texts)
+    assert any("nothing can be concluded about noise" in text for text in page.texts)
+
+
+@pytest.fixture
+def groups(spec):
+    """Train two groups of runs, each with the same seeds."""
+
+    def train(*seeds):
+        for rate, seed in itertools.product((0.5, 0.001), seeds):
+            changes = {"optimizer.learning_rate": rate, "seed": seed, "train.epochs": 1}
+            nnreg.run(spec, out=f"runs/{rate}-{seed}", overrides=changes)
+
+    return train
+
+
+def test_that_of_groups_of_runs_has_their_means_what_they_show_and_each_run(groups):
+    groups(0, 1)
+    page = require_safe(nnreg.compare("runs")._repr_html_())
+    for text in ("Comparison of 4 runs in 2 groups", "mean ± std", "difference", "each run",
+                 "0.5-1", "settings that differ", "optimizer.learning_rate"):  # fmt: skip
+        assert text in page.texts, text
+    assert any(text.endswith("differences are to learning_rate 0.5") for text in page.texts)
+    assert any("only large differences" in text for text in page.texts)
+    assert page.tags.count("details") == 1
+    assert "<details open>" not in nnreg.compare("runs")._repr_html_()
+
+
+def test_that_of_a_single_group_shows_its_runs_and_those_that_are_excluded(groups):
+    groups(0, 1)
+    for seed in (0, 1):
+        Path(f"runs/0.001-{seed}/summary.json").write_text("damaged")
+    card = nnreg.compare("runs")._repr_html_()
+    page = require_safe(card)
+    assert "Comparison of 2 runs in 1 group" in page.texts
+    assert "<details open>" in card
+    assert "not compared:" in page.texts
+    assert any(text.startswith("0.001-1: ") for text in page.texts)
+
+
+def test_settings_of_many_runs_are_columns(groups):
+    groups(0, 1, 2, 3)
+    page = require_safe(nnreg.compare("runs")._repr_html_())
+    assert "settings that differ" not in page.texts
+    assert {"seed", "learning rate", "0.5-3"} <= set(page.texts)
 
 
 def test_names_from_data_are_escaped(tmp_path, monkeypatch):

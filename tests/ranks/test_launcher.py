@@ -1,13 +1,15 @@
 """Whether a process was started with others to train with them."""
 
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from nnreg.errors import UsageError
-from nnreg.ranks.group import ALONE
+from nnreg.ranks.group import ALONE, Ranks
 from nnreg.ranks.launcher import launched_ranks
 from nnreg.ranks.variables import RANKS, SIZES, processes_started, rank_started
+from nnreg.sweeps.directory import DIGEST, SWEEP
 
 LAUNCHERS = {
     "MPICH": {"PMI_RANK": "3", "PMI_SIZE": "4"},
@@ -89,3 +91,41 @@ def test_then_only_the_first_one_prints(variables, monkeypatch, nnreg):
                 sys.stdout.close()
         assert code == 2
         assert bool(err) == printed
+
+
+class Recording(Ranks):
+    """A single rank that records the errors which several would raise together."""
+
+    def __init__(self):
+        self.raised = []
+
+    @contextmanager
+    def together(self):
+        try:
+            yield
+        except BaseException as error:
+            self.raised.append(type(error).__name__)
+            raise
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (("run", "none.json"), "UsageError"),
+        (("run", "spec.json", "--plugin", "none.py"), "UsageError"),
+        (("run", "spec.json", "--plugin", "."), "PluginError"),
+        (("resume", "none", "--plugin", "none.py"), "UsageError"),
+        (("resume", "none"), "CheckpointError"),
+        (("resume", "sweep"), "UsageError"),
+    ],
+)
+def test_a_file_that_one_rank_cannot_read_is_an_error_of_all(
+    nnreg, tmp_path, monkeypatch, command, error
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / SWEEP).write_text(f'{{"{DIGEST}": ""}}')
+    ranks = Recording()
+    monkeypatch.setattr("nnreg.ranks.launcher.launched_ranks", lambda: ranks)
+    nnreg(*command)
+    assert ranks.raised == [error]

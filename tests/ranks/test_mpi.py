@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -249,6 +250,31 @@ def test_a_file_that_one_rank_cannot_read_ends_all(mpiexec, penguins):
     assert code == 1
     assert "rank 1 on " in err
     assert "cannot read the data" in err
+
+
+OTHER_PLUGIN = """
+import os
+from nnreg.cli import main
+if os.environ["PMI_RANK"] == "1":
+    os.chdir("other")
+main(["run", "penguins.json", "--plugin", "plugin.py", "--set", "train.shards=2"])
+"""
+
+
+def test_a_plugin_file_that_one_rank_does_not_have_ends_all_with_one_message(mpiexec, penguins):
+    (penguins / "other").mkdir()
+    (penguins / "plugin.py").write_text("")
+    (penguins / "script.py").write_text(OTHER_PLUGIN)
+    code, out, err = result(mpiexec(2, "script.py", directory=penguins))
+    assert code == 2
+    assert (out, err.count("error:")) == ("", 1)
+    assert re.search(r"error: rank 1 on \S+: --plugin plugin\.py: the file does not exist", err)
+
+
+def test_a_sweep_is_refused_by_all_with_one_message(mpiexec, penguins):
+    code, _, err = result(mpiexec(2, *RUN, "--seeds", 2, directory=penguins))
+    assert code == 2
+    assert err.count("error:") == err.count("a sweep starts its own") == 1
 
 
 def test_more_ranks_than_shards_are_refused(mpiexec, penguins):

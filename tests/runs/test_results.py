@@ -1,5 +1,6 @@
 """`model.results`: the metrics of a run by split, which its checkpoint has."""
 
+import errno
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ from nnreg import CheckpointError
 from nnreg.checkpoint.diff import compare
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.checkpoint.inspect import read_summary
+from nnreg.runs import writer
 from tests.helpers.specs import three_folds
 
 SPLIT = {"validation": 0.2, "test": 0.2}
@@ -77,6 +79,55 @@ def test_a_resumed_run_has_those_of_an_uninterrupted_one(spec):
     assert Path("half/checkpoints/best.h5").read_bytes() == (
         Path("whole/checkpoints/best.h5").read_bytes()
     )
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Return the names of the checkpoints that are written."""
+    names, write = [], writer.write_checkpoint
+
+    def recorded(path, *args, **options):
+        names.append(path.name)
+        write(path, *args, **options)
+
+    monkeypatch.setattr(writer, "write_checkpoint", recorded)
+    return names
+
+
+def test_the_best_checkpoint_is_written_once_at_the_end(spec, written):
+    nnreg.run(spec, out="run")
+    assert written == ["last.h5", "last.h5", "best.h5"]  # the first before training
+    assert nnreg.load("run").results
+
+
+def test_if_they_cannot_be_computed_it_is_written_without(spec, written, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nnreg.runs.summary.evaluate_with_baseline", fail)
+        with pytest.raises(MemoryError):
+            nnreg.run(spec, out="run")
+    assert written == ["last.h5", "last.h5", "best.h5"]
+    assert nnreg.load("run").results.keys() == {"validation"}
+    resumed = nnreg.resume("run")
+    assert nnreg.load("run").results == resumed.results
+
+
+def test_a_best_checkpoint_that_cannot_be_written_is_an_error(spec, monkeypatch):
+    write = writer.write_checkpoint
+
+    def full(path, *args, **options):
+        if path.name == "best.h5":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "write_checkpoint", full)
+        with pytest.raises(nnreg.UnsavedError, match=r"No space left .* nnreg resume run"):
+            nnreg.run(spec, out="run")
+    resumed = nnreg.resume("run")
+    assert nnreg.load("run").results == resumed.results
 
 
 def test_each_fold_of_a_cross_validation_has_its_own_also_when_resumed(spec, tmp_path):

@@ -9,7 +9,7 @@ from nnreg.runs.run import Run
 from nnreg.spec.document import read_spec
 from tests.starter.proposals import rng
 
-SEEDS = range(4)
+SEEDS = range(2)
 
 
 def columns(seed, *, tells):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from nnreg.tables.date_forms import Form
-
 Pattern: TypeAlias = str
 """The parts of a text, from left to right:
 
@@ -19,7 +17,8 @@ Pattern: TypeAlias = str
 
 DAY = "Y44(/m12(=d12))"
 WHOLE_DAY = "Y44'-m22'-d22"
-CLOCK = "H12':M22(':S22([.,]f19))"
+TIME_OF_DAY = "H12':M22(':S22([.,]f19))"
+CLOCK = "H12(':M22(':S22([.,]f19)))"
 DIRECTIVES = {letter: f"{letter}12" for letter in "mdHMS"} | {
     "Y": "Y44",
     "f": "f16",
@@ -28,23 +27,22 @@ DIRECTIVES = {letter: f"{letter}12" for letter in "mdHMS"} | {
 }
 EXPRESSIONS = {
     "/": r"([-/.])", "=": r"\2", "(": "(?:", ")": ")?",
-    "Z": r"(Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)", "z": r"(Z|[-+]\d\d:?\d\d)",
+    "Z": r"(Z|UTC|GMT|[-+](?:[01]\d|2[0-3])(?::?[0-5]\d)?)",
+    "z": r"(Z|[-+](?:[01]\d|2[0-3]):?[0-5]\d)",
 }  # fmt: skip
 PART = re.compile(r"'(?P<literal>.)|(?P<any>\[.+?\])|(?P<part>[A-Za-z]\d\d)|.", re.DOTALL)
 
 
-def patterns_of(form: Form, *, zoned: bool, of_day: bool) -> list[Pattern]:
-    """Return the patterns of dates.
+def patterns_of(form: str | None, *, zoned: bool, of_day: bool) -> list[Pattern]:
+    """Return the patterns of dates, by a format of strptime or those of ISO 8601.
 
     Those of a day of ISO 8601 are read with a format of days too. Raises NotImplementedError for a
-    form that these cannot express.
+    format that these cannot express.
     """
-    if form.unit is not None:
-        raise NotImplementedError("no format can express Unix times; give dates as text")
-    found = [] if form.format is None else [_of_format(form.format)]
-    day = DAY if form.format is None else WHOLE_DAY
+    found = [] if form is None else [_of_format(form)]
+    day = DAY if form is None else WHOLE_DAY
     if of_day:
-        return found or [f"('T){CLOCK}"]
+        return found or [f"('T){TIME_OF_DAY}"]
     if zoned:
         return [*found, f"{day}[T ]{CLOCK}(' )Z"]
     return [*found, f"{day}([T ]{CLOCK})"]

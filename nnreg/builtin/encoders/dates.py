@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from annotated_types import Interval, Len
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
-from nnreg._utils.suggestions import suggest
 from nnreg.builtin.encoders.categories import require_distinct
 from nnreg.builtin.encoders.date_texts import patterns_of
+from nnreg.builtin.encoders.gregorian import (
+    PARTS,
+    days_and_seconds,
+    moved,
+    parts_of,
+    whole_days,
+)
+from nnreg.builtin.encoders.time_zones import AFTER_LAST, LAST_YEAR, changes_of, local_times
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Positive
-from nnreg.interfaces.encoder import Encoder, RawColumn, learned
-from nnreg.tables.date_forms import DAY, HOUR, MINUTE, SECOND, Form, UnixUnit, read, written
+from nnreg.interfaces.encoder import Encoder, RawColumn, Takes, learned
+from nnreg.tables.date_forms import (
+    DAY,
+    FIRST_TIME,
+    HOUR,
+    LAST_TIME,
+    MINUTE,
+    PER_UNIT,
+    SECOND,
+    Form,
+    UnixUnit,
+    expected,
+    read,
+    written,
+)
 from nnreg.tables.dates import Moments, moments
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 Part: TypeAlias = Literal[
     "time", "year", "quarter", "month", "week", "day", "day_of_year", "weekday", "weekend",
@@ -101,7 +117,7 @@ class Date(Encoder):
         """Return the encoder with the parts, and the mean and deviation of each that needs them."""
         found = moments(column.table, column.name, column.categories, self.form)
         self._refuse_options(column, found)
-        local = _in_zone(found.times, self.time_zone, column) if self.time_zone else found.times
+        local = self._local(found.times, column)
         origin = int(found.times.min()) if len(column) else 0
         raw = {part: _values(part, local, found.times, origin)[0] for part in self.parts or _KNOWN}
         chosen = self.parts or _varying(raw, found)
@@ -122,7 +138,7 @@ class Date(Encoder):
         missing = column.missing
         if not missing.all():
             self._refuse_other_form(column, found, int(np.argmin(missing)))
-        local = _in_zone(found.times, self.time_zone, column) if self.time_zone else found.times
+        local = self._local(found.times, column)
         encoded, scales = [], iter(zip(self.mean, self.std, strict=True))
         for part in self.chosen:
             values, count = _values(part, local, found.times, self.origin)
@@ -147,25 +163,50 @@ class Date(Encoder):
         zone = "Z" if self.zoned else ""
         return [f"{time.astype('datetime64[s]')}{zone}" for time in np.array(times, "M8[us]")]
 
+    @property
+    def infer_takes(self) -> Takes:
+        """Unix times are numbers to an export."""
+        return "text" if self.unit is None else "numbers"
+
     def infer(self, column: Any) -> Any:
         """Return the parts."""
+        utc = self._parts_of_texts(column) if self.unit is None else self._parts_of_unix(column)
+        local = utc
         if self.time_zone:
-            raise NotImplementedError("no format can express time zones; give times in UTC")
-        found = column.of_texts(
-            "date_parts", self._date_parts,
-            patterns=patterns_of(self.form, zoned=self.zoned, of_day=self.of_day),
-        )  # fmt: skip
-        known = {name: found[:, n] for n, name in enumerate(_FOUND)}
-        column.require((known["valid"] == 1) | column.missing, "a date written as in training")
+            local = moved(utc, *changes_of(self.time_zone, f"column {column.name!r}"))
+            known = whole_days(utc) < AFTER_LAST
+            column.require(known | column.missing, f"a date before {LAST_YEAR + 1} in UTC")
         encoded, scales = list[Any](), iter(zip(self.mean, self.std, strict=True))
         for part in self.chosen:
-            values, count = _inferred(part, known, self.origin)
+            values, count = _inferred(part, utc if part == "time" else local, self.origin)
             if part in CYCLES:
                 angles = 2 * np.pi * values / count
                 encoded += [np.sin(angles), np.cos(angles)]
             else:
                 encoded.append(standardize(values, *next(scales)))
         return np.where(column.missing[:, None], 0, np.stack(encoded, axis=1))
+
+    def _parts_of_texts(self, column: Any) -> dict[str, Any]:
+        """Return what an export finds in texts."""
+        found = column.of_texts(
+            "date_parts", self._date_parts,
+            patterns=patterns_of(self.format, zoned=self.zoned, of_day=self.of_day),
+        )  # fmt: skip
+        valid = (found[:, len(PARTS)] == 1) | column.missing
+        column.require(valid, "a date written as in training")
+        return {name: found[:, n] for n, name in enumerate(PARTS)}
+
+    def _parts_of_unix(self, column: Any) -> dict[str, Any]:
+        """Return what an export finds in numbers, as `date_forms.read` does in their texts."""
+        assert self.unit is not None
+        if not self.zoned:
+            raise NotImplementedError('the dates of training are not Unix times; remove "unit"')
+        scaled = column.values * PER_UNIT[self.unit]
+        times = np.floor(column.values / 1000) if self.unit == "ns" else np.rint(scaled)
+        valid = (times >= FIRST_TIME) & (times < LAST_TIME + 1)
+        column.require(valid | column.missing, expected("", self.form))
+        found = parts_of(*days_and_seconds(times))
+        return dict(zip(PARTS, found, strict=True))
 
     def _date_parts(self, texts: Sequence[str | None]) -> Array:
         """Return what an export finds in texts: `(rows, 9)`, 0 where one is not a date."""
@@ -180,6 +221,11 @@ class Date(Encoder):
             np.array([one is not None for one in moments]),
         ]  # fmt: skip
         return np.stack(parts, axis=1).astype(np.float64)
+
+    def _local(self, times: Array, column: RawColumn) -> Array:
+        """Return times in the time zone, if there is one."""
+        where = f"{column.table.origin}: column {column.name!r}"
+        return local_times(times, self.time_zone, where) if self.time_zone else times
 
     def _refuse_options(self, column: RawColumn, found: Moments) -> None:
         """Raise `DataError` for an option that does not fit the dates of the training rows."""
@@ -209,47 +255,6 @@ class Date(Encoder):
                 )
 
 
-def _in_zone(times: Array, name: str, column: RawColumn) -> Array:
-    """Return times in UTC as those of a zone, in microseconds since 1970 there."""
-    zone = _zone(name, column)
-    distinct, index = np.unique(times, return_inverse=True)
-    east = [_utc_offset(time, zone) for time in distinct.tolist()]
-    local: Array = (distinct + np.array(east, np.int64))[index]
-    return local
-
-
-def _zone(name: str, column: RawColumn) -> ZoneInfo:
-    """Return a time zone by its name.
-
-    It is looked up here and not when a spec or a checkpoint is read, which opens no other file.
-    """
-    import zoneinfo
-
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        known = zoneinfo.available_timezones()
-        hint = suggest(name, known, 'write it as "Europe/Berlin"')
-        hint = hint if known else "; install the time zones by `pip install tzdata`"
-        raise DataError(
-            f"{column.table.origin}: column {column.name!r}: no time zone {name!r}{hint}"
-        ) from None
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, tzinfo=UTC)
-
-
-def _utc_offset(time: int, zone: ZoneInfo) -> int:
-    """Return how many microseconds a zone is ahead of UTC."""
-    try:
-        moment = min(max(_EPOCH + timedelta(microseconds=time), _FIRST), _LAST)
-    except OverflowError:
-        moment = _FIRST if time < 0 else _LAST
-    offset = moment.astimezone(zone).utcoffset() or timedelta(0)
-    return offset // timedelta(microseconds=1)
-
-
 def _values(part: Part, local: Array, times: Array, origin: int) -> tuple[Array, Array | int]:
     """Return a part of each time, from 0 for a cycle, and the number of values in a cycle."""
     if part == "time":
@@ -271,13 +276,9 @@ def _varying(raw: Mapping[Part, Array], found: Moments) -> tuple[Part, ...]:
     return tuple(part for part in _KNOWN if part in differ) or ("time",)
 
 
-_FOUND = ("days", "second", "year", "month", "day", "day_of_year", "days_of_year", "week", "valid")
-"""The numbers that an export finds in the text of a date; months and days of the year from 0."""
-
-
 def _inferred(part: Part, known: Mapping[str, Any], origin: int) -> tuple[Any, Any]:
     """Do what `_values` does, with what an export finds in a text."""
-    days, second = np.floor(known["days"]), known["second"]
+    days, second = whole_days(known), known["second"]
     since_monday = days + 3 - 7 * np.floor((days + 3) / 7)
     minutes, hours = np.floor(second / 60), np.floor(second / 3600)
     found: dict[str, tuple[Any, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
+from nnreg.builtin.encoders.date_texts import PART, Pattern
 from nnreg.builtin.exporters import c_text_functions, c_value_functions, unicode_tables
 from nnreg.operations.operation import Operation
 
@@ -28,7 +29,7 @@ CALLS: Mapping[str, Callable[[Operation, Table], list[str]]] = {
     ],
     "hash": lambda one, table: [f"{one.attributes['seed']}u", *_numbers(one, "size")],
     "date_parts": lambda one, table: [
-        f"(const char *const[]){{{', '.join(map(literal, one.attributes['patterns']))}}}",
+        f"(const char *const[]){{{', '.join(map(_pattern, one.attributes['patterns']))}}}",
         str(len(one.attributes["patterns"])),
     ],
     "byte_pairs": lambda one, table: [
@@ -57,9 +58,21 @@ def _merges(one: Operation) -> list[int]:
 
 def literal(value: str) -> str:
     """Return a text; other bytes than those of ASCII are octal escapes of UTF-8."""
+    return _literal(encoded(value))
+
+
+def _pattern(value: Pattern) -> str:
+    """Return a pattern of dates, with a quote before each byte of a character."""
+    pieces = []
+    for one in PART.finditer(value):
+        quoted = encoded(one["literal"] or "")
+        pieces += [b"'%c" % byte for byte in quoted] or [encoded(one[0])]
+    return _literal(b"".join(pieces))
+
+
+def _literal(value: bytes) -> str:
     parts = [
-        chr(one) if 32 <= one < 127 and chr(one) not in '"\\?' else f"\\{one:03o}"
-        for one in encoded(value)
+        chr(one) if 32 <= one < 127 and chr(one) not in '"\\?' else f"\\{one:03o}" for one in value
     ]
     return f'"{"".join(parts)}"'
 

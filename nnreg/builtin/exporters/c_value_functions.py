@@ -281,8 +281,9 @@ static int matches(const char *p, const char *t, date *found) /* p is a pattern 
                 return matches(p + 1, t + strlen(names[k]), found);
         if ((*t != '+' && *t != '-') || strspn(t + 1, "0123456789") < 2) return 0;
         value = ((t[1] - '0') * 10 + t[2] - '0') * 60;
+        if (value > 23 * 60) return 0;
         n = 3 + (t[3] == ':');
-        if (strspn(t + n, "0123456789") >= 2) {
+        if (t[n] <= '5' && strspn(t + n, "0123456789") >= 2) {
             found->value[ZONE] = east * (value + (t[n] - '0') * 10 + t[n + 1] - '0');
             if (matches(p + 1, t + n + 2, found)) return 1;
         }

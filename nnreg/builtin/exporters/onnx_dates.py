@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnreg.builtin.encoders.date_texts import PART, Pattern
+from nnreg.builtin.encoders.gregorian import first_of_month, parts_of
 from nnreg.builtin.exporters.onnx_graph import Graph
 from nnreg.builtin.exporters.onnx_patterns import literal
 from nnreg.operations.operation import Operation
@@ -102,52 +103,17 @@ def date_parts(numbers: Mapping[str, Any], *, has_year: bool) -> tuple[Any, Any]
     """
     year = numbers["Y"] if has_year else numbers["Y"] * 0 + 1970
     month, day = np.maximum(numbers["m"], 1), np.maximum(numbers["d"], 1)
-    first = _first_of_month(year, month)
+    first = first_of_month(year, month)
     december = (month == 12).astype(np.float64)
-    following = _first_of_month(year + december, month + 1 - 12 * december)
+    following = first_of_month(year + december, month + 1 - 12 * december)
     valid = (year >= 1) & (day <= following - first)
     east = numbers["hours"] * 60 + numbers["minutes"]
     east = np.where(numbers["east"] == 1, east, -east)
     clock = ((numbers["H"] * 60 + numbers["M"]) - east) * 60 + numbers["S"]
     days_later = np.floor(clock / 86400)
     days, clock = first + day - 1 + days_later, clock - 86400 * days_later
-    time = (days * 86400 + clock) * 1e6 + numbers["f"]
-    year, month, day = _date_of(days)
-    of_year = days - _first_of_month(year, 1)
-    length = _first_of_month(year + 1, 1) - _first_of_month(year, 1)
-    thursday = days + 3 - _modulo(days + 3, 7)
-    week = np.floor((thursday - _first_of_month(_date_of(thursday)[0], 1)) / 7) + 1
-    found = (time / 86400e6, clock, year, month - 1, day, of_year, length, week, valid)
+    found = (*parts_of(days, clock, numbers["f"]), valid)
     return np.stack([one.astype(np.float64) for one in found], axis=1), valid
-
-
-def _modulo(x: Any, divisor: int) -> Any:
-    return x - divisor * np.floor(x / divisor)
-
-
-def _first_of_month(year: Any, month: Any) -> Any:
-    """Return the days from 1970 to the first of a month, in the Gregorian calendar.
-
-    Years begin in March, so that a leap day is their last.
-    """
-    since_march = _modulo(month + 9, 12)
-    year = year - np.floor(since_march / 10)
-    leap_days = np.floor(year / 4) - np.floor(year / 100) + np.floor(year / 400)
-    return 365 * year + leap_days + np.floor((153 * since_march + 2) / 5) - 719468
-
-
-def _date_of(days: Any) -> tuple[Any, Any, Any]:
-    """Return the year, the month from 1 and the day from 1 of days since 1970."""
-    since = days + 719468  # the first of March of year 0
-    centuries = np.floor(since / 146097)  # 400 years each
-    day = since - 146097 * centuries
-    leap = np.floor(day / 1460) - np.floor(day / 36524) + np.floor(day / 146096)
-    years = np.floor((day - leap) / 365)
-    day = day - (365 * years + np.floor(years / 4) - np.floor(years / 100))
-    since_march = np.floor((5 * day + 2) / 153)
-    after = np.floor(since_march / 10)  # 1 in January and February
-    month = since_march + 3 - 12 * after
-    return years + 400 * centuries + after, month, day - np.floor((153 * since_march + 2) / 5) + 1
 
 
 def _readings(pattern: Pattern) -> list[Pattern]:

@@ -144,7 +144,7 @@ class TestResuming:
         nnreg.run(spec, out="whole")
         with monkeypatch.context() as patch:
             patch.setattr(writer, "write_checkpoint", killed)
-            patch.setattr(writer.RunWriter, "close", lambda self, needed: None)
+            patch.setattr(writer.RunWriter, "close", lambda self, needed, best: None)
             with pytest.raises(Killed):
                 nnreg.run(spec, out="out")
         nnreg.resume("out")
