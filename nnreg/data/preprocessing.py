@@ -272,14 +272,7 @@ class Preprocessing(Configurable):
         `encode_training` returned for these rows.
         """
         if isinstance(table, WindowTable):
-            numbers = rows_to_encode(table, self.inputs)
-            rows = table.take_rows(numbers)
-            values = replace(self, window=None).encode(rows, dtype)
-            assert isinstance(values, np.ndarray)  # rows have one value each
-            carry_forward(values, rows, table.groups[numbers], self.inputs)
-            relative = self.features_of(table.targets) if table.relative else ()
-            starts = np.searchsorted(numbers, table.starts)
-            return Windows(values, starts, table.length, relative)
+            return self._encode_windows(table, dtype)
         self.require_columns(table)
         if self.inputs[0].encoder.makes_sequences:
             points, lengths = self.inputs[0].encode_sequences(table)
@@ -308,6 +301,16 @@ class Preprocessing(Configurable):
             encoded[rows] = chunk
         assert encoded is not None  # there are more rows than in a chunk
         return encoded
+
+    def _encode_windows(self, table: WindowTable, dtype: npt.DTypeLike | None) -> Windows:
+        """Return the windows, each row of which is encoded once."""
+        numbers = rows_to_encode(table, self.inputs)
+        rows = table.take_rows(numbers)
+        values = replace(self, window=None).encode(rows, dtype)
+        assert isinstance(values, np.ndarray)  # rows have one value each
+        carry_forward(values, rows, table.groups[numbers], self.inputs)
+        relative = self.features_of(table.targets) if table.relative else ()
+        return Windows(values, np.searchsorted(numbers, table.starts), table.length, relative)
 
     def _encode_steps(self, table: Table, dtype: npt.DTypeLike | None) -> Padded:
         """Return columns of sequences, each step encoded as a row is, with padding after them."""
