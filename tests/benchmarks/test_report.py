@@ -57,6 +57,7 @@ def test_the_first_lines_describe_the_environment_and_a_forced_kernel():
     )
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_targets_and_writes_both_as_json(tmp_path):
     arguments = ["steps", "--quick", "--only", TINY.name, "--threads", "1", "--out", str(tmp_path)]
     code = f"""

@@ -185,6 +185,7 @@ def output(directory):
     return dict(zip(CODES, in_terminal(directory, *CODES, **SIMPLE), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", CODES, ids=lambda command: ascii(" ".join(command))[:60])
 def test_a_terminal_gets_no_control_character_and_no_forged_line(output, command):
     shown, code = output[command]

@@ -15,7 +15,7 @@ from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
 from tests.helpers.libraries import require_library
 
-FEW = 8
+FEW = 4
 """The configurations per check in every run of the tests; `tests/components` draws others."""
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]

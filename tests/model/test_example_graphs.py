@@ -10,6 +10,8 @@ from tests.helpers.doc_runner import blocks
 from tests.helpers.graphs import PAGE, RESULTS, loss_and_gradient, prepared, write_examples
 from tests.helpers.resuming import require_identical_bits
 
+NAMES = [pytest.param(one, marks=pytest.mark.slow if one == "unet" else ()) for one in RESULTS]
+
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
@@ -23,7 +25,7 @@ def test_every_spec_of_the_page_has_a_result():
     assert names == [f"{name}.json" for name in RESULTS]
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_reaches_its_result_on_the_test_rows(examples, tmp_path, name):
     metric, bound = RESULTS[name]
     nnreg.run(examples / f"{name}.json", out=tmp_path / "run")
@@ -31,12 +33,12 @@ def test_it_reaches_its_result_on_the_test_rows(examples, tmp_path, name):
     assert found < bound if metric.endswith("loss") else found > bound
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_resumes_bit_identically(examples, tmp_path, name):
     require_identical_bits(examples / f"{name}.json", tmp_path)
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_its_gradients_agree_with_central_differences(examples, name):
     model, x, targets = prepared(examples, name)
     _, found = loss_and_gradient(model, x, targets)

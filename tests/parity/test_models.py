@@ -39,6 +39,7 @@ def trained(name, tmp_path):
     return model, json.loads((tmp_path / name / "summary.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RESULTS]
 )

@@ -31,6 +31,7 @@ def install(directory, module, plugin):
     (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kinds", "options"),
     [

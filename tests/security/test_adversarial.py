@@ -36,6 +36,7 @@ def outcomes(tmp_path_factory):
     return dict(zip(files, rest, strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_attack_is_refused_with_an_error_quickly_and_with_little_memory(outcomes, name):
     assert name in outcomes, "the process that read it crashed"

@@ -170,6 +170,7 @@ READING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", READING, ids=lambda one: " ".join(one[:-1]))
 def test_reading_runs_nothing_and_writes_nothing(received, audited_there, command):
     *arguments, code = command
@@ -188,6 +189,7 @@ def test_a_checkpoint_with_links_opens_nothing(audited_there, attack):
     assert found == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "allowed"),
     [
@@ -210,6 +212,7 @@ def test_what_writes_a_file_writes_only_there(received, tmp_path, command, allow
     assert new <= {"run", "predictions.csv", "new.json"}
 
 
+@pytest.mark.slow
 def test_drawing_does_not_run_the_code_that_a_matplotlibrc_names(received, tmp_path):
     pytest.importorskip("matplotlib")
     copy = tmp_path / "copy"

@@ -19,6 +19,7 @@ from tests.security.data_bombs import BOMBS, MEMORY
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as on Linux")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_file_that_becomes_large_is_refused_before_it_takes_the_memory(tmp_path, name):
     if name.endswith(".parquet") and importlib.util.find_spec("pyarrow") is None:

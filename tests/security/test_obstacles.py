@@ -196,6 +196,7 @@ def test_an_obstacle_in_a_run_directory_is_harmless(made, tmp_path, name, obstac
     check(made, tmp_path, "run", name, COMMANDS, obstacles, quick)
 
 
+@pytest.mark.slow
 @CASES
 @pytest.mark.parametrize("name", FOLD_FILES)
 def test_an_obstacle_in_a_cross_validation_is_harmless(made, tmp_path, name, obstacles, quick):

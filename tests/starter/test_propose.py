@@ -16,6 +16,7 @@ MIN_TEST_METRIC = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MIN_TEST_METRIC)
 def test_the_starter_spec_of_an_example_data_set_learns_it(name, tmp_path):
     target, metric, minimum = MIN_TEST_METRIC[name]

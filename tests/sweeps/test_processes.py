@@ -52,6 +52,7 @@ def pool(tmp_path):
         yield pool
 
 
+@pytest.mark.slow
 def test_a_killed_process_fails_its_job_alone(pool):
     killed = pool.submit(kill_self, "")
     others = [pool.submit(environment, "") for _ in range(3)]
@@ -59,6 +60,7 @@ def test_a_killed_process_fails_its_job_alone(pool):
     assert all(one.result() for one in others)
 
 
+@pytest.mark.slow
 def test_an_error_and_what_a_job_prints_reach_no_other_job(pool):
     assert "ValueError: no" in str(pool.submit(fail, "no").exception())
     assert pool.submit(print_noise, "one\ntwo ü").result() == "one\ntwo ü"
@@ -114,6 +116,7 @@ def endless(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_the_runs_ends_their_processes_and_says_how_to_continue(
     endless, tmp_path, number
@@ -130,6 +133,7 @@ def test_a_signal_saves_the_runs_ends_their_processes_and_says_how_to_continue(
         assert not (run / "lock").exists()
 
 
+@pytest.mark.slow
 def test_the_processes_of_a_killed_sweep_save_and_end_too(endless, tmp_path):
     endless.kill()
     endless.wait()
@@ -141,6 +145,7 @@ def test_the_processes_of_a_killed_sweep_save_and_end_too(endless, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_sweep_and_train_no_run_twice(tmp_path):
     write_spec(tmp_path)
     write_sweep(tmp_path, seeds=4, grid={UNITS: [4, 6]}, overrides={"train.epochs": 200})

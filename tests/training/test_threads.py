@@ -111,6 +111,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_on_another_number_of_threads_with_the_same_bits(tmp_path):
     training = SMALL["convolution with batch norm"]
     x, y = training.data

@@ -184,6 +184,7 @@ def run_directory(spec, threads):
     return found, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{}, {"folds": 3}], ids=["", "folds"])
 @pytest.mark.parametrize("source", [{}, {"stream": True}], ids=["", "stream"])
 def test_no_record_of_a_run_depends_on_threads(tmp_path, monkeypatch, change, source):

@@ -8,6 +8,7 @@ import nnreg
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.ranks.group import ALONE
 from nnreg.runs.run import prepare_run
+from nnreg.runs.summary import summarize
 from nnreg.testing.threads import THREADS
 from nnreg.training.epoch_metrics import validation_metrics
 
@@ -140,7 +141,9 @@ def test_the_final_evaluation_of_a_run_uses_the_threads_of_its_training(shared, 
             run.train()
             shared.clear()
             with run._trainer.blas_threads():
-                run._summarize("epochs", 0.0)
+                run.summary = summarize(
+                    run.prepared, run._trainer, ALONE, stopped="epochs", reason=None, seconds=0.0
+                )
         found.add(str(run.summary["train"]))
         assert (max(shared, default=1) > 1) == (threads > 1)
         assert max(shared, default=1) <= threads

@@ -54,6 +54,7 @@ def test_a_constant_column_has_its_value_as_mean_and_no_deviation(value, rows):
     assert deviation.tolist() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_errors_do_not_grow_with_the_rows_or_with_a_common_offset():
     values = np.random.default_rng(0).normal(1e9, 1e-3, 300_000)
     assert_close(mean_and_deviation(values), values.tolist())

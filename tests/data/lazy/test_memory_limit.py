@@ -17,9 +17,12 @@ from tests.helpers.specs import classifier
 
 MB = 2**20
 COLUMNS = 200
-SIZES = {"csv": 1024 * MB, "parquet": 2048 * MB}
-"""The sizes of the files. Two windows, of 17 MB each, and other buffers are less than a tenth; for
-Parquet with what Arrow needs to decode, and 1 kB of metadata per column and group of rows."""
+SIZES = {"csv": 512 * MB, "parquet": 1024 * MB}
+"""The sizes of the files. Two windows and other buffers are less than a tenth; for Parquet with what
+Arrow needs to decode, and 1 kB of metadata per column and group of rows."""
+
+WINDOW = 2**20
+"""The values of a window, a quarter of the default, so that the files need not be larger."""
 
 BLOCK_ROWS = 256
 """The rows that are repeated in the file; of Parquet, 16 times as many are a group."""
@@ -27,6 +30,9 @@ BLOCK_ROWS = 256
 MEASURED = """
 import json, sys
 import nnreg
+import nnreg.tables.lazy
+
+nnreg.tables.lazy.WINDOW = int(sys.argv[3])
 
 def peak():
     with open("/proc/self/status") as file:
@@ -46,7 +52,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def little_memory():
-    """Keep the default blocks and windows."""
+    """Keep the default blocks."""
 
 
 def block():
@@ -105,7 +111,7 @@ class TestTableLargerThanMemory:
         large = f"large.{kind}"
         WRITE[kind](large, size)
         specs = [spec(kind, path, stream=stream) for path in (f"tiny.{kind}", large)]
-        command = [sys.executable, "-c", MEASURED, *map(json.dumps, specs)]
+        command = [sys.executable, "-c", MEASURED, *map(json.dumps, specs), str(WINDOW)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         taken, accuracy = json.loads(done.stdout)

@@ -137,13 +137,20 @@ FORMS = {
 }
 
 
+QUICK = ("plain", "impute", "dates")
+"""The forms that are tested in every run of the tests."""
+
+
 class TestEqualToMemory:
     @pytest.mark.parametrize("check", [rows_on_demand, changed_file])
     def test_rows_read_on_demand_pass_the_conformance_checks(self, kind, check):
         with open(f"d.{kind}", "rb") as file:
             check(SourceCase(SOURCES[kind](stream=True), file.read()))
 
-    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize(
+        "form",
+        [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in FORMS],
+    )
     def test_what_is_learned_and_trained_is_bit_identical(self, kind, form):
         data = FORMS[form]
         changes = {}

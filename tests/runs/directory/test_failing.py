@@ -63,6 +63,7 @@ class TestFailing:
         nnreg.run(spec, out="whole")
         same_files("whole", "out")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fault", [*FAULTS, "removed"])
     @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
     def test_a_failing_system_call_does_not_stop_the_training(
@@ -181,6 +182,7 @@ print(model.training_state.epoch)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("freed", "expected"),
     [(4, "done\n6 ['best.h5', 'last.h5']\n6\n"), (9, "unsaved\n2 ['best.h5', 'last.h5']\n6\n")],
