@@ -17,8 +17,11 @@ from nnreg.registry.registry import installed
 from tests.helpers.fake_distributions import distribution
 from tests.helpers.global_state import global_state
 
-# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+# What a shell starts in the background ignores Ctrl-C, and what `nohup` starts the end of the
+# terminal; so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in what a test starts
