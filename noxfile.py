@@ -75,7 +75,7 @@ def tests_on(session: nox.Session) -> None:
 
 @nox.session
 def processor(session: nox.Session) -> None:
-    """Run what computes, and the how-tos, as on a processor without AVX-512, with one BLAS thread."""
+    """Test what computes, and the how-tos, as without AVX-512, with one BLAS thread."""
     session.install("-e", ".[test]")
     wide = session.run("python", "-c", WIDE_VECTORS, silent=True) or ""
     setting = {

@@ -18,8 +18,8 @@ from tests.helpers.specs import classifier
 MB = 2**20
 COLUMNS = 200
 SIZES = {"csv": 512 * MB, "parquet": 1024 * MB}
-"""The sizes of the files. Two windows and other buffers are less than a tenth; for Parquet with what
-Arrow needs to decode, and 1 kB of metadata per column and group of rows."""
+"""The sizes of the files. Two windows and other buffers are less than a tenth; for Parquet with
+what Arrow needs to decode, and 1 kB of metadata per column and group of rows."""
 
 WINDOW = 2**20
 """The values of a window, a quarter of the default, so that the files need not be larger."""
