@@ -33,7 +33,7 @@ COMPILED = [
     "tests/components/sources/test_csv_compiled.py",
     "tests/model/test_joined_layers.py",
 ]
-"""The tests of what Numba and oneMKL compute."""
+"""Beside tests/conformance, the tests of what Numba and oneMKL compute, slow ones included."""
 
 FIRST_STEPS = [
     "example penguins",
@@ -43,7 +43,9 @@ FIRST_STEPS = [
 MAX_WHEEL_BYTES = 1_500_000
 """Of the wheel without the examples."""
 
-OF_TEXTS = ["cli", "doctor", "meta", "plotting", "plugins", "reports", "security", "spec"]
+SAME_ON_ANY_PROCESSOR = [
+    "cli", "doctor", "meta", "plotting", "plugins", "reports", "security", "spec",
+]  # fmt: skip
 """The directories of tests whose results do not depend on the processor."""
 
 WIDE_VECTORS = """
@@ -83,7 +85,7 @@ def processor(session: nox.Session) -> None:
         "NPY_DISABLE_CPU_FEATURES": wide.strip(),  # empty where NumPy knows none of them
     }
     session.run("python", "-W", "error", "-c", IN_USE, env=setting)
-    ignored = [f"--ignore=tests/{name}" for name in OF_TEXTS]
+    ignored = [f"--ignore=tests/{name}" for name in SAME_ON_ANY_PROCESSOR]
     session.run("pytest", *ignored, *session.posargs, env=setting)
     session.run("pytest", "-m", "slow and not verify", "tests/docs", env=setting)
 
