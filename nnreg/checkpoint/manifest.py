@@ -16,13 +16,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Interval
-from pydantic import FailFast
 
 from nnreg import builtin
 from nnreg._types import Array, Shape
 from nnreg._version import __version__
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import CheckpointError, FormatError, SpecError
+from nnreg.interfaces.annotations import StopAtFirst
 from nnreg.interfaces.component import Configurable
 from nnreg.provenance.components import ComponentRecord
 from nnreg.registry.loading import BUILT_IN
@@ -133,7 +133,7 @@ class Manifest(Configurable):
     origin: str
     directory: str
     preprocessing: dict[str, Any]
-    components: Annotated[tuple[ComponentRecord, ...], FailFast()]
+    components: Annotated[tuple[ComponentRecord, ...], StopAtFirst()]
     progress: ProgressRecord
     history: tuple[str, ...]
     data: dict[str, str]

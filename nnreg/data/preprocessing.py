@@ -12,7 +12,6 @@ from typing import Annotated, Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Len
-from pydantic import Discriminator, FailFast, Tag
 
 from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
@@ -25,6 +24,7 @@ from nnreg.data.spacing import Spacing
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.window_table import WindowTable
 from nnreg.errors import DataError
+from nnreg.interfaces.annotations import StopAtFirst, Tagged
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.features import Features
 from nnreg.interfaces.graph import INPUT, unsuitable
@@ -42,11 +42,11 @@ def _type_of(value: Any) -> Any:
 
 
 _Target: TypeAlias = Annotated[
-    Annotated[ClassTarget, Tag("classes")]
-    | Annotated[NumericTarget, Tag("numbers")]
-    | Annotated[LabelTarget, Tag("labels")],
-    Discriminator(
-        _type_of, "nnreg", "must be an object whose type is 'classes', 'labels' or 'numbers'"
+    ClassTarget | NumericTarget | LabelTarget,
+    Tagged(
+        _type_of,
+        ("classes", "numbers", "labels"),
+        "must be an object whose type is 'classes', 'labels' or 'numbers'",
     ),
 ]
 
@@ -85,7 +85,7 @@ class Preprocessing(Configurable):
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
-    inputs: Annotated[tuple[InputColumn, ...], Len(1), FailFast()]
+    inputs: Annotated[tuple[InputColumn, ...], Len(1), StopAtFirst()]
     target: _Target | None = None
     groups: dict[str, Count] = field(default_factory=dict)
     targets: dict[str, _Target] = field(default_factory=dict)

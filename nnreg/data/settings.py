@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
-from pydantic import Discriminator, Tag
 
 from nnreg.builtin.encoders.scaling import Scaling, TargetScaling
 from nnreg.data.window_settings import Window
+from nnreg.interfaces.annotations import Tagged
 from nnreg.interfaces.component import Configurable, NonNegative, Seed, Text
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
@@ -111,8 +111,7 @@ def _kind_of_sequences(value: Any) -> str:
 
 _ONE, _SEVERAL = "one setting", "settings of inputs"
 SequencesOf: TypeAlias = Annotated[
-    Annotated[Sequences, Tag(_ONE)] | Annotated[dict[str, Sequences], Tag(_SEVERAL)],
-    Discriminator(_kind_of_sequences),
+    Sequences | dict[str, Sequences], Tagged(_kind_of_sequences, (_ONE, _SEVERAL))
 ]
 
 

@@ -20,8 +20,9 @@ from nnreg.registry.names import SEPARATOR, Entry
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
+from nnreg.spec.pydantic_models import model_of
 from nnreg.spec.sections import SECTIONS, Spec
-from nnreg.spec.validation import _model, to_strict_json
+from nnreg.spec.validation import to_strict_json
 
 
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class SchemaWriter:
         # Defaults are written here, because pydantic cannot write components, of which it warns.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
-            schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+            schema = model_of(cast(Hashable, cls)).model_json_schema(by_alias=True)
         schema = _inline(schema, schema.pop("$defs", {}))
         meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):

@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.component import Component

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Len
-from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
 from nnreg.data.settings import Data, Sequences, Split
 from nnreg.data.window_settings import Window
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.annotations import Tagged
 from nnreg.interfaces.component import Configurable, Count, Seed, Text
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
@@ -64,10 +64,7 @@ def _kind_of_loss(value: Any) -> str:
 
 
 _ONE, _SEVERAL = "one loss", "losses of outputs"
-Losses: TypeAlias = Annotated[
-    Annotated[Loss, Tag(_ONE)] | Annotated[dict[str, OutputLoss], Tag(_SEVERAL)],
-    Discriminator(_kind_of_loss),
-]
+Losses: TypeAlias = Annotated[Loss | dict[str, OutputLoss], Tagged(_kind_of_loss, (_ONE, _SEVERAL))]
 
 
 @dataclass(frozen=True)

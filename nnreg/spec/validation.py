@@ -1,24 +1,20 @@
 """Conversion of JSON to components and back.
 
-A pydantic model is created from the fields of each frozen dataclass. If a field is itself a
-component, pydantic calls the `Reader` in its validation context, which has the registry; the
-errors of all levels are raised together, each with its path.
+The fields of each frozen dataclass have a validator. If a field is itself a component, the
+validator calls the `Reader` in its validation context, which has the registry; the errors of all
+levels are raised together, each with its path.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import json
-import typing
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Hashable, Mapping
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import PydanticCustomError, to_jsonable_python
+from pydantic_core import PydanticCustomError, ValidationError, to_jsonable_python
 
 from nnreg._utils.formatting import with_article
 from nnreg.data.input_columns import ColumnKeys, InputColumn
@@ -34,59 +30,9 @@ from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry, split
 from nnreg.registry.registry import Registry
 from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown
+from nnreg.spec.validators import validator
 
 T = TypeVar("T")
-
-
-@functools.cache
-def _model(cls: Hashable, *, with_learned: bool = False) -> type[BaseModel]:
-    """Return the pydantic model with the fields of a dataclass.
-
-    Those that an encoder learned are omitted, or required, unless older checkpoints lack them.
-    Raises `PluginError` if an annotation, such as one of a plugin, is not supported.
-    """
-    with _annotations_of(cls):
-        hints = typing.get_type_hints(cls, include_extras=True)
-    fields: dict[str, Any] = {}
-    learned = learned_fields(cast(Any, cls))
-    for field in dataclasses.fields(cast(Any, cls)):
-        settings: dict[str, Any] = {"alias": field.name}
-        if field.name in learned and not with_learned:
-            continue
-        if learned.get(field.name):
-            pass  # required
-        elif field.default is not dataclasses.MISSING:
-            settings["default"] = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            settings["default_factory"] = field.default_factory
-        fields[_attribute(field.name)] = (hints[field.name], Field(**settings))
-    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
-    with _annotations_of(cls):
-        return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
-
-
-# When pydantic is first used, it searches the entry points of all distributions for plugins of its
-# own, and stops at damaged metadata of any of them. It does so only once.
-with suppress(Exception):
-    create_model("First")
-
-
-@contextmanager
-def _annotations_of(cls: Hashable) -> Iterator[None]:
-    """Raise `PluginError` for any exception: a plugin's annotations are arbitrary expressions."""
-    try:
-        yield
-    except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else ""
-        raise PluginError(
-            f"the options of {getattr(cls, '__qualname__', cls)} cannot be read from JSON: "
-            f"{type(error).__name__}: {first}"
-        ) from error
-
-
-def _attribute(name: str) -> str:
-    """Return the name of a model's attribute, which cannot clash with pydantic's own."""
-    return f"option_{name}"
 
 
 MAX_PROBLEMS = 1_000
@@ -242,19 +188,17 @@ class Reader:
         with_learned: bool = False,
     ) -> T:
         """Return a section, or the component of an entry, with these options."""
-        model = _model(cast(Hashable, cls), with_learned=with_learned)
+        validate = validator(cast(Hashable, cls), with_learned=with_learned)
         try:
             # As JSON: strict validation of Python values rejects a list for a tuple, and also text
             # for a path or a date, which options of plugins may be.
-            validated = model.model_validate_json(json.dumps(value), context=self)
+            options = validate(json.dumps(value), self)
         except ValidationError as error:
             if error.error_count() > MAX_PROBLEMS:
                 raise problem(f"{error.error_count():,} problems are too many to list") from None
             raise ValidationError.from_exception_data(
                 cls.__name__, list(problem_lines(error, cls, value))
             ) from None
-        names = {field.name for field in dataclasses.fields(cast(Any, cls))}
-        options = {name: getattr(validated, _attribute(name)) for name in names & set(value)}
         try:
             return cls(**options)
         except ValueError as error:

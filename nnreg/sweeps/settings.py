@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Len
-from pydantic import Discriminator, Tag
 
+from nnreg.interfaces.annotations import Tagged
 from nnreg.interfaces.component import Configurable, Count, Positive, Seed, Text
 
 Point: TypeAlias = Mapping[str, Any]
@@ -66,10 +66,7 @@ def _kind_of_axis(value: Any) -> str:
     return "choices" if isinstance(value, list | tuple) else "range"
 
 
-Axis: TypeAlias = Annotated[
-    Annotated[Choices, Tag("choices")] | Annotated[Range, Tag("range")],
-    Discriminator(_kind_of_axis),
-]
+Axis: TypeAlias = Annotated[Choices | Range, Tagged(_kind_of_axis, ("choices", "range"))]
 """A list of values, or a range of numbers."""
 
 Space: TypeAlias = dict[Text, Axis]
