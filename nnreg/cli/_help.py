@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections import UserDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import click
 from click.exceptions import Exit
 from click.shell_completion import CompletionItem
 
 from nnreg._utils.metadata_search import commands_declared
+from nnreg._utils.references import resolve
 from nnreg._utils.suggestions import closest, did_you_mean, similarity
 from nnreg.errors import NnregError, PluginError
 
@@ -88,6 +90,16 @@ class Command(click.Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             raise _mistyped(ctx, error.option_name, original) from None
+
+
+class CommandTable(UserDict[str, Any]):
+    """Commands by name, as references; the module of a command is imported on first access."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self.data[name]
+        if isinstance(command, str):
+            command = self.data[name] = resolve(command)
+        return cast(click.Command, command)
 
 
 class Group(click.Group):

@@ -1,7 +1,8 @@
 """The command line. Results go to standard output, progress and errors to standard error.
 
-Slow modules are imported inside the commands that need them, so that help is quick. Each command
-calls the library and prints; nothing here is part of the Python API.
+The module of a command is imported when it is called, and slow modules inside the commands that
+need them, so that help is quick. Each command calls the library and prints; nothing here is part of
+the Python API.
 """
 
 from __future__ import annotations
@@ -18,28 +19,7 @@ from typing import Any
 import click
 
 from nnreg._version import __version__
-from nnreg.cli import (
-    calibrate,
-    checkpoints,
-    compare,
-    completion,
-    components,
-    doctor,
-    evaluate,
-    example,
-    export,
-    inference,
-    init,
-    lr_find,
-    plugin,
-    report,
-    runs,
-    serve,
-    sweep,
-    train,
-    validate,
-)
-from nnreg.cli._help import Program, debug_option
+from nnreg.cli._help import CommandTable, Program, debug_option
 from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 from nnreg.kernels.compiling import telling
@@ -55,8 +35,39 @@ def _names_to_block(
     return tuple(value.removeprefix("no:") for value in values)
 
 
+COMMANDS = {
+    "example": ["example"],
+    "init": ["init"],
+    "validate": ["validate"],
+    "lr_find": ["lr-find"],
+    "train": ["run", "resume"],
+    "sweep": ["sweep"],
+    "inference": ["predict", "forecast"],
+    "evaluate": ["evaluate"],
+    "calibrate": ["calibrate"],
+    "export": ["export"],
+    "serve": ["serve"],
+    "runs": ["runs"],
+    "report": ["report", "plot"],
+    "compare": ["compare"],
+    "checkpoints": ["inspect", "diff", "rerun"],
+    "components": ["plugins", "show", "schema"],
+    "plugin": ["plugin"],
+    "doctor": ["doctor"],
+    "completion": ["completion"],
+}
+"""The commands of each module; the function of `lr-find` is `lr_find`."""
+
+
 @click.group(
     cls=Program,
+    commands=CommandTable(
+        {
+            name: f"nnreg.cli.{module}:{name.replace('-', '_')}"
+            for module, names in COMMANDS.items()
+            for name in names
+        }
+    ),  # fmt: skip
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Each command has help with examples: nnreg run --help. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "
@@ -90,19 +101,6 @@ def cli(blocked: tuple[str, ...]) -> None:
 
 
 cli.params.append(debug_option())
-
-COMMANDS = (
-    *(example.example, init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
-    sweep.sweep,
-    *(inference.predict, inference.forecast, evaluate.evaluate, calibrate.calibrate),
-    *(export.export, serve.serve),
-    *(runs.runs, report.report, report.plot, compare.compare),
-    *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
-    *(components.plugins, components.show, components.schema, plugin.plugin),
-    *(doctor.doctor, completion.completion),
-)
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main(args: list[str] | None = None) -> None:

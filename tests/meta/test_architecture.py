@@ -11,6 +11,7 @@ import sys
 
 from nnreg import builtin
 from nnreg.builtin import components
+from nnreg.cli.app import COMMANDS
 from nnreg.registry.kinds import KINDS
 from tests.helpers.paths import ROOT
 
@@ -68,6 +69,13 @@ def test_importing_nnreg_loads_little_more_than_numpy():
 def test_help_loads_little_more_than_click():
     code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"numpy", "h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
+
+
+def test_a_command_loads_no_module_of_another_one():
+    code = "import nnreg.cli\ntry: nnreg.cli.main(['predict', '--help'])\nexcept SystemExit: pass"
+    loaded = {name.rpartition(".")[2] for name in loaded_by(code) if name.startswith("nnreg.cli.")}
+    assert "inference" in loaded
+    assert not loaded & (COMMANDS.keys() - {"inference"})
 
 
 def test_only_the_modules_of_components_that_a_spec_uses_are_loaded():
