@@ -198,16 +198,16 @@ OPTIMIZERS: Mapping[str, str] = {
 }
 
 SCHEDULES: Mapping[str, str] = {
-    "constant": "nnreg.builtin.schedules:Constant",
-    "step": "nnreg.builtin.schedules:StepDecay",
-    "exponential": "nnreg.builtin.schedules:Exponential",
-    "cosine": "nnreg.builtin.schedules:Cosine",
-    "polynomial": "nnreg.builtin.schedules:Polynomial",
-    "one_cycle": "nnreg.builtin.schedules:OneCycle",
-    "warmup": "nnreg.builtin.schedules:Warmup",
-    "inverse_sqrt": "nnreg.builtin.schedules:InverseSqrt",
-    "trapezoid": "nnreg.builtin.schedules:Trapezoid",
-    "reduce_on_plateau": "nnreg.builtin.schedules:ReduceOnPlateau",
+    "constant": "nnreg.builtin.schedules.constant:Constant",
+    "step": "nnreg.builtin.schedules.planned:StepDecay",
+    "exponential": "nnreg.builtin.schedules.planned:Exponential",
+    "cosine": "nnreg.builtin.schedules.planned:Cosine",
+    "polynomial": "nnreg.builtin.schedules.planned:Polynomial",
+    "one_cycle": "nnreg.builtin.schedules.planned:OneCycle",
+    "warmup": "nnreg.builtin.schedules.planned:Warmup",
+    "inverse_sqrt": "nnreg.builtin.schedules.planned:InverseSqrt",
+    "trapezoid": "nnreg.builtin.schedules.planned:Trapezoid",
+    "reduce_on_plateau": "nnreg.builtin.schedules.plateau:ReduceOnPlateau",
 }
 
 INITIALIZERS: Mapping[str, str] = {

@@ -67,7 +67,7 @@ COMMANDS = {
             for module, names in COMMANDS.items()
             for name in names
         }
-    ),  # fmt: skip
+    ),
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Each command has help with examples: nnreg run --help. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "

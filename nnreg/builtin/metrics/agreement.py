@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.metrics.ratios import class_counts
+from nnreg.builtin.metrics.class_counts import class_counts
 from nnreg.interfaces.metric import Metric
 
 

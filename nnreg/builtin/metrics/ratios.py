@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.builtin.metrics.class_counts import class_counts
 from nnreg.builtin.metrics.one_class import OneClass, number_of, warn_of_second
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.metric import LabelMetric, Metric
@@ -88,16 +89,6 @@ class _Counts(Metric):
     ) -> tuple[Array, Array]:
         """Return the two numbers whose ratio it is; `negative` are the examples of others."""
         raise NotImplementedError
-
-
-def class_counts(y: Array, t: Array) -> tuple[Array, Array, Array]:
-    """Return how many examples of each class, by its number, are right, predicted and actual."""
-    y, t = np.ravel(y).astype(np.intp), np.ravel(t).astype(np.intp)
-    size = max(2, int(np.max(y, initial=0)) + 1, int(np.max(t, initial=0)) + 1)
-    right, predicted, actual = (
-        np.bincount(numbers, minlength=size).astype(float) for numbers in (t[y == t], y, t)
-    )
-    return right, predicted, actual
 
 
 @dataclass(frozen=True)
