@@ -56,13 +56,22 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     `CheckpointError` if the file cannot be written, or could not be loaded: for example, if weights
     are not finite, or a name is not UTF-8.
     """
-    file = Path(path)
-    with model.training_state.lock.reading():
+    file, lock = Path(path), model.training_state.lock
+    with lock.reading():
         content = to_file_content(model)
-        arrays = {name: array.copy() for name, array in content.arrays.items()}
-    checkpoint = replace(content, arrays=arrays)
-    check_content(model, checkpoint, file)
-    write_checkpoint(file, checkpoint)
+        if lock.in_training:  # it goes on while the copies are written
+            arrays = {name: array.copy() for name, array in content.arrays.items()}
+            content = replace(content, arrays=arrays)
+        else:
+            _write(model, content, file)
+            return
+    _write(model, content, file)
+
+
+def _write(model: Model, content: Checkpoint, file: Path) -> None:
+    """Write what a reader accepts, and remove what killed processes left beside it."""
+    check_content(model, content, file)
+    write_checkpoint(file, content)
     if file.is_file():  # not a device
         remove_stale_temp_files(real_path(file).parent)
 
