@@ -52,20 +52,19 @@ from nnreg.training.update import reset_optimizer
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model with its training state, atomically.
 
-    Another thread may be training it: what is saved is a snapshot between two of its steps. Raises
-    `CheckpointError` if the file cannot be written, or could not be loaded: for example, if weights
-    are not finite, or a name is not UTF-8.
+    Another thread may be training it: what is saved is a snapshot between two of its steps, a copy,
+    with which training does not interfere. Training that starts later waits until the file is
+    written. Raises `CheckpointError` if the file cannot be written, or could not be loaded: for
+    example, if weights are not finite, or a name is not UTF-8.
     """
     file, lock = Path(path), model.training_state.lock
     with lock.reading():
         content = to_file_content(model)
-        if lock.in_training:  # it goes on while the copies are written
-            arrays = {name: array.copy() for name, array in content.arrays.items()}
-            content = replace(content, arrays=arrays)
-        else:
+        if not lock.in_training:
             _write(model, content, file)
             return
-    _write(model, content, file)
+        arrays = {name: array.copy() for name, array in content.arrays.items()}
+    _write(model, replace(content, arrays=arrays), file)  # meanwhile, training goes on
 
 
 def _write(model: Model, content: Checkpoint, file: Path) -> None:
