@@ -1,4 +1,4 @@
-"""A process that trains a network with checkpoints, and prints as JSON what saving took of its time.
+"""A process that trains a network with checkpoints, and prints as JSON how much time saving took.
 
     python -m benchmarks.saving_job '{"epochs": 400}' DIRECTORY
 
