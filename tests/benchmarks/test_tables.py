@@ -67,14 +67,14 @@ def test_the_share_of_saving_is_a_part_of_each_run(monkeypatch):
 def test_every_write_of_a_run_counts_as_saving(tmp_path, monkeypatch):
     spec, data = saving_share._spec(0.1, 2)
     spent, counted = saving_share.Spent(), []
-    with spent.counting():
+    with spent.counting(), monkeypatch.context() as patch:
         write = atomic_files._write
 
         def noted(*arguments):
             counted.append(spent._depth > 0)
             write(*arguments)
 
-        monkeypatch.setattr(atomic_files, "_write", noted)
+        patch.setattr(atomic_files, "_write", noted)
         nnreg.run(spec, data=data, out=tmp_path / "run")
     assert len(counted) > 10
     assert all(counted)
