@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +79,26 @@ class Nnreg:
 
     def run(self, directory: str | None, epochs: int, workload: Workload | None = None) -> Job:
         """Train a network, by default on the digits; write each run's directory in a directory."""
-        numbers, spec, data = itertools.count(), DIGITS, None
-        if workload is not None:
-            spec, data = self._spec(workload), workload.examples(64 * workload.batch)
-        changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
-        changes.append(f"train.kernels={json.dumps(self.kernels)}")
+        numbers, train = itertools.count(), self.training(epochs, workload)
 
         def job() -> None:
             out = Path(directory) / f"run-{os.getpid()}-{next(numbers)}" if directory else None
-            nnreg.run(spec, out=out, overrides=changes, data=data)
+            train(out)
             if out:
                 shutil.rmtree(out)
 
         return job
+
+    def training(
+        self, epochs: int, workload: Workload | None = None
+    ) -> Callable[[Path | None], object]:
+        """Return a function that trains a network, by default on the digits, with a directory."""
+        spec, data = DIGITS, None
+        if workload is not None:
+            spec, data = self._spec(workload), workload.examples(64 * workload.batch)
+        changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
+        changes.append(f"train.kernels={json.dumps(self.kernels)}")
+        return lambda out: nnreg.run(spec, out=out, overrides=changes, data=data)
 
     def trained(self, workload: Workload) -> Any:
         """Return a model that has been trained for an epoch."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
-from benchmarks.processes import Workers
+from benchmarks.processes import Workers, limited, python, run
 from benchmarks.workloads import LARGE, SMALL, Workload
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -31,18 +32,22 @@ def measure(effort: Effort) -> Iterator[Row]:
 
 
 def _fraction(directory: str, name: str, arguments: dict[str, Any], effort: Effort) -> Row:
-    """Train with and without checkpoints, interleaved, in separate processes."""
-    with Workers(effort) as saving, Workers(effort) as plain:
-        runs = {
-            "nnreg": partial(saving.ask, "nnreg", "run", 0, directory=directory, **arguments),
-            "without": partial(plain.ask, "nnreg", "run", 0, directory=None, **arguments),
-        }
-        samples, left_out = interleave(runs, effort)
-    fractions = []
-    if not left_out:
-        pairs = zip(samples["nnreg"], samples["without"], strict=True)
-        fractions = [1 - without / with_them for with_them, without in pairs]
-    columns = {"nnreg": fractions} if fractions else {}
+    """Train with checkpoints, in processes that measure how much of their time these take.
+
+    Of the processor's time, also how much h5py alone takes for as many bytes.
+    """
+    command = python("-m", "benchmarks.saving_job", json.dumps(arguments), directory)
+
+    def shares() -> dict[str, float]:
+        found: dict[str, float] = json.loads(run(command, limited(effort.threads)).output)
+        return found
+
+    samples, left_out = interleave({"nnreg": shares}, effort)
+    taken = samples.get("nnreg", [])
+    columns = {"nnreg": [one["processor" if effort.processor else "elapsed"] for one in taken]}
+    if effort.processor:
+        columns["plain h5py"] = [one["plain h5py"] for one in taken]
+    columns = columns if taken else {}
     return Row(f"fraction spent on saving, {name}, %", "%", columns, left_out, compared=False)
 
 

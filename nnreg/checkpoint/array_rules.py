@@ -139,10 +139,10 @@ def _non_negative(
 
 def _require(name: str, array: Array, valid: Array, found: str, expected: str) -> None:
     """Raise `FormatError` with the number of invalid values, if there are any."""
-    bad = array.size - int(np.count_nonzero(valid))
-    if bad:
-        first = array[~valid][0]
-        raise FormatError(
-            f"{bad:,} of the {array.size:,} values of {name!r} are {found}, such as {first}; "
-            f"expected {expected}"
-        )
+    if valid.all():  # quicker than to count
+        return
+    bad, first = array.size - int(np.count_nonzero(valid)), array[~valid][0]
+    raise FormatError(
+        f"{bad:,} of the {array.size:,} values of {name!r} are {found}, such as {first}; "
+        f"expected {expected}"
+    )

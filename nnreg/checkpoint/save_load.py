@@ -52,17 +52,25 @@ from nnreg.training.update import reset_optimizer
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model with its training state, atomically.
 
-    Another thread may be training it: what is saved is a snapshot between two of its steps. Raises
-    `CheckpointError` if the file cannot be written, or could not be loaded: for example, if weights
-    are not finite, or a name is not UTF-8.
+    Another thread may be training it: what is saved is a snapshot between two of its steps, a copy,
+    with which training does not interfere. Training that starts later waits until the file is
+    written. Raises `CheckpointError` if the file cannot be written, or could not be loaded: for
+    example, if weights are not finite, or a name is not UTF-8.
     """
-    file = Path(path)
-    with model.training_state.lock.reading():
+    file, lock = Path(path), model.training_state.lock
+    with lock.reading():
         content = to_file_content(model)
+        if not lock.in_training:
+            _write(model, content, file)
+            return
         arrays = {name: array.copy() for name, array in content.arrays.items()}
-    checkpoint = replace(content, arrays=arrays)
-    check_content(model, checkpoint, file)
-    write_checkpoint(file, checkpoint)
+    _write(model, replace(content, arrays=arrays), file)  # meanwhile, training goes on
+
+
+def _write(model: Model, content: Checkpoint, file: Path) -> None:
+    """Write what a reader accepts, and remove what killed processes left beside it."""
+    check_content(model, content, file)
+    write_checkpoint(file, content)
     if file.is_file():  # not a device
         remove_stale_temp_files(real_path(file).parent)
 

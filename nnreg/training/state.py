@@ -46,12 +46,18 @@ class StepLock:
         self._changed = threading.Condition()
         self._counting = threading.Lock()
         self.waiting = 0
+        self.in_training = False
+        """Whether training holds the lock, or lets others read between two steps."""
 
     @contextmanager
     def training(self) -> Iterator[None]:
         """Hold the lock for a number of steps."""
         with self._changed:
-            yield
+            before, self.in_training = self.in_training, True
+            try:
+                yield
+            finally:
+                self.in_training = before
 
     def let_others_read(self) -> None:
         """Release the lock, between two steps, until no thread is waiting."""

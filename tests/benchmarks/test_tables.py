@@ -15,7 +15,8 @@ from benchmarks.peers import OWN
 from benchmarks.processes import Workers, limited, python, run
 from benchmarks.tables import csv as csv_table
 from benchmarks.tables import jobs, plugins, quotients, saving
-from benchmarks.workloads import LONG, NAMED
+from benchmarks.workloads import LONG, NAMED, SMALL
+from nnreg._utils import atomic_files
 from nnreg.builtin.sources.delimited import Csv
 from tests.benchmarks.rows import EFFORT
 
@@ -61,6 +62,22 @@ def test_the_share_of_saving_is_a_part_of_each_run(monkeypatch):
     assert measured.name == "0.5 MB of weights for 0.001 s, 3 MB written"
     assert set(measured.figures) == set(saving_share.TABLE.columns)
     assert all(0 < share < 1 for share in measured.figures.values())
+
+
+def test_every_write_of_a_run_counts_as_saving(tmp_path, monkeypatch):
+    spec, data = saving_share._spec(0.1, 2)
+    spent, counted = saving_share.Spent(), []
+    with spent.counting(), monkeypatch.context() as patch:
+        write = atomic_files._write
+
+        def noted(*arguments):
+            counted.append(spent._depth > 0)
+            write(*arguments)
+
+        patch.setattr(atomic_files, "_write", noted)
+        nnreg.run(spec, data=data, out=tmp_path / "run")
+    assert len(counted) > 10
+    assert all(counted)
 
 
 def test_both_forms_of_a_residual_network_are_timed(monkeypatch):
@@ -133,15 +150,14 @@ def test_csv_is_compared_with_pandas_alone(monkeypatch):
     assert (row.figures, row.left_out) == ({"nnreg": 2.0, "pandas": 1.0}, {})
 
 
-def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):
-    class Fake(Workers):
-        def ask(self, peer, task, seconds, directory, epochs):
-            assert (peer, task, epochs) == ("nnreg", "run", 80)
-            return 2.0 if directory is None else 2.5
-
-    monkeypatch.setattr(saving, "Workers", Fake)
-    row = saving._fraction("a directory", "digits", {"epochs": 80}, EFFORT)
-    assert row.figures == {"nnreg": pytest.approx(0.2)}
+@pytest.mark.parametrize("processor", [False, True])
+def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(tmp_path, processor):
+    effort = replace(EFFORT, processor=processor)
+    arguments = {"epochs": 1, "workload": SMALL.name}
+    row = saving._fraction(str(tmp_path), "small", arguments, effort)
+    assert not row.left_out
+    assert set(row.figures) == ({"nnreg", "plain h5py"} if processor else {"nnreg"})
+    assert all(0 < share < 1 for share in row.figures.values())
     assert row.name.startswith("fraction spent on saving")
 
 

@@ -91,6 +91,56 @@ def test_several_threads_wait_for_the_end_of_a_step():
         reader.join()
 
 
+@pytest.fixture
+def written(monkeypatch):
+    """Return a list to which each save adds whether it copies, and whether training must wait."""
+    found = []
+
+    def write(path, checkpoint):
+        model = found[0]
+        vector, lock = model.network.vector, model.training_state.lock
+        copied = not any(np.shares_memory(vector, one) for one in checkpoint.arrays.values())
+        other = threading.Thread(target=lambda: found.append((copied, not free(lock))))
+        other.start()
+        other.join()
+        write_checkpoint(path, checkpoint)
+
+    monkeypatch.setattr("nnreg.checkpoint.save_load.write_checkpoint", write)
+    return found
+
+
+def free(lock):
+    """Return whether the calling thread can have a lock."""
+    acquired = lock._changed.acquire(blocking=False)
+    if acquired:
+        lock._changed.release()
+    return acquired
+
+
+def test_a_model_that_is_not_in_training_is_saved_without_a_copy_and_training_waits(
+    tmp_path, written
+):
+    x, y = blobs()
+    model = nnreg.build(classifier(train={"epochs": 2}), data=(x, y))
+    model.fit(x, y, epochs=1)  # after which it is not in training again
+    written.append(model)
+    nnreg.save(model, tmp_path / "model.h5")
+    assert written[1:] == [(False, True)]
+    assert nnreg.load(tmp_path / "model.h5").network.vector.tobytes() == (
+        model.network.vector.tobytes()
+    )
+
+
+def test_a_copy_of_a_model_in_training_is_saved_so_that_training_goes_on(tmp_path, written):
+    x, y = blobs()
+    model = nnreg.build(classifier(train={"epochs": 1, "batch_size": 16}), data=(x, y))
+    written.append(model)
+    model.training_state.lock = EveryStep(lambda: nnreg.save(model, tmp_path / "model.h5"))
+    model.fit(x, y)
+    assert written[1:]
+    assert all(copied for copied, _ in written[1:])
+
+
 def test_a_copy_of_a_lock_is_free():
     lock = StepLock()
     with lock.training():
