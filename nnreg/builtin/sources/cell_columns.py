@@ -11,8 +11,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import ByteCells, is_number
 from nnreg.builtin.sources.text_column import TextColumn
-from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import parse_number
+from nnreg.tables.packed_texts import Stored
 
 COMMA = str.maketrans({",": ".", ".": "?"})
 """Translates a decimal comma to a point; a number with a point becomes invalid."""
@@ -47,7 +47,7 @@ class CellColumn:
         text[:] = self._clean(list(map(str.strip, cells)))
         return text
 
-    def parse_texts(self, cells: ByteCells, number: int) -> Array | Categorical:
+    def parse_texts(self, cells: ByteCells, number: int) -> Stored:
         """Return the cells of the column with this number as text."""
         if self.texts is None:
             as_is = self.wanted or not self.comma
@@ -87,11 +87,9 @@ def with_point(cell: str) -> str:
     return cell if math.isnan(parse_number(translated)) else translated
 
 
-def parse_columns(
-    columns: Mapping[int, CellColumn], cells: ByteCells
-) -> dict[int, Array | Categorical]:
+def parse_columns(columns: Mapping[int, CellColumn], cells: ByteCells) -> dict[int, Stored]:
     """Return columns of a block by their numbers, as `CellColumn.parse` would from its cells."""
-    parsed: dict[int, Array | Categorical] = {}
+    parsed: dict[int, Stored] = {}
     numeric = [number for number, column in columns.items() if not column.text]
     if numeric:
         one = columns[numeric[0]]
