@@ -25,6 +25,9 @@ from nnreg.tables.padded import Padded, points_of
 from nnreg.tables.relative import RelativeTargets
 from nnreg.tables.windows import Windows
 
+EVALUATED_VALUES = 2**20
+"""The most scores whose loss is computed at once: 4 MB of float32."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -222,7 +225,9 @@ class Evaluation:
     def whole_loss(self, z: Array, t: Any, network: Network, weights: Any = None) -> float:
         """Return the mean loss of the scores of a whole set, times weight if there are any."""
         context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
-        size, total = count if self.loss.independent else self.batch_size, 0.0
+        size, total = self.batch_size, 0.0
+        if self.loss.independent:  # the parts only limit the size of the loss's arrays
+            size = max(EVALUATED_VALUES // max(z[:1].size, 1), 1)
         points = max(t.lengths.sum(), 1) if self.masked else count
         for start in range(0, count, size):
             rows = slice(start, start + size)

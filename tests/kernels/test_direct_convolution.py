@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnreg.builtin.kernels import numba as sets
+from nnreg.builtin.kernels import numba, numba_images
 from nnreg.builtin.kernels.numba import NumbaKernels
 from nnreg.interfaces import Workspace
 from nnreg.interfaces.kernels import Kernels
@@ -116,9 +116,10 @@ def test_bits_do_not_depend_on_the_other_images():
 def test_columns_are_used_where_they_are_faster(monkeypatch, why):
     images, weight, bias = arrays((2, 4, 4, 4), 3, (2, 2), np.float64)
     windows, padding = Windows((2, 2), (1, 1), (1, 1)), ((0, 0), (0, 0))
-    monkeypatch.setattr(sets, "MAX_DIRECT_WEIGHTS", weight.size - (why == "many weights"))
+    monkeypatch.setattr(numba_images, "MAX_DIRECT_WEIGHTS", weight.size - (why == "many weights"))
     loaded = []
-    monkeypatch.setattr(sets, "_loops", lambda name: loaded.append(name) or numpy_loops())
+    for module in (numba, numba_images):
+        monkeypatch.setattr(module, "loops", lambda name: loaded.append(name) or numpy_loops())
     divides = why == "threads share products"
     passed(NumbaKernels(), images, weight, bias, windows, padding, divides=divides)
     assert set(loaded) == {"convolution", "dense"}

@@ -14,6 +14,7 @@ from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.tables.named import NamedArrays
 from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
+from nnreg.training import evaluation as evaluation_module
 from nnreg.training import gradient as gradient_module
 from nnreg.training.epoch import EpochTotals, mean_loss
 from nnreg.training.evaluation import Examples
@@ -208,6 +209,20 @@ def test_evaluation_is_over_real_points(three_outputs):
     exact(found["tags_error"], np.mean(np.abs(y - T.points)))
     wide = Examples(with_values_at_masked_steps(X), t, raw)
     assert evaluation.evaluate(network, wide) == found
+
+
+@BOTH
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_set_is_evaluated_in_parts_whose_mean_is_its_loss(case, rows, monkeypatch):
+    network, evaluation, t = case()
+    expected, _ = loss_and_gradient(network, evaluation, X, t)
+    z, sizes, loss_of = network.logits(X), [], evaluation.loss_of
+    monkeypatch.setattr(evaluation_module, "EVALUATED_VALUES", rows * z[0].size)
+    monkeypatch.setattr(
+        evaluation, "loss_of", lambda z, *rest: sizes.append(len(z)) or loss_of(z, *rest)
+    )
+    exact(evaluation.whole_loss(z, t, network), expected)
+    assert sizes == [rows] * (len(X) // rows) + [len(X) % rows] * (len(X) % rows > 0)
 
 
 def test_a_batch_without_real_steps_has_no_loss_and_no_gradient():

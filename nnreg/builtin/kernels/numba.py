@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 import math
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg.builtin.kernels.numba_images import ImageKernels
 from nnreg.interfaces.dense_chain import (
     ChainArrays,
     ChainOutputs,
@@ -19,18 +18,14 @@ from nnreg.interfaces.dense_chain import (
     ChainTraining,
     DenseChain,
 )
-from nnreg.interfaces.kernels import Kernels, Pair, ScratchSpace
+from nnreg.interfaces.kernels import ScratchSpace
+from nnreg.kernels.numba import loops
 from nnreg.kernels.numpy.activations import Backward, Forward
 from nnreg.kernels.numpy.recurrent import halved
-from nnreg.kernels.windows import Amounts, Windows
 
 MAX_COMPILED_LOGITS, COMPILED_CLASSES = 4096, range(32, 1025)
 """Up to this many logits, or for this many classes, a compiled loop over the rows is faster than
 NumPy's vectorized exp."""
-
-MAX_DIRECT_WEIGHTS = 2**20
-"""Up to this many weights, a convolution is faster without columns."""
-
 
 MAX_MEAN_ROWS = 1024
 """Up to this many rows, a mean in float32 needs no sums in float64."""
@@ -39,13 +34,8 @@ COMPILED_STEPS = frozenset({"lstm_steps"})
 """Methods that compute all time steps of a recurrent layer in one call, in float32."""
 
 
-@cache
-def _loops(subject: str) -> ModuleType:
-    return importlib.import_module(f"nnreg.kernels.numba.{subject}")
-
-
 @dataclass(frozen=True)
-class NumbaKernels(Kernels):
+class NumbaKernels(ImageKernels):
     """Loops compiled by Numba, each on one core, so that matrix products can use the others.
 
     NumPy's kernels are used where its vectorized exp and tanh are faster. They need
@@ -81,13 +71,13 @@ class NumbaKernels(Kernels):
         if x.ndim != 2:
             super().add_bias(x, bias, scratch)
         else:
-            _loops("dense").add_bias(x, bias)
+            loops("dense").add_bias(x, bias)
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
             super().relu(x, bias, scratch)
         else:
-            _loops("dense").bias_relu(x, bias)
+            loops("dense").bias_relu(x, bias)
 
     def relu_backward(
         self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: ScratchSpace
@@ -95,27 +85,27 @@ class NumbaKernels(Kernels):
         if dbias is None or dy.ndim != 2:
             super().relu_backward(dy, y, dx, dbias, scratch)
         else:
-            _loops("dense").relu_backward(dy, y, dx, dbias)
+            loops("dense").relu_backward(dy, y, dx, dbias)
 
     def _activation(self, name: str, dtype: npt.DTypeLike) -> tuple[Forward, Backward]:
-        loops = _loops("activations").LOOPS if dtype == np.float32 else {}
-        return loops[name] if name in loops else super()._activation(name, dtype)
+        compiled = loops("activations").LOOPS if dtype == np.float32 else {}
+        return compiled[name] if name in compiled else super()._activation(name, dtype)
 
     def softmax(self, x: Array, scratch: ScratchSpace) -> None:
         if x.dtype != np.float32:
             super().softmax(x, scratch)
         else:
-            _loops("softmax").softmax(x)
+            loops("softmax").softmax(x)
 
     def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: ScratchSpace) -> None:
-        _loops("softmax").softmax_backward(dy, y, dx)
+        loops("softmax").softmax_backward(dy, y, dx)
 
     def softmax_cross_entropy(
         self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
         if not _loss_is_compiled(z):
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
-        return float(_loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
+        return float(loops("softmax").softmax_cross_entropy(z, labels, dz, smoothing))
 
     def weighted_softmax_cross_entropy(
         self,
@@ -130,7 +120,7 @@ class NumbaKernels(Kernels):
         if not _loss_is_compiled(z):
             plain = super().weighted_softmax_cross_entropy
             return plain(z, labels, weights, dz, scratch, smoothing=smoothing)
-        loop = _loops("softmax").weighted_softmax_cross_entropy
+        loop = loops("softmax").weighted_softmax_cross_entropy
         return float(loop(z, labels, weights, dz, smoothing))
 
     def layer_norm(
@@ -146,9 +136,7 @@ class NumbaKernels(Kernels):
     ) -> None:
         beta = _or_zeros(beta, gamma, scratch)
         center, least = _or_zeros(mean, scale, scratch), x.dtype.type(epsilon)
-        _loops("normalization").layer_norm(
-            x, gamma, beta, y, center, scale, least, mean is not None
-        )
+        loops("normalization").layer_norm(x, gamma, beta, y, center, scale, least, mean is not None)
 
     def layer_norm_backward(
         self,
@@ -164,22 +152,22 @@ class NumbaKernels(Kernels):
     ) -> None:
         dbeta = _or_zeros(dbeta, gamma, scratch)
         center = _or_zeros(mean, scale, scratch)
-        _loops("normalization").layer_norm_backward(
+        loops("normalization").layer_norm_backward(
             dy, x, gamma, center, scale, dx, dgamma, dbeta, mean is not None
         )
 
     def column_moments(self, x: Array, mean: Array, squares: Array, scratch: ScratchSpace) -> None:
-        _loops("columns").column_moments(x, mean, squares)
+        loops("columns").column_moments(x, mean, squares)
 
     def normalize_columns(
         self, x: Array, mean: Array, slope: Array, shift: Array, y: Array, scratch: ScratchSpace
     ) -> None:
-        _loops("columns").normalize_columns(x, mean, slope, shift, y)
+        loops("columns").normalize_columns(x, mean, slope, shift, y)
 
     def column_products(
         self, dy: Array, x: Array, mean: Array, total: Array, products: Array, scratch: ScratchSpace
     ) -> None:
-        _loops("columns").column_products(dy, x, mean, total, products)
+        loops("columns").column_products(dy, x, mean, total, products)
 
     def normalize_columns_backward(
         self,
@@ -192,7 +180,7 @@ class NumbaKernels(Kernels):
         dx: Array,
         scratch: ScratchSpace,
     ) -> None:
-        _loops("columns").normalize_columns_backward(dy, x, mean, slope, change, shift, dx)
+        loops("columns").normalize_columns_backward(dy, x, mean, slope, change, shift, dx)
 
     def adam(
         self,
@@ -208,7 +196,7 @@ class NumbaKernels(Kernels):
         epsilon: float,
     ) -> None:
         factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
-        _loops("optimizers").adam(parameters, gradient, m, v, *map(float, factors))
+        loops("optimizers").adam(parameters, gradient, m, v, *map(float, factors))
 
     def rms_prop(
         self,
@@ -222,7 +210,7 @@ class NumbaKernels(Kernels):
         epsilon: float,
     ) -> None:
         factors = (rho, math.sqrt(1 - rho), epsilon, rate)
-        _loops("optimizers").rms_prop(parameters, gradient, square, *map(float, factors))
+        loops("optimizers").rms_prop(parameters, gradient, square, *map(float, factors))
 
     def momentum(
         self,
@@ -235,102 +223,9 @@ class NumbaKernels(Kernels):
         momentum: float,
         nesterov: bool,
     ) -> None:
-        loops = _loops("optimizers")
-        loop = loops.nesterov if nesterov else loops.momentum
+        optimizers = loops("optimizers")
+        loop = optimizers.nesterov if nesterov else optimizers.momentum
         loop(parameters, gradient, velocity, float(momentum), float(rate))
-
-    def convolve(
-        self,
-        images: Array,
-        weight: Array,
-        bias: Array | None,
-        z: Array,
-        windows: Windows,
-        padding: Amounts,
-        scratch: ScratchSpace,
-        *,
-        relu: bool = False,
-    ) -> Array | None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
-            return super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
-        direct = _loops("direct_convolution")
-        direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
-        return None
-
-    def convolve_max_pool(
-        self,
-        images: Array,
-        weight: Array,
-        bias: Array | None,
-        y: Array,
-        windows: Windows,
-        padding: Amounts,
-        size: Pair,
-        stride: Pair,
-        scratch: ScratchSpace,
-        *,
-        relu: bool = False,
-    ) -> None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve_max_pool(
-                images, weight, bias, y, windows, padding, size, stride, scratch, relu=relu
-            )
-            return
-        _loops("pooled_convolution").convolve_max_pool(
-            images, weight, bias, y, windows, padding, size, stride, scratch, relu
-        )
-
-    def convolve_weight_gradient(
-        self,
-        images: Array,
-        dz: Array,
-        dweight: Array,
-        windows: Windows,
-        padding: Amounts,
-        scratch: ScratchSpace,
-        found: Array | None = None,
-    ) -> None:
-        if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch, found)
-            return
-        direct = _loops("direct_convolution")
-        direct.weight_gradient(images, dz, dweight, windows, padding, scratch)
-
-    def convolve_input_gradient(
-        self,
-        dz: Array,
-        weight: Array,
-        dimages: Array,
-        windows: Windows,
-        padding: Amounts,
-        scratch: ScratchSpace,
-    ) -> None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
-            super().convolve_input_gradient(dz, weight, dimages, windows, padding, scratch)
-            return
-        direct = _loops("direct_convolution")
-        direct.input_gradient(dz, weight, dimages, windows, padding, scratch)
-
-    def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
-        _loops("convolution").im2col(images, columns, *stride)
-
-    def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
-        _loops("convolution").col2im(columns, images, *stride)
-
-    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
-        _loops("pooling").max_pool(x, y, *size, *stride)
-
-    def max_pool_backward(
-        self,
-        dy: Array,
-        x: Array,
-        y: Array,
-        dx: Array,
-        size: Pair,
-        stride: Pair,
-        scratch: ScratchSpace,
-    ) -> None:
-        _loops("pooling").max_pool_backward(dy, x, y, dx, *size, *stride)
 
     def lstm_steps(
         self,
@@ -342,12 +237,12 @@ class NumbaKernels(Kernels):
         projection: Array | None,
         scratch: ScratchSpace,
     ) -> None:
-        loops = _loops("recurrent")
+        recurrent = loops("recurrent")
         plain = projection is not None or below.dtype != np.float32
-        if plain or below.shape[-1] < loops.MIN_BATCH:
+        if plain or below.shape[-1] < recurrent.MIN_BATCH:
             super().lstm_steps(weights, below, states, tanh_c, cells, projection, scratch)
         else:
-            loops.lstm_steps(halved(weights, scratch), below, states, tanh_c)
+            recurrent.lstm_steps(halved(weights, scratch), below, states, tanh_c)
 
     def lstm_steps_backward(
         self,
@@ -362,13 +257,13 @@ class NumbaKernels(Kernels):
         dprojection: Array | None,
         scratch: ScratchSpace,
     ) -> int:
-        loops = _loops("recurrent")
+        recurrent = loops("recurrent")
         plain = projection is not None or dh.dtype != np.float32
-        if plain or dh.shape[1] < loops.MIN_BATCH:
+        if plain or dh.shape[1] < recurrent.MIN_BATCH:
             return super().lstm_steps_backward(
                 weights, above, dh, dc, states, tanh_c, dgates, projection, dprojection, scratch
             )
-        return int(loops.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
+        return int(recurrent.backward(weights, above, dh, dc, states, tanh_c, dgates, scratch))
 
     def steps_gradient(
         self, below: Array, dsums: Array, gradient: Array, scratch: ScratchSpace
@@ -376,15 +271,15 @@ class NumbaKernels(Kernels):
         if below.dtype != np.float32:
             super().steps_gradient(below, dsums, gradient, scratch)
         else:
-            _loops("recurrent_gradient").steps_gradient(below, dsums, gradient, scratch)
+            loops("recurrent_gradient").steps_gradient(below, dsums, gradient, scratch)
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
-        _loops("indexing").sum_by_index(rows, index, out)
+        loops("indexing").sum_by_index(rows, index, out)
 
     def mean_by_index(self, table: Array, index: Array, y: Array, scratch: ScratchSpace) -> None:
         few = index.size > 0 and index.shape[1] <= MAX_MEAN_ROWS
         if few and index.min() >= 0 and index.max() < len(table):
-            _loops("indexing").mean_by_index(table, index, y)
+            loops("indexing").mean_by_index(table, index, y)
         else:
             super().mean_by_index(table, index, y, scratch)  # which refuses wrong indices
 
@@ -392,7 +287,7 @@ class NumbaKernels(Kernels):
         self, dy: Array, index: Array, dtable: Array, scratch: ScratchSpace
     ) -> None:
         if index.size:
-            _loops("indexing").mean_by_index_backward(dy, index, dtable)
+            loops("indexing").mean_by_index_backward(dy, index, dtable)
         else:
             super().mean_by_index_backward(dy, index, dtable, scratch)
 

@@ -17,15 +17,15 @@ from tests.helpers.specs import classifier
 
 MB = 2**20
 COLUMNS = 200
-SIZES = {"csv": 512 * MB, "parquet": 1024 * MB}
+SIZES = {"csv": 512 * MB, "parquet": 2048 * MB}
 """The sizes of the files. Two windows and other buffers are less than a tenth; for Parquet with
-what Arrow needs to decode, and 1 kB of metadata per column and group of rows."""
+what Arrow needs to decode, and 2 kB of metadata per column and group of rows."""
 
 WINDOW = 2**20
 """The values of a window, a quarter of the default, so that the files need not be larger."""
 
 BLOCK_ROWS = 256
-"""The rows that are repeated in the file; of Parquet, 16 times as many are a group."""
+"""The rows that are repeated in the file; of Parquet, 24 times as many are a group."""
 
 MEASURED = """
 import json, sys
@@ -78,7 +78,7 @@ def write_parquet(path, size):
     import pyarrow
     from pyarrow import parquet
 
-    values, label = (np.tile(one, (16, 1)[: one.ndim]) for one in block())
+    values, label = (np.tile(one, (24, 1)[: one.ndim]) for one in block())
     table = pyarrow.table({**{f"x{n}": values[:, n] for n in range(COLUMNS)}, "y": label})
     with parquet.ParquetWriter(path, table.schema, use_dictionary=False, compression="none") as to:
         for _ in range(size // (8 * values.size) + 1):
