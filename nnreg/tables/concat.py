@@ -319,7 +319,8 @@ class _CategoricalBuffer:
                 self.codes.extend(codes, self.fraction)
                 return
             self.texts = GrowingText()
-            before = self._categorical().each(self.code_of.categories, None, TEXT)
+            coded = self._categorical()
+            before = coded.each(coded.categories, None, TEXT)
             self.texts.extend(before, self.fraction * len(before) / (len(before) + len(values)))
             self.code_of, self.codes = CategoryCodes(), Growing(np.int16)
         text = values.text() if isinstance(values, Categorical) else values
