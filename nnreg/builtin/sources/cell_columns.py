@@ -12,7 +12,7 @@ from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import ByteCells, is_number
 from nnreg.builtin.sources.text_column import TextColumn
 from nnreg.tables.cells import parse_number
-from nnreg.tables.packed_texts import Stored
+from nnreg.tables.packed_texts import PackedTexts, Stored
 
 COMMA = str.maketrans({",": ".", ".": "?"})
 """Translates a decimal comma to a point; a number with a point becomes invalid."""
@@ -29,11 +29,13 @@ class CellColumn:
         self.strips = any(is_number(text, decimal) for text in missing)
         """Whether a missing value with spaces around it would be read as a number."""
         self.texts: TextColumn | None = None
+        self.packs = True
+        """Whether text may remain in bytes until a whole column is made of it."""
 
     def anew(self) -> CellColumn:
         """Return a column of the same type, without the texts so far."""
         found = copy.copy(self)
-        found.texts = None
+        found.texts, found.packs = None, False  # strings made at once take less time than later
         return found
 
     def parse(self, cells: Sequence[str]) -> Array:
@@ -52,7 +54,8 @@ class CellColumn:
         if self.texts is None:
             as_is = self.wanted or not self.comma
             self.texts = TextColumn(self._clean, tuple(self.none), as_is=as_is)
-        return self.texts.parse(cells, number)
+        found = self.texts.parse(cells, number)
+        return found.text() if isinstance(found, PackedTexts) and not self.packs else found
 
     def _clean(self, cells: Sequence[str]) -> list[str | None]:
         """Return texts without spaces around them as they count, None if missing."""
