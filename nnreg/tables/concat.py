@@ -12,27 +12,22 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import array_bytes, require_memory
+from nnreg._utils.memory import array_bytes, data_limit, require_memory
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import beyond_float
 from nnreg.tables.columns import categories_of
+from nnreg.tables.growing import Growing, GrowingText
 from nnreg.tables.lazy import AnyColumn, materialize
+from nnreg.tables.packed_texts import TEXT, PackedColumns, PackedTexts
 from nnreg.tables.ragged import Ragged, joined, of_rows
 from nnreg.tables.table import Table
 
 MAX_CATEGORIES = 2**15 - 1
 """The most categories of a column that is stored as a `Categorical`: codes take two bytes."""
 
-MIN_FRACTION, SPARE = 1 / 64, 1 / 8
-"""What is read of a file tells how many rows it has: not if it is less than this fraction of it,
-and then with spare memory of this fraction of the rows."""
-
 SAMPLED = 16
 """Of many texts, only one in this number is measured."""
-
-TEXT = np.dtypes.StringDType(na_object=None)
-"""The type of a column with more categories: 16 bytes per row, more for text over 15 bytes."""
 
 
 class ChunkReader(Protocol):
@@ -63,27 +58,37 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
     table = next(chunks)
     columns: dict[str, _Buffer] = {}
     parts = [_part(table)]
+    limit = data_limit()
     for chunk in chunks:
         if not columns:
             columns = {name: _growing_column(column) for name, column in table.columns.items()}
         parts.append(_part(chunk))
-        for name, column in chunk.columns.items():
+        for name, column in _stored(chunk).items():
             buffer = columns[name]
             buffer.fraction = chunk.fraction_read
-            if isinstance(buffer, _CategoricalBuffer) and isinstance(column, Categorical):
-                buffer.add(column)
-                continue
+            if isinstance(column, Categorical | PackedTexts):
+                if isinstance(buffer, _CategoricalBuffer):
+                    buffer.add(column)
+                    continue
+                column = column.text()
             values = column if isinstance(column, Ragged) else materialize(column)
             columns[name] = buffer = _buffer_for(buffer, values)
             buffer.add(values)  # type: ignore[arg-type] # sequences have a buffer of their own
         size = sum(column.size for column in columns.values())
-        require_memory(size, f"{path}, its rows so far")
+        if size > limit:
+            require_memory(size, f"{path}, its rows so far")
     if not columns:
         require_memory(_size(table), f"{path}, its table")
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
     return _located(joined, parts, str(path), table.missing_texts), mixed
+
+
+def _stored(chunk: Table) -> Mapping[str, AnyColumn | PackedTexts]:
+    """Return the columns of a chunk as they are in memory."""
+    columns = chunk.columns
+    return columns.stored if isinstance(columns, PackedColumns) else columns
 
 
 def require_columns(
@@ -166,29 +171,6 @@ def _growing_column(column: AnyColumn) -> _Buffer:
     return buffer
 
 
-class _Growing:
-    """A growing array of one dimension, which is seldom copied."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.all = self._memory = np.empty(0, dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of memory in use: the system has none for what was never written."""
-        return self.all.nbytes
-
-    def extend(self, values: Array, fraction: float) -> None:
-        """Append values; those so far are about this fraction of all."""
-        before, size = len(self.all), len(self.all) + len(values)
-        if size > len(self._memory):
-            expected = int(size / min(max(fraction, MIN_FRACTION), 1.0) * (1 + SPARE))
-            memory = np.empty(max(expected, size), self.all.dtype)
-            memory[:before] = self.all
-            self._memory = memory
-        self._memory[before:size] = values
-        self.all = self._memory[:size]
-
-
 _Buffer: TypeAlias = "_NumericBuffer | _CategoricalBuffer | _SequenceBuffer"
 
 
@@ -254,7 +236,7 @@ class _NumericBuffer:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.dtype: np.dtype[Any] | None = None
-        self.values = _Growing(np.float64)
+        self.values = Growing(np.float64)
         self.rows = 0
         self.fraction = 1.0
         """The fraction of the file that has been read."""
@@ -270,12 +252,12 @@ class _NumericBuffer:
         if values.dtype.kind not in "biuf":
             self.mixed = True
         if self.mixed:
-            self.values, self.rows = _Growing(np.float64), 0
+            self.values, self.rows = Growing(np.float64), 0
             return
         if self.dtype is None or values.dtype != self.dtype:  # NumPy reads None as float64
             values = _smallest(values, self.dtype)
             if values.dtype != self.dtype:
-                before, self.values = self.values, _Growing(values.dtype)
+                before, self.values = self.values, Growing(values.dtype)
                 self.values.extend(before.all, self.fraction)
             self.dtype = values.dtype
         self.values.extend(values.reshape(-1), self.fraction)
@@ -307,9 +289,9 @@ class _CategoricalBuffer:
 
     def __init__(self) -> None:
         self.code_of = CategoryCodes()
-        self.codes = _Growing(np.int16)
+        self.codes = Growing(np.int16)
         self.fraction = 1.0
-        self.texts: list[Array] = []
+        self.texts: GrowingText | None = None
         self.last: tuple[tuple[str, ...], Array] = ((), np.array([-1]))
         """The categories of the last `Categorical`, and their codes here."""
         self.characters = 0
@@ -318,22 +300,33 @@ class _CategoricalBuffer:
     @property
     def size(self) -> int:
         """The bytes of memory in use; a character may take up to four."""
-        return self.codes.nbytes + sum(chunk.nbytes for chunk in self.texts) + self.characters
+        texts = self.texts.nbytes if self.texts else 0
+        return self.codes.nbytes + texts + self.characters
 
-    def add(self, values: Array | Categorical) -> None:
+    def add(self, values: Array | Categorical | PackedTexts) -> None:
         """Append rows."""
+        if isinstance(values, PackedTexts):
+            if self.texts is not None:
+                self.texts.extend(values, self.fraction)
+                self.characters += _characters(values.raw)
+                return
+            values = values.text()
         if values.dtype.kind in "biuf":
             values = categories_of(np.asarray(values)).text()
-        if not self.texts:
+        if self.texts is None:
             codes = self._codes(values)
             if len(self.code_of) <= MAX_CATEGORIES:
                 self.codes.extend(codes, self.fraction)
                 return
-            self.texts = [self._categorical().each(self.code_of.categories, None, TEXT)]
-            self.code_of, self.codes = CategoryCodes(), _Growing(np.int16)
+            self.texts = GrowingText()
+            coded = self._categorical()
+            before = coded.each(coded.categories, None, TEXT)
+            self.texts.extend(before, self.fraction * len(before) / (len(before) + len(values)))
+            self.code_of, self.codes = CategoryCodes(), Growing(np.int16)
         text = values.text() if isinstance(values, Categorical) else values
-        self.texts.append(text.astype(TEXT, copy=False))
-        self.characters += _characters(self.texts[-1])
+        text = text.astype(TEXT, copy=False)
+        self.texts.extend(text, self.fraction)
+        self.characters += _characters(text)
 
     def _codes(self, values: Array | Categorical) -> Array:
         """Return the code of each row, new for texts that were not there before."""
@@ -352,15 +345,7 @@ class _CategoricalBuffer:
 
     def column(self) -> Array | Categorical:
         """Return all rows."""
-        if not self.texts:
-            return self._categorical()
-        column = np.empty(sum(map(len, self.texts)), TEXT)
-        end = len(column)
-        while self.texts:  # each is freed once it is copied
-            chunk = self.texts.pop()
-            column[end - len(chunk) : end] = chunk
-            end -= len(chunk)
-        return column
+        return self._categorical() if self.texts is None else self.texts.array()
 
     def _categorical(self) -> Categorical:
         return Categorical(self.code_of.categories, self.codes.all)
@@ -370,8 +355,10 @@ def _characters(texts: Array) -> int:
     """Return about how many characters these texts have."""
     step = SAMPLED if len(texts) > SAMPLED**2 else 1
     some = texts[::step]
-    known = some.astype(bool)  # neither missing nor empty
-    return step * int(np.strings.str_len(some if known.all() else some[known]).sum())
+    if some.dtype.kind == "T":
+        known = some.astype(bool)  # neither missing nor empty
+        some = some if known.all() else some[known]
+    return step * int(np.strings.str_len(some).sum())
 
 
 def _concat_line_numbers(chunks: Sequence[Any]) -> Sequence[int] | Array | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_numbers import MARGIN, SPACE, WORD, long_numbers, short_numbers
-from nnreg.builtin.sources.byte_texts import NumpyTexts, strings
+from nnreg.builtin.sources.byte_texts import NumpyTexts, ascii_texts
 from nnreg.tables.cells import parse_number
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
@@ -61,9 +61,9 @@ class ByteCells:
         starts, ends = self.starts[:, column], self.ends[:, column]
         return np.ascontiguousarray(starts), np.ascontiguousarray(ends)
 
-    def strings(self, column: int) -> Array | None:
-        """Return a column as strings; None if it has long cells, others than ASCII, or spaces."""
-        return strings(self.data, *self.place(column))
+    def ascii_texts(self, column: int) -> Array | None:
+        """Return a column as bytes; None if it has long cells, others than ASCII, or spaces."""
+        return ascii_texts(self.data, *self.place(column))
 
     def numbers(
         self, columns: Sequence[int], point: str, missing: Sequence[str]
@@ -216,12 +216,16 @@ def _stripped(data: Array, starts: Array, ends: Array) -> tuple[Array, Array]:
 def equal_one(data: Array, starts: Array, ends: Array, texts: Sequence[str]) -> Array:
     """Return which cells are one of these texts."""
     found = np.zeros(len(starts), bool)
+    lengths = ends - starts
+    shortest = lengths.min(initial=MARGIN)
     words = np.ndarray((len(data) - 7,), WORD, data, strides=(1,))
     by_length: dict[int, list[bytes]] = {}
     for raw in map(encoded, texts):
         by_length.setdefault(len(raw), []).append(raw)
     for length, same_length in by_length.items():
-        some = np.flatnonzero(ends - starts == length)
+        if length < shortest:
+            continue
+        some = np.flatnonzero(lengths == length)
         for raw in same_length if len(some) else ():
             left = some
             for first in range(0, length, WORD.itemsize):

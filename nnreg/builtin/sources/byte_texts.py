@@ -8,7 +8,6 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_numbers import MARGIN, PAIR, SPACE, TOPS, WORD
-from nnreg.tables.concat import TEXT
 
 MAX_BYTES = MARGIN
 """The most bytes of a cell that is compared here: longer ones are rarely equal."""
@@ -154,19 +153,19 @@ def equal_cells(parts: list[Array], most: int) -> tuple[Array, Array] | None:
     return firsts, (np.cumsum(is_first) - 1)[first_like]
 
 
-def strings(data: Array, starts: Array, ends: Array) -> Array | None:
-    """Return cells as strings; None if some are long, not ASCII, or have spaces around them."""
+def ascii_texts(data: Array, starts: Array, ends: Array) -> Array | None:
+    """Return cells as bytes; None if some are long, not ASCII, or have spaces around them."""
     parts = _parts(data, starts, ends)
     if parts is None or any(np.bitwise_or.reduce(word) & TOPS for word in parts):
         return None
     edges = SPACE[data[starts]] | SPACE[data[ends - 1]]
     if (edges & (starts < ends)).any():
         return None
-    return strings_of_words(np.stack(parts, 1))
+    return bytes_of_words(np.stack(parts, 1))
 
 
-def strings_of_words(words: Array) -> Array:
-    """Return rows of words, with zeros after the text of each, as strings."""
+def bytes_of_words(words: Array) -> Array:
+    """Return rows of words, with zeros after the text of each, as bytes."""
     size = WORD.itemsize * words.shape[1]
-    found: Array = words.astype(WORD, copy=False).view(f"S{size}").reshape(-1).astype(TEXT)
+    found: Array = words.astype(WORD, copy=False).view(f"S{size}").reshape(-1)
     return found

@@ -11,8 +11,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import ByteCells, is_number
 from nnreg.builtin.sources.text_column import TextColumn
-from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import parse_number
+from nnreg.tables.packed_texts import PackedTexts, Stored
 
 COMMA = str.maketrans({",": ".", ".": "?"})
 """Translates a decimal comma to a point; a number with a point becomes invalid."""
@@ -29,11 +29,13 @@ class CellColumn:
         self.strips = any(is_number(text, decimal) for text in missing)
         """Whether a missing value with spaces around it would be read as a number."""
         self.texts: TextColumn | None = None
+        self.packs = True
+        """Whether text may remain in bytes until a whole column is made of it."""
 
     def anew(self) -> CellColumn:
         """Return a column of the same type, without the texts so far."""
         found = copy.copy(self)
-        found.texts = None
+        found.texts, found.packs = None, False  # strings made at once take less time than later
         return found
 
     def parse(self, cells: Sequence[str]) -> Array:
@@ -47,12 +49,13 @@ class CellColumn:
         text[:] = self._clean(list(map(str.strip, cells)))
         return text
 
-    def parse_texts(self, cells: ByteCells, number: int) -> Array | Categorical:
+    def parse_texts(self, cells: ByteCells, number: int) -> Stored:
         """Return the cells of the column with this number as text."""
         if self.texts is None:
             as_is = self.wanted or not self.comma
             self.texts = TextColumn(self._clean, tuple(self.none), as_is=as_is)
-        return self.texts.parse(cells, number)
+        found = self.texts.parse(cells, number)
+        return found.text() if isinstance(found, PackedTexts) and not self.packs else found
 
     def _clean(self, cells: Sequence[str]) -> list[str | None]:
         """Return texts without spaces around them as they count, None if missing."""
@@ -87,11 +90,9 @@ def with_point(cell: str) -> str:
     return cell if math.isnan(parse_number(translated)) else translated
 
 
-def parse_columns(
-    columns: Mapping[int, CellColumn], cells: ByteCells
-) -> dict[int, Array | Categorical]:
+def parse_columns(columns: Mapping[int, CellColumn], cells: ByteCells) -> dict[int, Stored]:
     """Return columns of a block by their numbers, as `CellColumn.parse` would from its cells."""
-    parsed: dict[int, Array | Categorical] = {}
+    parsed: dict[int, Stored] = {}
     numeric = [number for number, column in columns.items() if not column.text]
     if numeric:
         one = columns[numeric[0]]

@@ -22,7 +22,7 @@ from nnreg.builtin.sources.byte_cells import (
     padded,
 )
 from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers
-from nnreg.builtin.sources.byte_texts import FEW, MAX_BYTES, strings_of_words
+from nnreg.builtin.sources.byte_texts import FEW, MAX_BYTES, bytes_of_words
 
 MIN_BYTES = 2**27
 """The size of a file from which the loops are loaded, which takes half a second; those that are
@@ -74,14 +74,14 @@ class CompiledCells(ByteCells):
     def known_texts(self) -> KnownTexts:
         return _CompiledTexts()
 
-    def strings(self, column: int) -> Array | None:
+    def ascii_texts(self, column: int) -> Array | None:
         longest = int((self.ends[:, column] - self.starts[:, column]).max())
         if longest > MAX_BYTES:
             return None
         words = np.empty((len(self.starts), max(-(-longest // WORD.itemsize), 1)), np.uint64)
         if not _loops().copy_texts(self.data, self.starts, self.ends, column, words):
             return None
-        return strings_of_words(words)
+        return bytes_of_words(words)
 
     def numbers(
         self, columns: Sequence[int], point: str, missing: Sequence[str]

@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO, TypeAlias
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from nnreg.builtin.sources.compiled_cells import finder
 from nnreg.builtin.sources.delimited_options import Options
 from nnreg.builtin.sources.text_file import CountedFile, lines_of
 from nnreg.errors import DataError, NnregWarning
-from nnreg.tables.categorical import Categorical
 from nnreg.tables.column_types import values_among
 from nnreg.tables.lazy import materialize
+from nnreg.tables.packed_texts import PackedColumns, Stored
 
 BLOCK = 2**20
 """About how many characters of a file are read at once. Each block costs about two milliseconds for
@@ -46,8 +46,6 @@ COMMENTS = ("#", "%", "//")
 MAX_CELL = 2**24
 """The most characters of a cell: a long text, but a quote that is not closed is found soon."""
 csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for all of a process
-
-Column: TypeAlias = Array | Categorical
 
 
 class Mark(NamedTuple):
@@ -160,7 +158,7 @@ class Reader:
             warnings.warn(f"{where}: {text}", NnregWarning, stacklevel=2)
         return header
 
-    def blocks(self) -> Iterator[tuple[dict[str, Column], Sequence[int] | Array]]:
+    def blocks(self) -> Iterator[tuple[PackedColumns, Sequence[int] | Array]]:
         """Yield the columns of each block by name, and the line numbers of its rows."""
         largest = min(MAX_BLOCK, self.counted.limit / 8)  # a character takes up to four bytes
         size, found = int(min(FIRST_BLOCK, largest)), False
@@ -194,7 +192,7 @@ class Reader:
         reader.columns = {number: self.columns[number].anew() for number in numbers}
         return reader
 
-    def block(self, number: int) -> tuple[dict[str, Column], Sequence[int] | Array]:
+    def block(self, number: int) -> tuple[PackedColumns, Sequence[int] | Array]:
         """Return what `blocks` has yielded for the block with this number."""
         assert self.marks is not None  # it was found
         mark = self.marks[number]
@@ -207,14 +205,15 @@ class Reader:
         return self._named(parsed, numbers)
 
     def _named(
-        self, parsed: dict[int, Column], numbers: Sequence[int] | Array
-    ) -> tuple[dict[str, Column], Sequence[int] | Array]:
+        self, parsed: dict[int, Stored], numbers: Sequence[int] | Array
+    ) -> tuple[PackedColumns, Sequence[int] | Array]:
         """Return the columns by name, in order, without the empty one after the last delimiter."""
         if empty := [parsed.pop(number) for number in list(parsed) if number >= len(self.header)]:
-            self._refuse_values(materialize(empty[0]), numbers)
-        return {self.header[number]: parsed[number] for number in sorted(parsed)}, _span(numbers)
+            self._refuse_values(materialize(PackedColumns({"": empty[0]})[""]), numbers)
+        named = {self.header[number]: parsed[number] for number in sorted(parsed)}
+        return PackedColumns(named), _span(numbers)
 
-    def _parsed(self, text: str, first: bool) -> tuple[dict[int, Column], Sequence[int] | Array]:
+    def _parsed(self, text: str, first: bool) -> tuple[dict[int, Stored], Sequence[int] | Array]:
         """Return the columns of these lines, and the line number in which each row ends.
 
         There are no columns if there are no rows.
@@ -232,7 +231,7 @@ class Reader:
         cells = list(zip(*rows, strict=True))
         return {n: column.parse(cells[n]) for n, column in self.columns.items()}, numbers
 
-    def _by_bytes(self, text: str) -> tuple[dict[int, Column], Sequence[int] | Array] | None:
+    def _by_bytes(self, text: str) -> tuple[dict[int, Stored], Sequence[int] | Array] | None:
         """Return what `_parsed` does; None if the cells must be found by `csv`."""
         comment, first = self.options.comment, self.line + 1
         commented = False

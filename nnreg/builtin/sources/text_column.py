@@ -11,6 +11,7 @@ from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import ByteCells, KnownTexts, equal_one
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.concat import MAX_CATEGORIES
+from nnreg.tables.packed_texts import PackedTexts, Stored
 
 
 class TextColumn:
@@ -32,7 +33,7 @@ class TextColumn:
         self.categories: tuple[str, ...] = ()
         self.known: KnownTexts | None = None
 
-    def parse(self, cells: ByteCells, column: int) -> Array | Categorical:
+    def parse(self, cells: ByteCells, column: int) -> Stored:
         """Return the texts of a column."""
         if not self.many:
             self.known = self.known or cells.known_texts()
@@ -42,10 +43,9 @@ class TextColumn:
                 return self._categorical(codes)
             self.many, self.code_of, self.known = True, CategoryCodes(), None
         if self.as_is and not cells.doubled:
-            strings = cells.strings(column)
-            if strings is not None:
-                strings[equal_one(cells.data, *cells.place(column), self.missing)] = None
-                return strings
+            raw = cells.ascii_texts(column)
+            if raw is not None:
+                return PackedTexts(raw, equal_one(cells.data, *cells.place(column), self.missing))
         text = np.empty(len(cells.starts), object)
         text[:] = self.clean(cells.texts(slice(None), column))
         return text

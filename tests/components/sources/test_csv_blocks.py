@@ -15,6 +15,7 @@ from nnreg.builtin.sources.byte_texts import equal_cells
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MISSING_TEXTS
+from nnreg.tables.packed_texts import TEXT, PackedTexts
 from tests.helpers.work import calls
 
 ODD = [
@@ -274,3 +275,16 @@ def test_without_a_margin_nothing_is_read_beyond_the_cells():
     matrix, unknown = cells.numbers([0, 1], ".", MISSING_TEXTS)
     assert matrix.tolist() == [[1, 3], [2, 4]]
     assert not len(unknown)
+
+
+def test_text_of_a_chunk_is_made_when_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg.builtin.sources.text_column.MAX_CATEGORIES", 3)
+    names = [f"user {n}" if n % 50 else "NA" for n in range(9000)]
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n},1\n" for n in names))
+    *_, last = Csv().iter_chunks(tmp_path / "t.csv")
+    assert isinstance(last.columns.stored["a"], PackedTexts)
+    expected = [None if name == "NA" else name for name in names[-len(last) :]]
+    assert last.columns["a"].tolist() == expected
+    assert last.columns["a"] is last.columns["a"]
+    assert last.slice_rows(slice(2, 5)).columns["a"].tolist() == expected[2:5]
+    assert last.columns["a"].dtype == TEXT
