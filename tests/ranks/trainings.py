@@ -53,11 +53,16 @@ def begin(directory, ranks):
     ranks.gather_objects(None)  # waits for the rank that was killed
 
 
+def saved(directory):
+    """Return the saved trainings. A file that the kill left unfinished begins with a dot."""
+    return sorted(directory.glob("[!.]*.h5"))
+
+
 def finish(directory, ranks):
     """Return the SHA-256 of each training that a directory has, after its end, by name."""
     return {
         file.stem: _finished(ACCEPTED[file.stem], nnreg.load(file), ranks)
-        for file in sorted(directory.iterdir())
+        for file in saved(directory)
     }
 
 
