@@ -91,7 +91,8 @@ def test_a_format_or_a_unit_is_of_text_and_not_of_the_dates_of_a_data_frame():
 def test_columns_of_programs_are_read_as_those_of_a_file():
     expected = encoded(STAMPS)
     stamps = pd.Series(pd.to_datetime(STAMPS))
-    for values in (stamps, stamps.dt.tz_convert("Asia/Kolkata"), pd.DatetimeIndex(stamps).to_pydatetime()):
+    of_python = pd.DatetimeIndex(stamps).to_pydatetime()
+    for values in (stamps, stamps.dt.tz_convert("Asia/Kolkata"), of_python):
         np.testing.assert_array_equal(encoded(values), expected)
     naive = encoded([text.removesuffix("Z") for text in STAMPS])
     for values in (stamps.dt.tz_localize(None), stamps.to_numpy("datetime64[us]")):
