@@ -64,7 +64,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
             _write(model, content, file)
             return
         arrays = {name: array.copy() for name, array in content.arrays.items()}
-    _write(model, replace(content, arrays=arrays), file)  # meanwhile, training goes on
+    _write(model, replace(content, arrays=arrays), file)  # training need not wait for it
 
 
 def _write(model: Model, content: Checkpoint, file: Path) -> None:
