@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval, Len
+from annotated_types import Len
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.regularizers import norms
-from nnreg.interfaces.component import NonNegative, Positive
+from nnreg.interfaces.component import NonNegative, Positive, PositiveFraction
 from nnreg.interfaces.constraint import Constraint
 
 Axes = Annotated[tuple[int, ...], Len(1)] | None
@@ -91,7 +91,7 @@ class MinMaxNorm(_OfNorms):
 
     min_value: NonNegative = 0.0
     max_value: Positive = 1.0
-    rate: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    rate: PositiveFraction = 1.0
     axes: Axes = None
 
     def __post_init__(self) -> None:

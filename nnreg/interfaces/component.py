@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Interval, Len
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Positive: TypeAlias = Annotated[float, Gt(0)]
 Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
+PositiveFraction: TypeAlias = Annotated[float, Interval(gt=0, le=1)]
 ProperFraction: TypeAlias = Annotated[float, Interval(ge=0, lt=1)]
 Count: TypeAlias = Annotated[int, Gt(0)]
 Seed: TypeAlias = Annotated[int, Interval(ge=0, lt=2**64)]

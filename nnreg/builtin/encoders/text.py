@@ -10,11 +10,11 @@ from itertools import chain, pairwise
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from annotated_types import Gt, Interval, Len
+from annotated_types import Gt, Len
 
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError
-from nnreg.interfaces.component import Count
+from nnreg.interfaces.component import Count, PositiveFraction
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 from nnreg.tables.categorical import Categorical
 
@@ -32,7 +32,7 @@ class _Words(Encoder):
     max_words: Count | None = 2000
     ngrams: Annotated[tuple[Count, ...], Len(2, 2)] = (1, 1)
     min_rows: Count = 1
-    max_fraction: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    max_fraction: PositiveFraction = 1.0
     stop_words: tuple[str, ...] = ()
     lowercase: bool = True
     binary: bool = False

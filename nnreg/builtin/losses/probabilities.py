@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array
 from nnreg.builtin.activations import LogSoftmax, Softmax
 from nnreg.builtin.losses.terms import rows_of
+from nnreg.interfaces.component import PositiveFraction
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.term_loss import Gradient, TermLoss
 
@@ -59,7 +58,7 @@ class GeneralizedCrossEntropy(ClassLoss):
         q: near 0 as cross_entropy, 1 as mean absolute error, in (0, 1]
     """
 
-    q: Annotated[float, Interval(gt=0, le=1)] = 0.7
+    q: PositiveFraction = 0.7
 
     def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         rows = rows_of(t, y)

@@ -6,16 +6,15 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import norm
 from nnreg.builtin.optimizers.adam import Adam
 from nnreg.builtin.optimizers.gradient_descent import Sgd
-from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.component import Count, Positive, PositiveFraction
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 
@@ -110,7 +109,7 @@ class Lookahead(Wrapper):
 
     own_state = ("slow",)
     sync_period: Count = 5
-    slow_step_size: Annotated[float, Interval(gt=0, le=1)] = 0.5
+    slow_step_size: PositiveFraction = 0.5
 
     def __post_init__(self) -> None:
         if self.base.overrides_evaluation_parameters():

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from nnreg.builtin.schedules.constant import Constant
-from nnreg.interfaces.component import Count, Fraction
+from nnreg.interfaces.component import Count, Fraction, PositiveFraction
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 
 OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
-Decay = Annotated[float, Interval(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class StepDecay(Schedule):
     """
 
     every: Count = 30
-    decay: Decay = 0.1
+    decay: PositiveFraction = 0.1
     by_epoch = True
 
     def factor(self, context: ScheduleContext) -> float:
@@ -46,7 +45,7 @@ class Exponential(Schedule):
         decay: factor per epoch, in (0, 1]
     """
 
-    decay: Decay = 0.95
+    decay: PositiveFraction = 0.95
 
     def factor(self, context: ScheduleContext) -> float:
         return math.pow(self.decay, context.epoch)

@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
-from nnreg.interfaces.component import Fraction, NonNegative
+from nnreg.interfaces.component import Fraction, NonNegative, PositiveFraction
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
-
-Decay = Annotated[float, Interval(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class ReduceOnPlateau(Schedule):
 
     monitor: str = "val_loss"
     patience: Annotated[int, Ge(0)] = 10
-    decay: Decay = 0.1
+    decay: PositiveFraction = 0.1
     min_delta: NonNegative = 0.0
     cooldown: Annotated[int, Ge(0)] = 0
     floor: Fraction = 1e-4
