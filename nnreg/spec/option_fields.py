@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
@@ -17,14 +18,19 @@ pydantic's `ValidationError`."""
 
 def options_of(
     cls: Hashable, *, with_learned: bool = False
-) -> Iterator[tuple[dataclasses.Field[Any], bool]]:
-    """Yield the fields of a dataclass that JSON has, and whether they are required."""
+) -> Iterator[tuple[dataclasses.Field[Any], Any, bool]]:
+    """Yield the fields of a dataclass that JSON has, their types, and whether they are required.
+
+    Raises `PluginError` if a type cannot be found.
+    """
+    with annotations_of(cls):
+        hints = typing.get_type_hints(cls, include_extras=True)
     learned = learned_fields(cast(Any, cls))
     for field in dataclasses.fields(cast(Any, cls)):
         if with_learned or field.name not in learned:
             missing = dataclasses.MISSING
             default = field.default is not missing or field.default_factory is not missing
-            yield field, bool(learned.get(field.name)) or not default
+            yield field, hints[field.name], bool(learned.get(field.name)) or not default
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import typing
 from collections.abc import Hashable
 from contextlib import suppress
 from typing import Any
@@ -17,16 +16,14 @@ from nnreg.spec.option_fields import Validate, annotations_of, options_of
 @functools.cache
 def model_of(cls: Hashable, *, with_learned: bool = False) -> type[BaseModel]:
     """Return the pydantic model with the fields of a dataclass; see `validators.validator`."""
-    with annotations_of(cls):
-        hints = typing.get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
-    for field, required in options_of(cls, with_learned=with_learned):
+    for field, hint, required in options_of(cls, with_learned=with_learned):
         settings: dict[str, Any] = {"alias": field.name}
         if not required and field.default is not dataclasses.MISSING:
             settings["default"] = field.default
         elif not required:
             settings["default_factory"] = field.default_factory
-        fields[_attribute(field.name)] = (hints[field.name], Field(**settings))
+        fields[_attribute(field.name)] = (hint, Field(**settings))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
     with annotations_of(cls):
         return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
@@ -41,7 +38,7 @@ with suppress(Exception):
 def validator_of_model(cls: Hashable, *, with_learned: bool = False) -> Validate:
     """Return a validator of a dataclass with any annotations that pydantic supports."""
     model = model_of(cls, with_learned=with_learned)
-    fields = [field.name for field, _ in options_of(cls, with_learned=with_learned)]
+    fields = [field.name for field, *_ in options_of(cls, with_learned=with_learned)]
 
     def validate(text: str, context: object) -> dict[str, Any]:
         found = model.model_validate_json(text, context=context)

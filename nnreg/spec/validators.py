@@ -18,7 +18,7 @@ from pydantic_core import CoreConfig, CoreSchema, SchemaValidator, core_schema
 
 from nnreg.interfaces.annotations import SchemaAnnotation
 from nnreg.interfaces.component import Configurable
-from nnreg.spec.option_fields import Validate, annotations_of, options_of
+from nnreg.spec.option_fields import Validate, options_of
 
 SCALARS: Final[Mapping[Any, Callable[[], CoreSchema]]] = {
     bool: core_schema.bool_schema,
@@ -41,13 +41,11 @@ def validator(cls: Hashable, *, with_learned: bool = False) -> Validate:
     Fields that an encoder learned are omitted, or required, unless older checkpoints lack them.
     Raises `PluginError` if an annotation, such as one of a plugin, is not supported.
     """
-    with annotations_of(cls):
-        hints = typing.get_type_hints(cls, include_extras=True)
     config = CoreConfig(strict=True, allow_inf_nan=False)
     try:
         schema = core_schema.typed_dict_schema({
-            field.name: core_schema.typed_dict_field(schema_of(hints[field.name]), required=needed)
-            for field, needed in options_of(cls, with_learned=with_learned)
+            field.name: core_schema.typed_dict_field(schema_of(hint), required=needed)
+            for field, hint, needed in options_of(cls, with_learned=with_learned)
         }, extra_behavior="forbid", config=config)  # fmt: skip
     except OtherAnnotationError:
         from nnreg.spec.pydantic_models import validator_of_model
