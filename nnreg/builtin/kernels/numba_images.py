@@ -11,6 +11,11 @@ MAX_DIRECT_WEIGHTS = 2**20
 """Up to this many weights, a convolution is faster without columns."""
 
 
+def _by_columns(weight: Array, scratch: ScratchSpace) -> bool:
+    """Return whether a convolution is a product with columns, which threads can share."""
+    return scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS
+
+
 class ImageKernels(Kernels):
     """The part of `NumbaKernels` that computes on images."""
 
@@ -26,7 +31,7 @@ class ImageKernels(Kernels):
         *,
         relu: bool = False,
     ) -> Array | None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+        if _by_columns(weight, scratch):
             return super().convolve(images, weight, bias, z, windows, padding, scratch, relu=relu)
         direct = loops("direct_convolution")
         direct.convolve(images, weight, bias, z, windows, padding, scratch, relu)
@@ -46,7 +51,7 @@ class ImageKernels(Kernels):
         *,
         relu: bool = False,
     ) -> None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+        if _by_columns(weight, scratch):
             super().convolve_max_pool(
                 images, weight, bias, y, windows, padding, size, stride, scratch, relu=relu
             )
@@ -65,7 +70,7 @@ class ImageKernels(Kernels):
         scratch: ScratchSpace,
         found: Array | None = None,
     ) -> None:
-        if scratch.divides_products or dweight.size > MAX_DIRECT_WEIGHTS:
+        if _by_columns(dweight, scratch):
             super().convolve_weight_gradient(images, dz, dweight, windows, padding, scratch, found)
             return
         direct = loops("direct_convolution")
@@ -80,7 +85,7 @@ class ImageKernels(Kernels):
         padding: Amounts,
         scratch: ScratchSpace,
     ) -> None:
-        if scratch.divides_products or weight.size > MAX_DIRECT_WEIGHTS:
+        if _by_columns(weight, scratch):
             super().convolve_input_gradient(dz, weight, dimages, windows, padding, scratch)
             return
         direct = loops("direct_convolution")
