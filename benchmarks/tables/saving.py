@@ -44,10 +44,10 @@ def _fraction(directory: str, name: str, arguments: dict[str, Any], effort: Effo
 
     samples, left_out = interleave({"nnreg": shares}, effort)
     taken = samples.get("nnreg", [])
-    columns = {"nnreg": [one["processor" if effort.processor else "elapsed"] for one in taken]}
+    shown = {"nnreg": "elapsed"}
     if effort.processor:
-        columns["plain h5py"] = [one["plain h5py"] for one in taken]
-    columns = columns if taken else {}
+        shown = {"nnreg": "processor", "plain h5py": "plain h5py"}
+    columns = {name: [one[share] for one in taken] for name, share in shown.items() if taken}
     return Row(f"fraction spent on saving, {name}, %", "%", columns, left_out, compared=False)
 
 
