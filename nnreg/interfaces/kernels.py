@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.dense_chain import (
     ChainArrays,
@@ -27,6 +28,8 @@ from nnreg.interfaces.dense_chain import (
     ChainTraining,
     DenseChain,
 )
+from nnreg.kernels import cblas
+from nnreg.kernels.cblas import Cblas
 from nnreg.kernels.numpy.activations import ActivationKernels
 from nnreg.kernels.numpy.columns import ColumnKernels
 from nnreg.kernels.numpy.convolution import ConvolutionKernels
@@ -86,6 +89,13 @@ class Kernels(
         """Write the product of two matrices to `out` and return it; transposed views are fine."""
         return np.dot(a, b, out)
 
+    def cblas(self) -> Cblas | None:
+        """Return the products of `matmul` as functions of C; None if it has none.
+
+        Override it together with `matmul`.
+        """
+        return cblas.of_numpy()
+
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays
     ) -> ChainSteps | None:
@@ -94,6 +104,22 @@ class Kernels(
         None if there is none for these layers, this loss or this optimizer: the layers are then run
         one by one. Losses and gradients must be those of the layers, within 1e-5 relative in
         float32, and the same bits however many steps a call makes.
+        """
+        return None
+
+    def has_threaded_steps(
+        self, chain: DenseChain, training: ChainTraining, x: Array, targets: Array
+    ) -> bool:
+        """Return whether `threaded_chain_steps` has a function for a chain and its examples."""
+        return False
+
+    def threaded_chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays, pool: ThreadPool
+    ) -> ChainSteps | None:
+        """Return such a function for wide layers, whose steps the threads of a pool share.
+
+        The BLAS is limited to one thread while it runs. The results must have the same bits on any
+        number of threads, and if the pool is not open.
         """
         return None
 

@@ -12,16 +12,14 @@ import functools
 import importlib.metadata
 from typing import Any
 
-import numpy as np
-
 from nnreg._types import Array
+from nnreg.kernels.cblas import Cblas
 
 MIN_FLOPS = 5e5
 """The fewest operations of a product for which MKL is called: a call through ctypes takes about
 5 µs."""
 
 # The constants of mkl.h.
-ROW_MAJOR, AS_IS, TRANSPOSED = 101, 111, 112
 SEQUENTIAL = 1
 AUTO, STRICT = 2, 0x10000
 AVX2 = 10
@@ -46,13 +44,16 @@ def library() -> Any:
     loaded = ctypes.CDLL(path)
     loaded.MKL_Set_Threading_Layer(SEQUENTIAL)
     loaded.MKL_CBWR_Set(AUTO | STRICT)
-    integer, pointer = ctypes.c_int, ctypes.c_void_p
-    for name, number in (("cblas_sgemm", ctypes.c_float), ("cblas_dgemm", ctypes.c_double)):
-        function = getattr(loaded, name)
-        function.restype = None
-        matrices = [number, pointer, integer, pointer, integer, number, pointer, integer]
-        function.argtypes = [integer] * 6 + matrices
     return loaded
+
+
+@functools.cache
+def cblas() -> Cblas:
+    """Return its products. Raises `OSError` as `library` does."""
+    found = Cblas.of(library())
+    if found is None:
+        raise OSError("the library of oneMKL has no cblas_sgemm")
+    return found
 
 
 def knows_processor() -> bool:
@@ -70,28 +71,6 @@ def matmul(a: Array, b: Array, out: Array) -> Array | None:
     Rows of `a` and `b`, or of their transposes, must be contiguous, and `out` C-contiguous.
     """
     (rows, inner), columns = a.shape, b.shape[1]
-    left, right = _layout(a), _layout(b)
-    if 2.0 * rows * inner * columns < MIN_FLOPS or left is None or right is None:
+    if 2.0 * rows * inner * columns < MIN_FLOPS:
         return None
-    if not (a.dtype == b.dtype == out.dtype and out.flags.c_contiguous):
-        return None
-    single = out.dtype == np.float32
-    multiply = library().cblas_sgemm if single else library().cblas_dgemm
-    shape = (rows, columns, inner)
-    left_matrix, right_matrix = (a.ctypes.data, left[1]), (b.ctypes.data, right[1])
-    target = (out.ctypes.data, columns)
-    multiply(
-        ROW_MAJOR, left[0], right[0], *shape, 1.0, *left_matrix, *right_matrix, 0.0, *target
-    )  # fmt: skip
-    return out
-
-
-def _layout(matrix: Array) -> tuple[int, int] | None:
-    """Return whether a matrix is transposed in memory, and the values from one row to the next."""
-    size, (first, second) = matrix.itemsize, matrix.strides
-    rows, columns = matrix.shape
-    if second == size and first >= columns * size and first % size == 0:
-        return AS_IS, first // size
-    if first == size and second >= rows * size and second % size == 0:
-        return TRANSPOSED, second // size
-    return None
+    return out if cblas().matmul(a, b, out) else None

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, split_evenly
+from nnreg.kernels.joined_blocks import USES_BEFORE_TRIAL, Layout, have_same_bits, joined
 
 BLOCK = 256
 """The most columns or rows of a block. One thread of the BLAS computes it, with a result that does
@@ -22,10 +23,6 @@ TILE = 64
 MIN_FLOPS = 2e8
 """The fewest floating-point operations of a product that is divided: handing a block to a thread
 takes about as long as 10 million of them."""
-
-USES_BEFORE_TRIAL = 32
-"""After how many products of a shape it is tried whether blocks can be joined, which takes as long
-as three of them."""
 
 
 class BlockProducts:
@@ -48,8 +45,8 @@ class BlockProducts:
         threads = min(self._threads, len(blocks))
         groups = [blocks[group] for group in split_evenly(len(blocks), threads)]
         if threads < len(blocks) and _trial(_layout(a), _layout(b), out.dtype, threads).joins():
-            groups = [_joined(group) for group in groups]
-        self._pool.run([functools.partial(_multiply, a, b, out, group) for group in groups])
+            groups = [[joined(group)] for group in groups]
+        self._pool.run([functools.partial(_multiply_blocks, a, b, out, group) for group in groups])
         return out
 
 
@@ -63,36 +60,28 @@ def blocks_of(size: int) -> list[slice]:
     return [slice(part.start * TILE, part.stop * TILE) for part in tiles]
 
 
-def _joined(blocks: Sequence[slice]) -> list[slice]:
-    return [slice(blocks[0].start, blocks[-1].stop)]
-
-
-def _multiply(a: Array, b: Array, out: Array, blocks: Sequence[slice]) -> None:
+def _multiply_blocks(a: Array, b: Array, out: Array, blocks: Sequence[slice]) -> None:
     for block in blocks:
-        if out.shape[0] > out.shape[1]:
-            np.matmul(a[block], b, out=out[block])
-        else:
-            np.matmul(a, b[:, block], out=out[:, block])
+        _multiply(a, b, out, block)
 
 
-_Layout = tuple[Shape, bool]
-"""The shape of a matrix, and whether its columns are contiguous instead of its rows."""
+def _multiply(a: Array, b: Array, out: Array, block: slice) -> None:
+    if out.shape[0] > out.shape[1]:
+        np.matmul(a[block], b, out=out[block])
+    else:
+        np.matmul(a, b[:, block], out=out[:, block])
 
 
-def _layout(matrix: Array) -> _Layout:
+def _layout(matrix: Array) -> Layout:
     return matrix.shape, not matrix.flags.c_contiguous
 
 
 @dataclass
 class _Trial:
-    """Finds out, for products of a shape, whether a thread may join its blocks.
+    """Finds out, for products of a shape, whether a thread may join its blocks."""
 
-    A BLAS usually adds the terms of each value in an order that does not depend on the columns
-    beside it. Whether it does is seen in random numbers, whose sums differ with any other order.
-    """
-
-    a: _Layout
-    b: _Layout
+    a: Layout
+    b: Layout
     dtype: np.dtype[Any]
     threads: int
     uses: int = 0
@@ -103,22 +92,10 @@ class _Trial:
             self.uses += 1
             if self.uses <= USES_BEFORE_TRIAL:
                 return False
-            self.same = self._run()
+            blocks = blocks_of(max(self.a[0][0], self.b[0][1]))
+            groups = [blocks[group] for group in split_evenly(len(blocks), self.threads)]
+            self.same = have_same_bits(_multiply, self.a, self.b, self.dtype, groups)
         return self.same
-
-    def _run(self) -> bool:
-        numbers = np.random.default_rng(0).random(10_007, self.dtype) - self.dtype.type(0.5)
-        a, b = (
-            np.resize(numbers, shape[::-1] if turned else shape)
-            for shape, turned in (self.a, self.b)
-        )
-        a, b = a.T if self.a[1] else a, b.T if self.b[1] else b
-        single, joined = np.empty((2, len(a), b.shape[1]), self.dtype)
-        blocks = blocks_of(max(single.shape))
-        _multiply(a, b, single, blocks)
-        for group in split_evenly(len(blocks), self.threads):
-            _multiply(a, b, joined, _joined(blocks[group]))
-        return np.array_equal(single, joined)
 
 
 _trial = functools.lru_cache(maxsize=256)(_Trial)

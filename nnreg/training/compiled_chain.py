@@ -8,10 +8,12 @@ the steps are made.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.dense_chain import ChainArrays, ChainSteps, ChainTraining, DenseChain
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.dense_chain import dense_chain
@@ -22,14 +24,15 @@ from nnreg.training.epoch import EpochTotals
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import DataParallelGradient
 from nnreg.training.member_steps import MemberSteps, arrays_of_members
-from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS
+from nnreg.training.parallelism import MIN_FLOPS_FOR_THREADS, Division
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.step import TrainingStep
 from nnreg.training.update import CLEARED_EVERY
 
-FLOPS_PER_CALL = 1e9
-"""The approximate operations of the steps of one call: about ten milliseconds."""
+FLOPS_PER_CALL, FLOPS_PER_SHARED_CALL = 1e9, 4e9
+"""The approximate operations of the steps of one call: about ten milliseconds. More if threads
+share the steps, as it takes a tenth of a millisecond to hand them over."""
 
 STEPS_OF_MEMBERS = 8
 """The fewest steps of an ensemble in a call, before which its values are copied."""
@@ -50,6 +53,8 @@ class CompiledChain:
         gradient: DataParallelGradient,
         training_state: TrainingState,
         network: Network,
+        *,
+        shared: bool,
     ) -> None:
         self._steps, self._step, self._state = steps, step, training_state
         self._batch = settings.batch_size
@@ -57,7 +62,8 @@ class CompiledChain:
         members = network.members
         self._draws = members * sum(layer.units for layer in chain.layers if layer.dropout)
         weights = members * sum(layer.features * layer.units for layer in chain.layers)
-        together = int(FLOPS_PER_CALL / (6.0 * self._batch * weights))
+        flops = FLOPS_PER_SHARED_CALL if shared else FLOPS_PER_CALL
+        together = int(flops / (6.0 * self._batch * weights))
         if members > 1:
             together = max(together, STEPS_OF_MEMBERS)
         if self._draws:
@@ -96,22 +102,36 @@ class CompiledChain:
         return self._shard.rng.random(rows * self._draws, dtype=np.float32)
 
 
-def compiled_chain(
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """A training of a chain as kernels take it: its layers, its settings and its examples."""
+
+    chain: DenseChain
+    training: ChainTraining
+    x: Array
+    targets: Array
+    weights: Array | None
+
+    def is_threaded(self, network: Network) -> bool:
+        """Return whether the kernels have steps that threads share."""
+        if network.members > 1:
+            return False
+        return network.kernels.has_threaded_steps(self.chain, self.training, self.x, self.targets)
+
+
+def plan_chain(
     network: Network,
     evaluation: Evaluation,
     optimizer: Optimizer,
     settings: Train,
     train: Examples,
-    step: TrainingStep,
-    gradient: DataParallelGradient,
-) -> CompiledChain | None:
-    """Return what makes the steps of a training in calls of the kernels; None without it."""
-    training_state = step.training_state
-    if next(obstacles(network, evaluation, settings, train, gradient, training_state), None):
+    training_state: TrainingState,
+) -> ChainPlan | None:
+    """Return the plan of a training whose steps kernels could make; None if they cannot."""
+    if next(obstacles(network, evaluation, settings, training_state), None):
         return None
-    chain = dense_chain(network.member(0))
-    arrays = _arrays(network, train, training_state, gradient)
-    if chain is None or arrays is None:
+    chain, examples = dense_chain(network.member(0)), _examples(network, train)
+    if chain is None or examples is None:
         return None
     training = ChainTraining(
         evaluation.of_member.loss,
@@ -125,10 +145,31 @@ def compiled_chain(
         settings.weight_decay,
         CLEARED_EVERY,
     )
-    steps = _steps(network, chain, training, arrays, gradient)
+    return ChainPlan(chain, training, *examples)
+
+
+def compiled_chain(
+    plan: ChainPlan,
+    network: Network,
+    settings: Train,
+    step: TrainingStep,
+    gradient: DataParallelGradient,
+    division: Division,
+    pool: ThreadPool,
+) -> CompiledChain | None:
+    """Return what makes the steps of a training in calls of the kernels; None without it."""
+    chain, training, state = plan.chain, plan.training, step.training_state
+    vectors = network.vector, gradient.gradient, state.optimizer_state
+    arrays = ChainArrays(plan.x, plan.targets, plan.weights, *vectors)
+    steps: ChainSteps | None = None
+    if division.chain:
+        steps = network.kernels.threaded_chain_steps(chain, training, arrays, pool)
+    elif next(sizes_against(network, settings, len(plan.x), division), None) is None:
+        steps = _steps(network, chain, training, arrays, gradient)
     if steps is None:
         return None
-    return CompiledChain(steps, chain, settings, step, gradient, training_state, network)
+    shared = division.chain
+    return CompiledChain(steps, chain, settings, step, gradient, state, network, shared=shared)
 
 
 def _steps(
@@ -152,15 +193,9 @@ def _steps(
 
 
 def obstacles(
-    network: Network,
-    evaluation: Evaluation,
-    settings: Train,
-    train: Examples,
-    gradient: DataParallelGradient,
-    training_state: TrainingState,
+    network: Network, evaluation: Evaluation, settings: Train, training_state: TrainingState
 ) -> Iterator[str]:
-    """Yield why the layers are run one by one, whatever the kernels."""
-    batch = min(settings.batch_size, len(train))
+    """Yield why the layers are run one by one, whatever the kernels and the sizes."""
     if type(evaluation.of_member) is not Evaluation or evaluation.masked:
         yield "several outputs or masks"
     if network.members > 1 and settings.clip_norm is not None:
@@ -175,7 +210,14 @@ def obstacles(
         yield "rules for single parameters"
     if network.frozen or training_state.unfrozen:
         yield "layers that are or were frozen"
-    if gradient.count > 1:
+
+
+def sizes_against(
+    network: Network, settings: Train, rows: int, division: Division
+) -> Iterator[str]:
+    """Yield why sizes speak against steps on one core."""
+    batch = min(settings.batch_size, rows)
+    if division.shards > 1:
         yield "several shards"
     if network.largest_product(batch) >= MIN_FLOPS_FOR_THREADS:
         yield "products that several threads speed up"
@@ -183,10 +225,8 @@ def obstacles(
         yield "more activations than fit into the cache"
 
 
-def _arrays(
-    network: Network, train: Examples, state: TrainingState, gradient: DataParallelGradient
-) -> ChainArrays | None:
-    """Return the arrays of a training as kernels take them; None if they are others."""
+def _examples(network: Network, train: Examples) -> tuple[Array, Array, Array | None] | None:
+    """Return inputs, targets and weights as kernels take them; None if they are others."""
     x, targets, weights = train.x, train.targets, train.weights
     units = network.output_shape[-1] if len(network.output_shape) == 1 else 0
     if not isinstance(x, np.ndarray) or x.ndim != 2 or not isinstance(targets, np.ndarray):
@@ -203,10 +243,7 @@ def _arrays(
         if not isinstance(weights, np.ndarray):
             return None
         weights = _plain(weights.astype(network.dtype, copy=False))
-    vectors = network.vector, gradient.gradient, state.optimizer_state
-    if x.dtype != network.dtype:
-        return None
-    return ChainArrays(_plain(x), _plain(targets), weights, *vectors)
+    return None if x.dtype != network.dtype else (_plain(x), _plain(targets), weights)
 
 
 def _plain(array: Array) -> Array:

@@ -59,12 +59,14 @@ default: one thread then computes the others, in up to twice the time on two thr
 class Division:
     """How each batch is divided: into `shards`, and large matrix products into `blocks`.
 
-    At most `threads`, None for no limit, execute the shards or share large products. If it is
-    `reproducible`, results have the same bits on any number of them.
+    The kernels divide the steps of a `chain` of dense layers. At most `threads`, None for no limit,
+    execute the shards or share large products. If it is `reproducible`, results have the same bits
+    on any number of them.
     """
 
     shards: int
     blocks: bool
+    chain: bool
     threads: int | None
     reproducible: bool
 
@@ -109,9 +111,17 @@ def _undivided(network: Network, evaluation: Evaluation) -> str:
 
 
 def divide(
-    network: Network, evaluation: Evaluation, settings: Train, rows: int, ranks: Ranks = ALONE
+    network: Network,
+    evaluation: Evaluation,
+    settings: Train,
+    rows: int,
+    ranks: Ranks = ALONE,
+    *,
+    has_threaded_steps: bool = False,
 ) -> Division:
     """Return how a training on this number of rows is divided.
+
+    `has_threaded_steps` says whether its kernels have steps of a chain that threads share.
 
     Raises `SpecError` as `shard_count` does, if shards need threads that cannot be started, and if
     there are fewer shards than ranks.
@@ -130,14 +140,15 @@ def divide(
     # the products of members are computed one after the other, each too short for two threads
     least = MIN_FLOPS_FOR_THREADS if network.members == 1 else MIN_FLOPS
     small = network.largest_product(batch) < least
-    blocks = shards == 1 and _in_blocks(network, evaluation, settings, batch)
+    chain = has_threaded_steps and shards == 1 and not small
+    blocks = shards == 1 and not chain and _in_blocks(network, evaluation, settings, batch)
     if shards > 1:
         here = len(shards_of(shards, ranks.size)[ranks.rank])
         threads: int | None = min(settings.threads or ranks.threads(available_threads()), here)
     else:
         threads = 1 if small else settings.threads
-    reproducible = bool(settings.reproducible) or shards > 1 or small or blocks
-    return Division(shards, blocks=blocks, threads=threads, reproducible=reproducible)
+    reproducible = bool(settings.reproducible) or shards > 1 or small or blocks or chain
+    return Division(shards, blocks, chain, threads, reproducible)
 
 
 def _too_few(shards: int, ranks: Ranks, obstacle: str, batch: int) -> str:
@@ -187,5 +198,5 @@ def pool_size(
         shards = len(shards_of(division.shards, ranks.size)[ranks.rank])
         sharing = min(limit, shards) if network.independent else shards
     else:
-        sharing = limit if division.blocks else 1
+        sharing = limit if division.blocks or division.chain else 1
     return max(sharing, updating)

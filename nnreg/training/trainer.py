@@ -27,7 +27,7 @@ from nnreg.ranks.group import ALONE, Ranks
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
-from nnreg.training.compiled_chain import compiled_chain
+from nnreg.training.compiled_chain import compiled_chain, plan_chain
 from nnreg.training.divergence import check_losses, check_weights
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
@@ -104,7 +104,11 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        self.division = divide(network, evaluation, settings, len(train), ranks)
+        plan = plan_chain(network, evaluation, optimizer, settings, train, self.training_state)
+        threaded = plan is not None and plan.is_threaded(network)
+        self.division = divide(
+            network, evaluation, settings, len(train), ranks, has_threaded_steps=threaded
+        )
         """How each batch is divided, and by how many threads it is computed."""
         self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division, ranks))
         division = self.shards, self._pool, self.threads or 1
@@ -127,9 +131,10 @@ class Trainer:
             schedule, evaluation, self._training_step.optimizer, settings, len(train)
         )
         self._step = self._training_step.apply
-        self._chain = compiled_chain(
-            network, evaluation, optimizer, settings, train, self._training_step, self._shards
-        )
+        self._chain = None
+        if plan is not None:
+            parts = self._training_step, self._shards, self.division, self._pool
+            self._chain = compiled_chain(plan, network, settings, *parts)
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
         self._monitor = self._resume_monitor()

@@ -5,12 +5,24 @@ import pytest
 
 import nnreg
 from nnreg import DivergedError
+from nnreg.builtin.kernels import numba_threaded_chain
 from nnreg.builtin.kernels.numba_chain import ACTIVATIONS
 from nnreg.testing.finite_differences import central_difference
+from nnreg.training import parallelism
 from tests.training.test_denormals import model_of as one_value
 from tests.training.test_trainer import assert_identical
 
 pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
+
+
+@pytest.fixture(autouse=True, params=["on one core", "in three threads"])
+def threads(request, monkeypatch):
+    """Let threads share the steps, or not: otherwise only those of wide layers are shared."""
+    if request.param == "in three threads":
+        monkeypatch.setattr(parallelism, "MIN_FLOPS_FOR_THREADS", 0)
+        monkeypatch.setattr(parallelism, "available_threads", lambda: 3)
+        monkeypatch.setattr(numba_threaded_chain, "MIN_FLOPS_PER_THREAD", 1)
+
 
 LABELS = "cross_entropy"
 
@@ -52,6 +64,9 @@ def trainer_of(kernels, weights=None, validation=False, **options):
     held_out = model.examples(x[:9], y[:9]) if validation else None
     trainer = model.trainer(train, held_out)
     assert (trainer._chain is not None) == (kernels == "numba")
+    several = model.network.members > 1 or trainer.settings.clip_norm is not None
+    shared = kernels == "numba" and parallelism.MIN_FLOPS_FOR_THREADS == 0 and not several
+    assert trainer.division.chain == shared
     return model, trainer
 
 

@@ -6,7 +6,7 @@ import pytest
 import nnreg
 from nnreg import DivergedError, Kernels
 from nnreg.testing.chains import ChainKernels
-from nnreg.training.compiled_chain import obstacles
+from nnreg.training.compiled_chain import obstacles, sizes_against
 from nnreg.training.outputs import SeveralEvaluation
 from tests.helpers.specs import blobs, classifier, line, regressor
 from tests.training.test_trainer import assert_identical
@@ -158,16 +158,17 @@ def test_what_is_done_layer_by_layer(reason):
     train = model.examples(x, y, training=True)
     trainer = model.trainer(train)
     assert trainer._chain is None
-    found = obstacles(
-        model.network, trainer.evaluation, trainer.settings, train, trainer._shards,
-        model.training_state,
-    )  # fmt: skip
-    assert reason in list(found)
+    network, settings = model.network, trainer.settings
+    found = [
+        *obstacles(network, trainer.evaluation, settings, model.training_state),
+        *sizes_against(network, settings, len(x), trainer.division),
+    ]
+    assert reason in found
 
 
 def test_several_outputs_are_trained_layer_by_layer():
     _, trainer = trainer_of(spec_of())
-    arguments = trainer.settings, trainer.train, trainer._shards, trainer.training_state
+    arguments = trainer.settings, trainer.training_state
     several = SeveralEvaluation.__new__(SeveralEvaluation)
     vars(several).update(vars(trainer.evaluation))
     assert list(obstacles(trainer.network, several, *arguments)) == ["several outputs or masks"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nnreg._types import Array
 from nnreg.interfaces.kernels import Kernels
 from nnreg.kernels import mkl
+from nnreg.kernels.cblas import Cblas
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,6 @@ class MklKernels(Kernels):
     def matmul(self, a: Array, b: Array, out: Array) -> Array:
         product = mkl.matmul(a, b, out)
         return super().matmul(a, b, out) if product is None else product
+
+    def cblas(self) -> Cblas | None:
+        return mkl.cblas()

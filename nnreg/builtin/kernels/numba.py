@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool
 from nnreg.builtin.kernels.numba_images import ImageKernels
 from nnreg.interfaces.dense_chain import (
     ChainArrays,
@@ -61,6 +62,24 @@ class NumbaKernels(ImageKernels):
 
         found = compiled_steps(chain, training, arrays)
         return super().chain_steps(chain, training, arrays) if found is None else found
+
+    def has_threaded_steps(
+        self, chain: DenseChain, training: ChainTraining, x: Array, targets: Array
+    ) -> bool:
+        from nnreg.builtin.kernels.numba_threaded_chain import has_threaded_loops
+
+        found = self.cblas() is not None and has_threaded_loops(chain, training, x, targets)
+        return found or super().has_threaded_steps(chain, training, x, targets)
+
+    def threaded_chain_steps(
+        self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays, pool: ThreadPool
+    ) -> ChainSteps | None:
+        from nnreg.builtin.kernels.numba_threaded_chain import ThreadedSteps, has_threaded_loops
+
+        cblas = self.cblas()
+        if cblas and has_threaded_loops(chain, training, arrays.x, arrays.targets):
+            return ThreadedSteps(chain, training, arrays, pool, cblas)
+        return super().threaded_chain_steps(chain, training, arrays, pool)
 
     def chain_outputs(self, chain: DenseChain, parameters: Array) -> ChainOutputs | None:
         from nnreg.builtin.kernels.numba_chain import compiled_outputs

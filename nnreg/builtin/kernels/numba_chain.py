@@ -55,18 +55,22 @@ def compiled_steps(
     chain: DenseChain, training: ChainTraining, arrays: ChainArrays
 ) -> ChainSteps | None:
     """Return the steps of a chain; None if there are no loops for one of its components."""
+    if not has_loops(chain, training, arrays.x, arrays.targets):
+        return None
+    return Steps(chain, training, arrays)
+
+
+def has_loops(chain: DenseChain, training: ChainTraining, x: Array, targets: Array) -> bool:
+    """Return whether there are loops for all components of a chain, and for its examples."""
     loss, kinds = training.loss, [type(layer.activation) for layer in chain.layers]
-    optimizer = _optimizer(training.optimizer)
-    if optimizer is None or any(kind not in ACTIVATIONS for kind in kinds):
-        return None
+    if _optimizer(training.optimizer) is None or any(kind not in ACTIVATIONS for kind in kinds):
+        return False
     if chain.layers[-1].dropout or not all(map(_bias_follows, chain.layers)):
-        return None
+        return False
     if type(loss) not in LOSSES or training.logits != (type(loss) in LOGITS):
-        return None
-    labels = arrays.targets.dtype.kind == "i"
-    if labels != isinstance(loss, CrossEntropy) or arrays.x.dtype not in ("f4", "f8"):
-        return None
-    return _Steps(chain, training, arrays, optimizer)
+        return False
+    labels = targets.dtype.kind == "i"
+    return labels == isinstance(loss, CrossEntropy) and x.dtype in ("f4", "f8")
 
 
 def compiled_outputs(chain: DenseChain, parameters: Array) -> ChainOutputs | None:
@@ -123,20 +127,16 @@ def _optimizer(optimizer: Any) -> tuple[int, Sequence[str], Sequence[float]] | N
     return None
 
 
-class _Steps:
-    """The arguments of the compiled function that stay the same."""
+class Steps:
+    """Steps of a chain for which there are loops: the arguments that stay the same."""
 
-    def __init__(
-        self,
-        chain: DenseChain,
-        training: ChainTraining,
-        arrays: ChainArrays,
-        optimizer: tuple[int, Sequence[str], Sequence[float]],
-    ) -> None:
+    def __init__(self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays) -> None:
         dtype, code = arrays.x.dtype, LOSSES.index(type(training.loss))
         empty = np.empty(0, dtype)
         labels = arrays.targets.dtype.kind == "i"
         option = getattr(training.loss, "label_smoothing", getattr(training.loss, "delta", 0.0))
+        optimizer = _optimizer(training.optimizer)
+        assert optimizer is not None, "there are loops for it"
         number, names, options = optimizer
         settings = [
             option,
@@ -150,8 +150,7 @@ class _Steps:
         ]
         plan, places, of_layers, rows = _plan(chain)
         states = [arrays.state[name] for name in names]
-        vector = ALIGNMENT // dtype.itemsize
-        width = -(-min(training.batch_size, len(arrays.x)) // vector) * vector
+        self._rows = rows
         self._examples = (
             plan,
             places,
@@ -165,8 +164,13 @@ class _Steps:
             empty if arrays.weights is None else arrays.weights,
         )
         self._vectors = arrays.parameters, arrays.gradient, states[0], states[-1]
+        width = self._width(min(training.batch_size, len(arrays.x)))
         self._work = _aligned(rows * width, dtype)
-        self._no_scores = empty.reshape(0, 0)
+
+    def _width(self, batch: int) -> int:
+        """Return the columns for a batch, whole vectors of the processor."""
+        vector = ALIGNMENT // self._vectors[0].itemsize
+        return -(-batch // vector) * vector
 
     def __call__(
         self, order: Array, draws: Array, rates: Array, count: int, losses: Array, scores: Array

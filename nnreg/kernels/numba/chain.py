@@ -42,13 +42,13 @@ INPUTS, FEATURES, UNITS, WEIGHT, ACTIVATION, READ, WRITTEN, MASK, DRAWS = range(
 
 
 @compiled_exactly
-def _rows(work: Array, first: int, count: int, width: int) -> Array:
+def rows_of(work: Array, first: int, count: int, width: int) -> Array:
     """Return `count` rows of what the steps work on."""
     return work[first * width : (first + count) * width].reshape(count, width)
 
 
 @inlined
-def _gather(x: Array, order: Array, out: Array) -> None:
+def gather(x: Array, order: Array, out: Array) -> None:
     """Write rows of x to the columns of `out`, whose number is a multiple of 8."""
     for start in range(0, out.shape[1], 8):
         for f in range(x.shape[1]):
@@ -66,15 +66,17 @@ def _transpose(a: Array, out: Array) -> None:
 
 
 @inlined
-def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
-    """Write the factors of dropout to `mask` and y times these to `out`."""
+def drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
+    """Write the factors of dropout to `mask` and y times these to `out`.
+
+    `draws` are `(rows, units)`; y and the others have a column for each row, or more.
+    """
     kept = y.dtype.type(1 / (1 - rate))
     limit, zero = np.float32(rate), y.dtype.type(0)
-    units = y.shape[0]
-    rows = draws.size // units
+    rows, units = draws.shape
     for u in range(units):
         for b in range(rows):
-            mask[u, b] = kept if draws[b * units + u] >= limit else zero
+            mask[u, b] = kept if draws[b, u] >= limit else zero
         for b in range(rows, y.shape[1]):
             mask[u, b] = zero
         for b in range(y.shape[1]):
@@ -82,7 +84,8 @@ def _drop(y: Array, draws: Array, rate: float, mask: Array, out: Array) -> None:
 
 
 @compiled_exactly
-def _multiply(a: Array, b: Array) -> None:
+def multiply(a: Array, b: Array) -> None:
+    """Multiply a by b, value by value."""
     for k in range(a.size):
         a[k] *= b[k]
 
@@ -107,12 +110,12 @@ def _forward(
         activate(work[written : written + size], plan[layer, ACTIVATION], options[layer, 0])
         if plan[layer, MASK] >= 0:
             start = plan[layer, DRAWS] * rows
-            _drop(
-                _rows(work, plan[layer, WRITTEN], units, width),
-                draws[start : start + units * rows],
+            drop(
+                rows_of(work, plan[layer, WRITTEN], units, width),
+                draws[start : start + units * rows].reshape(rows, units),
                 options[layer, 1],
-                _rows(work, plan[layer, MASK], units, width),
-                _rows(work, plan[layer + 1, READ], units, width),
+                rows_of(work, plan[layer, MASK], units, width),
+                rows_of(work, plan[layer + 1, READ], units, width),
             )
 
 
@@ -138,7 +141,7 @@ def _backward(
         dz = work[here : here + size]
         if plan[layer, MASK] >= 0:
             mask = plan[layer, MASK] * width
-            _multiply(dz, work[mask : mask + size])
+            multiply(dz, work[mask : mask + size])
         y = plan[layer, WRITTEN] * width
         activate_backward(dz, work[y : y + size], plan[layer, ACTIVATION], options[layer, 0])
         read = plan[layer, READ] * width
@@ -161,7 +164,45 @@ def _backward(
 
 
 @inlined
-def _loss(
+def take_targets(
+    codes: Array,
+    labels: Array,
+    targets: Array,
+    weights: Array,
+    filled: Array,
+    rows: int,
+    own: Array,
+    t: Array,
+    factors: Array,
+) -> None:
+    """Write the labels or targets of a batch, and the factors of its losses.
+
+    `filled` are its rows, of which those after the first `rows` count for nothing.
+    """
+    scale = 1.0 / rows
+    if codes[0] == CROSS_ENTROPY:
+        for b in range(filled.size):
+            own[b] = labels[filled[b]]
+    else:
+        scale /= t.shape[0]
+        gather(targets, filled, t)
+    for b in range(filled.size):
+        factors[b] = scale if b < rows else 0
+    if weights.size:
+        for b in range(rows):
+            factors[b] *= weights[filled[b]]
+
+
+@inlined
+def write_scores(z: Array, scores: Array) -> None:
+    """Write the columns of z to the rows of `scores`."""
+    for b in range(scores.shape[0]):
+        for u in range(z.shape[0]):
+            scores[b, u] = z[u, b]
+
+
+@inlined
+def loss_of(
     codes: Array,
     option: float,
     z: Array,
@@ -221,7 +262,7 @@ def steps(
     """
     total, units = order.size, plan[-1, UNITS]
     drawn = draws.size // max(total, 1)
-    vector = max(VECTOR_BYTES // x.itemsize, 8)  # as `_gather` and `_transpose` need
+    vector = max(VECTOR_BYTES // x.itemsize, 8)  # as `gather` and `_transpose` need
     filled = own = np.empty(0, order.dtype)
     l1, l2, norm, value, decay = settings[1], settings[2], settings[3], settings[4], settings[5]
     for step in range(losses.size):
@@ -232,31 +273,18 @@ def steps(
             filled, own = np.empty(width, order.dtype), np.empty(width, order.dtype)
         for b in range(width):
             filled[b] = order[start + b if b < rows else start]
-        _gather(x, filled, _rows(work, 0, x.shape[1], width))
+        gather(x, filled, rows_of(work, 0, x.shape[1], width))
         own_draws = draws[start * drawn : (start + rows) * drawn]
         _forward(plan, options, parameters, work, width, own_draws, rows)
-        z = _rows(work, plan[-1, WRITTEN], units, width)
-        dz = _rows(work, places[GRADIENT], units, width)
-        scratch = _rows(work, places[SCRATCH], SCRATCH_ROWS, width)
-        factors = _rows(work, places[FACTORS], 1, width)[0]
-        t = _rows(work, places[TARGETS], units, width)
-        scale = 1.0 / rows
-        if codes[0] == CROSS_ENTROPY:
-            for b in range(width):
-                own[b] = labels[filled[b]]
-        else:
-            scale /= units
-            _gather(targets, filled, t)
-        for b in range(width):
-            factors[b] = scale if b < rows else 0
-        if weights.size:
-            for b in range(rows):
-                factors[b] *= weights[filled[b]]
+        z = rows_of(work, plan[-1, WRITTEN], units, width)
+        dz = rows_of(work, places[GRADIENT], units, width)
+        scratch = rows_of(work, places[SCRATCH], SCRATCH_ROWS, width)
+        factors = rows_of(work, places[FACTORS], 1, width)[0]
+        t = rows_of(work, places[TARGETS], units, width)
+        take_targets(codes, labels, targets, weights, filled, rows, own, t, factors)
         if scores.size:
-            for b in range(rows):
-                for u in range(units):
-                    scores[start + b, u] = z[u, b]
-        loss = _loss(codes, settings[0], z, dz, own, t, factors, scratch, rows)
+            write_scores(z, scores[start : start + rows])
+        loss = loss_of(codes, settings[0], z, dz, own, t, factors, scratch, rows)
         losses[step] = loss
         if not math.isfinite(loss):
             return step
