@@ -78,7 +78,8 @@ def fingerprint(
     """
     found, seen, kernels = {}, set(), RecordingKernels()
     if dense_chain(network) is not None:
-        kernels.called.update(("chain_steps", "chain_outputs"))  # instead of the layers
+        of_chains = "chain_steps", "threaded_chain_steps", "chain_outputs"
+        kernels.called.update(of_chains)  # instead of the layers
     kernels.called.update(joined_kernels(network))
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

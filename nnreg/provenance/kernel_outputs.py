@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.context import Workspace
-from nnreg.interfaces.dense_chain import ChainArrays, ChainLayer, ChainTraining, DenseChain
+from nnreg.interfaces.dense_chain import (
+    ChainArrays,
+    ChainLayer,
+    ChainSteps,
+    ChainTraining,
+    DenseChain,
+)
 from nnreg.interfaces.kernels import Kernels
 from nnreg.kernels.numpy.activations import ACTIVATIONS
 from nnreg.kernels.windows import Windows
@@ -283,6 +291,17 @@ def _mean_by_index_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Arr
 
 
 def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    return _of_steps(kernels.chain_steps, dtype)
+
+
+def _threaded_chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    return _of_steps(partial(kernels.threaded_chain_steps, pool=ThreadPool(1)), dtype)
+
+
+def _of_steps(
+    make: Callable[[DenseChain, ChainTraining, ChainArrays], ChainSteps | None],
+    dtype: npt.DTypeLike,
+) -> tuple[Array, ...]:
     """Return the losses of two steps and the parameters; nothing if the kernels have no steps."""
     from nnreg.builtin.activations import Identity, Relu
     from nnreg.builtin.losses import MeanSquaredError
@@ -294,7 +313,7 @@ def _chain_steps(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
     x, targets = _x(dtype, 4, 2), _x(dtype, 4, 2)[::-1].copy()
     state = {"velocity": velocity}
     arrays = ChainArrays(x, targets, None, parameters, gradient, state)
-    steps = kernels.chain_steps(DenseChain(layers, None, 17), training, arrays)
+    steps = make(DenseChain(layers, None, 17), training, arrays)
     if steps is None:
         return ()
     losses, draws, no_scores = np.zeros(2), np.zeros(0, np.float32), np.zeros((0, 0), dtype)
@@ -348,6 +367,7 @@ OUTPUTS: Mapping[str, Output] = {
     "mean_by_index": _mean_by_index,
     "mean_by_index_backward": _mean_by_index_backward,
     "chain_steps": _chain_steps,
+    "threaded_chain_steps": _threaded_chain_steps,
     "chain_outputs": _chain_outputs,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""

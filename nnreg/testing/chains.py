@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from nnreg._types import Array
 from nnreg._utils.denormals import zero_tiny
 from nnreg._utils.statistics import norm
+from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.activations import Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh
 from nnreg.builtin.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from nnreg.builtin.optimizers import Adam, AdamW, RmsProp, Sgd
@@ -156,14 +158,16 @@ CASES: Mapping[str, Case] = {
 
 def compare_chains(kernels: Kernels, dtype: npt.DTypeLike, tolerance: float) -> None:
     """Require the losses, scores and vectors of steps in plain NumPy, whatever their number."""
-    for name, case in CASES.items():
-        what = f"of steps of a chain ({name}) in {np.dtype(dtype)}"
-        expected, found = _made(ChainKernels(), case, dtype, 3), _made(kernels, case, dtype, 3)
+    for (name, case), threads in itertools.product(CASES.items(), (None, 1, 3)):
+        shared = "" if threads is None else f", shared by {threads} threads,"
+        what = f"of steps of a chain ({name}){shared} in {np.dtype(dtype)}"
+        expected = _made(ChainKernels(), case, dtype, 3)
+        found = _made(kernels, case, dtype, 3, threads)
         if expected is None or found is None:
             continue
         for key, values in expected.items():
             close(kernels, f"the {key} {what}", found[key], values, tolerance)
-        single = _made(kernels, case, dtype, 1) or {}
+        single = _made(kernels, case, dtype, 1, threads) or {}
         for key, values in found.items():
             if single[key].tobytes() != values.tobytes():
                 raise AssertionError(
@@ -203,8 +207,12 @@ def _made(
     case: Case,
     dtype: npt.DTypeLike,
     together: int,
+    threads: int | None = None,
 ) -> dict[str, Array] | None:
-    """Return what an epoch computes in calls of some steps; None without a function for them."""
+    """Return what an epoch computes in calls of some steps; None without a function for them.
+
+    With a number of threads, these share the steps.
+    """
     activation, loss, optimizer, settings = case
     rng, labels = np.random.default_rng(0), isinstance(loss, CrossEntropy)
     chain = _chain(activation, 4)
@@ -216,15 +224,22 @@ def _made(
     logits = not isinstance(loss, MeanSquaredError)
     training = replace(ChainTraining(loss, logits, optimizer, BATCH, cleared_every=2), **settings)
     arrays = ChainArrays(x, targets, weights, parameters, gradient, state)
-    steps = kernels.chain_steps(chain, training, arrays)
+    pool = ThreadPool(threads or 1)
+    if threads is None:
+        steps = kernels.chain_steps(chain, training, arrays)
+    else:
+        steps = kernels.threaded_chain_steps(chain, training, arrays, pool)
+    if (steps is not None) != kernels.has_threaded_steps(chain, training, x, targets) and threads:
+        raise AssertionError(f"{kernels}: has_threaded_steps and threaded_chain_steps disagree")
     if steps is None:
         return None
     order, draws = rng.permutation(ROWS), rng.random(5 * ROWS, dtype=np.float32)
     rates, losses = np.array([0.1, 0.05, 0.2]), np.zeros(3)
     scores = np.zeros((ROWS, 4), dtype)
-    for first in range(0, 3, together):
-        rows = slice(first * BATCH, (first + together) * BATCH)
-        some, drawn = slice(first, first + together), draws[5 * rows.start : 5 * rows.stop]
-        steps(order[rows], drawn, rates[some], first + 1, losses[some], scores[rows])
+    with blas_threads(1), pool.open():
+        for first in range(0, 3, together):
+            rows = slice(first * BATCH, (first + together) * BATCH)
+            some, drawn = slice(first, first + together), draws[5 * rows.start : 5 * rows.stop]
+            steps(order[rows], drawn, rates[some], first + 1, losses[some], scores[rows])
     found = {"losses": losses, "scores": scores, "parameters": parameters, "gradient": gradient}
     return found | {f"vector {name}": vector for name, vector in state.items()}

@@ -30,9 +30,9 @@ from nnreg.training.state import TrainingState
 from nnreg.training.step import TrainingStep
 from nnreg.training.update import CLEARED_EVERY
 
-FLOPS_PER_CALL, FLOPS_PER_SHARED_CALL = 1e9, 4e9
+FLOPS_PER_CALL, FLOPS_PER_SHARED_CALL = 1e9, 1e10
 """The approximate operations of the steps of one call: about ten milliseconds. More if threads
-share the steps, as it takes a tenth of a millisecond to hand them over."""
+share the steps, as handing them over takes up to a millisecond."""
 
 STEPS_OF_MEMBERS = 8
 """The fewest steps of an ensemble in a call, before which its values are copied."""

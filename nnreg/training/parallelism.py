@@ -1,10 +1,11 @@
 """How a training step is divided, and how many threads execute it.
 
 The division follows from the spec and the shapes of the data alone, so that the result has the same
-bits on any number of threads. It has two forms: shards of a batch's rows, where a batch has many
-activations and the network few parameters; otherwise blocks of large matrix products. Only products
-of a medium size are left to the threads of the BLAS, whose results depend on their number: two
-threads of Python are slower for them. `train.reproducible` does without these, or without blocks.
+bits on any number of threads. It has three forms: shards of a batch's rows, where a batch has many
+activations and the network few parameters; otherwise blocks of large matrix products, or parts of
+the layers if the kernels make all steps of a chain of them. Only products of a medium size are left
+to the threads of the BLAS, whose results depend on their number: two threads of Python are slower
+for them. `train.reproducible` does without these, or without blocks.
 """
 
 from __future__ import annotations

@@ -83,8 +83,9 @@ class Train(Configurable):
 
     `threads` limits the number of threads; small networks use one. Results have the same bits on
     any number of threads, except where the threads of the BLAS share matrix products. By default
-    that is so for products of a medium size, such as 128 x 784 x 512. With `reproducible` true it
-    never is, which may be slower; with false, it is so for larger ones too. `shards` is the number
+    that is so for products of a medium size, such as 128 x 784 x 512, but not if Numba computes all
+    steps of a network of dense layers. With `reproducible` true it never is, which may be slower;
+    with false, it is so for larger ones too. `shards` is the number
     of parts into which the rows of a batch are divided, which as many threads can compute; by
     default it follows from the network and the batch. Another number gives other last bits.
     `kernels` are the inner loops: a set, or a list of sets, of which the first that has a loop is

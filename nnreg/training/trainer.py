@@ -230,8 +230,8 @@ class Trainer:
     ) -> Generator[Record | None, None, None]:
         """Train as `epochs` does, and also yield None in mid-epoch, after each step if `pause()`.
 
-        Without `each_step`, only about every ten milliseconds if steps are shorter. Results are
-        bit-identical with and without pauses.
+        Without `each_step`, only every ten milliseconds if steps are shorter, or every tenth of a
+        second if threads share them. Results are bit-identical with and without pauses.
         """
         with self._pool.open():
             while not self.finished:

@@ -16,13 +16,16 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier
 
-CHAINS = {"chain_steps", "chain_outputs"}
+CHAINS = {"chain_steps", "threaded_chain_steps", "chain_outputs"}
 """The methods that NumPy's kernels do not have, for chains of dense layers."""
+
+ABOUT = {"has_threaded_steps", "cblas"}
+"""The methods that compute nothing."""
 
 METHODS = [
     name
     for name, _ in inspect.getmembers(Kernels, inspect.isfunction)
-    if name[0] != "_" and name not in CHAINS
+    if name[0] != "_" and name not in CHAINS | ABOUT
 ]
 
 

@@ -265,13 +265,13 @@ def steps(
                 plan, options, work, width, places[GRADIENT] * width, layers - 1, 0, units
             )
         here, there = places[GRADIENT] * width, places[OTHER_GRADIENT] * width
-        for layer in range(layers - 1, -1, -1):
+        for layer in range(layers - 1, -2, -1):
             phase += 1
             if not wait(reached, index, phase, yield_core):
                 return -1
             if not math.isfinite(losses[step]):
                 return step
-            if layer < layers - 1:
+            if layer < layers - 1:  # no thread needs the layer's weight any more
                 _update(
                     parts, plan, codes, settings, parameters, gradient, first, second,
                     rates[step], count + step, layer + 1,
@@ -280,12 +280,9 @@ def steps(
                 _differentiate(
                     parts, blas, plan, options, parameters, work, width, here, there, layer
                 )
-            _weight_gradient(parts, blas, plan, gradient, work, width, here, layer)
+            if layer >= 0:
+                _weight_gradient(parts, blas, plan, gradient, work, width, here, layer)
             here, there = there, here
-        _update(
-            parts, plan, codes, settings, parameters, gradient, first, second, rates[step],
-            count + step, 0,
-        )  # fmt: skip
         phase += 1
         if not wait(reached, index, phase, yield_core):
             return -1
