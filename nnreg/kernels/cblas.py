@@ -49,7 +49,7 @@ class Cblas:
 
     @property
     def integer_bits(self) -> int:
-        """The bits of sizes: 32 or 64."""
+        """How many bits a size has: 32 or 64."""
         return 8 * ctypes.sizeof(self.integer)
 
     def matmul(self, a: Array, b: Array, out: Array) -> bool:
@@ -75,7 +75,7 @@ class Cblas:
 
 @functools.cache
 def of_numpy() -> Cblas | None:
-    """Return the functions of the BLAS that NumPy uses; None if it cannot be told or has none."""
+    """Return the functions of the BLAS that NumPy uses; None if that is unknown or has none."""
     paths = [library["filepath"] for library in blas_libraries()]
     own = [path for path in paths if "numpy" in path] or paths
     return Cblas.of(ctypes.CDLL(own[0])) if len(own) == 1 else None

@@ -101,7 +101,7 @@ def test_an_interrupted_thread_ends_the_others():
     losses, scores = arrays
     with blas_threads(1), pytest.raises(KeyboardInterrupt):
         steps(np.arange(100), np.zeros(30_000, "f4"), np.ones(1), 1, losses[:1], scores)
-    assert [one.result(timeout=60) for one in pool.waiting] == [-1]
+    assert [one.result(60) for one in pool.waiting] == [-1]
     pool.others.shutdown()
 
 

@@ -16,7 +16,8 @@ from nnreg.kernels.cblas import ROW_MAJOR
 from nnreg.kernels.numba.compile import compiled_exactly
 
 ADDRESS, INTEGER_BITS = range(2)
-"""What the array that describes a function of a BLAS has: where it is, and the bits of sizes."""
+"""What the array that describes a function of a BLAS has: where it is, and how many bits
+a size has."""
 
 NUMBER, ENUM, POINTER = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 
