@@ -38,20 +38,17 @@ class Barrier:
         self.reached = np.zeros((threads + 1, LINE), np.int64)
         """How many phases each thread has ended; the last row says whether to give up."""
 
-    def begin(self) -> None:
-        """Begin anew, while no thread waits."""
-        self.reached.fill(0)
-
     def give_up(self) -> None:
         """End the waiting of all threads, one of which will not come."""
         self.reached[-1] = 1
 
 
 @compiled_exactly
-def wait(reached: Array, index: int, phase: int, yield_core: int) -> bool:
-    """Wait until all threads have ended a phase; return False if one will not."""
+def wait(reached: Array, index: int, yield_core: int) -> bool:
+    """Wait until all threads have ended as many phases as this one; False if one will not."""
     threads, line = reached.shape[0] - 1, reached.shape[1] * reached.itemsize
     first = reached.ctypes.data
+    phase = load(first + index * line) + 1
     store(first + index * line, phase)
     for other in range(threads):
         while load(first + other * line) < phase:
