@@ -7,7 +7,7 @@ the steps are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +104,7 @@ class CompiledChain:
 
 @dataclass(frozen=True, slots=True)
 class ChainPlan:
-    """A training of a chain as kernels take it: its layers, its settings and its examples."""
+    """A training of a chain: its layers, its settings, and examples of types that kernels take."""
 
     chain: DenseChain
     training: ChainTraining
@@ -117,6 +117,16 @@ class ChainPlan:
         if network.members > 1:
             return False
         return network.kernels.has_threaded_steps(self.chain, self.training, self.x, self.targets)
+
+    def arrays(self, parameters: Array, gradient: Array, state: Mapping[str, Array]) -> ChainArrays:
+        """Return the arrays of the training, of which those that need it are copied."""
+        targets, weights = self.targets, self.weights
+        if targets.dtype.kind in "iu":
+            targets = targets.astype(np.int64, copy=False)
+        if weights is not None:
+            weights = _plain(weights.astype(self.x.dtype, copy=False))
+        examples = _plain(self.x), _plain(targets), weights
+        return ChainArrays(*examples, parameters, gradient, state)
 
 
 def plan_chain(
@@ -158,13 +168,13 @@ def compiled_chain(
     pool: ThreadPool,
 ) -> CompiledChain | None:
     """Return what makes the steps of a training in calls of the kernels; None without it."""
+    if not division.chain and next(sizes_against(network, settings, len(plan.x), division), None):
+        return None
     chain, training, state = plan.chain, plan.training, step.training_state
-    vectors = network.vector, gradient.gradient, state.optimizer_state
-    arrays = ChainArrays(plan.x, plan.targets, plan.weights, *vectors)
-    steps: ChainSteps | None = None
+    arrays = plan.arrays(network.vector, gradient.gradient, state.optimizer_state)
     if division.chain:
         steps = network.kernels.threaded_chain_steps(chain, training, arrays, pool)
-    elif next(sizes_against(network, settings, len(plan.x), division), None) is None:
+    else:
         steps = _steps(network, chain, training, arrays, gradient)
     if steps is None:
         return None
@@ -226,7 +236,7 @@ def sizes_against(
 
 
 def _examples(network: Network, train: Examples) -> tuple[Array, Array, Array | None] | None:
-    """Return inputs, targets and weights as kernels take them; None if they are others."""
+    """Return inputs, targets and weights if kernels take their types; None for others."""
     x, targets, weights = train.x, train.targets, train.weights
     units = network.output_shape[-1] if len(network.output_shape) == 1 else 0
     if not isinstance(x, np.ndarray) or x.ndim != 2 or not isinstance(targets, np.ndarray):
@@ -234,16 +244,11 @@ def _examples(network: Network, train: Examples) -> tuple[Array, Array, Array | 
     if targets.dtype.kind in "iu" and targets.ndim == 1:
         if not len(targets) or targets.min() < 0 or targets.max() >= units:
             return None
-        targets = targets.astype(np.int64, copy=False)
-    elif targets.dtype == network.dtype and targets.shape == (len(x), units):
-        targets = _plain(targets)
-    else:
+    elif targets.dtype != network.dtype or targets.shape != (len(x), units):
         return None
-    if weights is not None:
-        if not isinstance(weights, np.ndarray):
-            return None
-        weights = _plain(weights.astype(network.dtype, copy=False))
-    return None if x.dtype != network.dtype else (_plain(x), _plain(targets), weights)
+    if x.dtype != network.dtype or not (weights is None or isinstance(weights, np.ndarray)):
+        return None
+    return x, targets, weights
 
 
 def _plain(array: Array) -> Array:

@@ -11,6 +11,8 @@ from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.kernels import numba_threaded_chain
 from nnreg.builtin.kernels.numba import NumbaKernels
 from nnreg.builtin.kernels.numba_threaded_chain import ThreadedSteps, blocks_of
+from nnreg.kernels import mkl
+from nnreg.training.evaluation import Examples
 
 pytest.importorskip("numba", reason="Numba comes with the extra 'fast'")
 
@@ -55,26 +57,51 @@ def test_a_limit_of_the_norm_is_kept_layer_by_layer():
     assert np.isfinite(model.network.vector).all()
 
 
+SETS = {"openblas": "numba", "mkl": ["mkl", "numba"]}
+
+
+@pytest.fixture(params=SETS)
+def kernels(request):
+    """Return sets of kernels with the products of one library."""
+    if request.param == "mkl" and mkl.find() is None:
+        pytest.skip("oneMKL comes with the extra 'mkl'")
+    return SETS[request.param]
+
+
 @pytest.mark.parametrize("joined", [False, True], ids=["single blocks", "joined blocks"])
 @pytest.mark.parametrize("threads", [2, 3, 5])
-def test_the_same_bits_on_any_number_of_threads(threads, joined, monkeypatch):
+def test_the_same_bits_on_any_number_of_threads(threads, joined, kernels, monkeypatch):
     monkeypatch.setattr(numba_threaded_chain, "MIN_FLOPS_PER_THREAD", 1)
-    one, _ = trained(1)
+    one, _ = trained(1, kernels=kernels)
     monkeypatch.setattr(numba_threaded_chain, "USES_BEFORE_TRIAL", 0 if joined else 1000)
-    several, trainer = trained(threads)
+    several, trainer = trained(threads, kernels=kernels)
     assert trainer._pool.count == threads
     np.testing.assert_array_equal(several.network.vector, one.network.vector)
     assert list(several.history["loss"]) == list(one.history["loss"])
 
 
-def test_steps_are_those_of_the_layers():
+def test_steps_are_those_of_the_layers(kernels):
     layers = [one for one in LAYERS if one["type"] != "dropout"]
     plain, by_layer = trained(2, layers, kernels="numpy")
-    found, _ = trained(2, layers)
+    found, _ = trained(2, layers, kernels)
     assert by_layer._chain is None
     scale = np.abs(plain.network.vector).max()
     np.testing.assert_allclose(found.network.vector, plain.network.vector, atol=1e-4 * scale)
     assert list(found.history["loss"]) == pytest.approx(plain.history["loss"], rel=1e-5)
+
+
+def test_labels_of_any_integer_type_and_arrays_that_cannot_be_written():
+    rng, layers = np.random.default_rng(0), [LAYERS[0], LAYERS[-1]]
+    x, y = rng.normal(size=(200, 150)).astype("f4"), (np.arange(200) % 7).astype(np.uint8)
+    x.flags.writeable = False
+    spec = {
+        "model": {"layers": layers}, "loss": "cross_entropy", "optimizer": "sgd",
+        "train": {"batch_size": 100, "kernels": "numba"},
+    }  # fmt: skip
+    model = nnreg.build(spec, data=(x, y))
+    trainer = model.trainer(Examples(x, y, y))
+    assert trainer.division.chain
+    assert np.isfinite(next(trainer.epochs())["loss"])
 
 
 def test_kernels_whose_products_are_no_functions_of_c_run_layer_by_layer(monkeypatch):

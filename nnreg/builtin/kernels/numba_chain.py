@@ -69,7 +69,7 @@ def has_loops(chain: DenseChain, training: ChainTraining, x: Array, targets: Arr
         return False
     if type(loss) not in LOSSES or training.logits != (type(loss) in LOGITS):
         return False
-    labels = targets.dtype.kind == "i"
+    labels = targets.dtype.kind in "iu"
     return labels == isinstance(loss, CrossEntropy) and x.dtype in ("f4", "f8")
 
 
