@@ -90,11 +90,8 @@ class Kernels(
         return np.dot(a, b, out)
 
     def cblas(self) -> Cblas | None:
-        """Return the products of `matmul` as functions of C; None if it has none.
-
-        Override it together with `matmul`.
-        """
-        return cblas.of_numpy()
+        """Return the products of `matmul` as functions of C; None if it is another function."""
+        return cblas.of_numpy() if type(self).matmul is Kernels.matmul else None
 
     def chain_steps(
         self, chain: DenseChain, training: ChainTraining, arrays: ChainArrays

@@ -104,8 +104,17 @@ def test_labels_of_any_integer_type_and_arrays_that_cannot_be_written():
     assert np.isfinite(next(trainer.epochs())["loss"])
 
 
-def test_kernels_whose_products_are_no_functions_of_c_run_layer_by_layer(monkeypatch):
-    monkeypatch.setattr(NumbaKernels, "cblas", lambda self: None)
+class OwnProducts(NumbaKernels):
+    """Kernels with another function for products."""
+
+    def matmul(self, a, b, out):
+        return np.matmul(a, b, out)
+
+
+def test_products_that_are_no_functions_of_c_run_layer_by_layer(monkeypatch):
+    assert NumbaKernels().cblas() is not None
+    assert OwnProducts().cblas() is None
+    monkeypatch.setattr(NumbaKernels, "matmul", OwnProducts.matmul)
     _, trainer = trained(2)
     assert trainer._chain is None
 

@@ -16,6 +16,8 @@ from tests.helpers.work import Clock, CpuClock, cpu_seconds
 
 
 def prepared(count=60, **changes):
+    """Return a run whose steps are made one by one, also where Numba is installed."""
+    changes["train"] = {"kernels": "numpy", **changes.get("train", {})}
     return prepare_from_spec(read_spec(classifier(**changes)), blobs(count))
 
 
