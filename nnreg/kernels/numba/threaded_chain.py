@@ -241,12 +241,15 @@ def steps(
                 return -1
             if not math.isfinite(losses[step]):
                 return step
-            if layer < layers - 1:  # no thread needs the layer's weight any more
-                _update(chain, rates[step], count + step, layer + 1)
-            if layer > 0:
-                _differentiate(chain, here, there, layer)
-            if layer >= 0:
-                _weight_gradient(chain, here, layer)
+            for turn in range(2):  # half of the threads reads memory while the others multiply
+                if turn == index % 2:
+                    if layer < layers - 1:  # whose weight no thread needs any more
+                        _update(chain, rates[step], count + step, layer + 1)
+                else:
+                    if layer > 0:
+                        _differentiate(chain, here, there, layer)
+                    if layer >= 0:
+                        _weight_gradient(chain, here, layer)
             here, there = there, here
         if not wait(reached, index, yield_core):
             return -1
