@@ -28,9 +28,14 @@ def available_threads() -> int:
     """
     if _limits.unlimited is not None:
         return _limits.unlimited
-    pools = blas_libraries()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max((pool["num_threads"] for pool in pools), default=cores or 1)
+    return max((pool["num_threads"] for pool in blas_libraries()), default=usable_cores())
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def blas_libraries() -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.aligned import aligned_zeros
-from nnreg._utils.threads import ThreadPool, split_evenly
+from nnreg._utils.threads import ThreadPool, split_evenly, usable_cores
 from nnreg.interfaces.context import Context, ShardMember, Workspace
 from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.block_products import BlockProducts
@@ -214,9 +214,10 @@ class DataParallelGradient:
     """Computes the gradient of a batch whose rows are divided into `count` shards.
 
     Those of this rank run in `threads` threads of a pool: consecutive ones one after the other, or
-    if layers combine values of all shards, each in a thread of its own, of which `threads` compute
-    at a time. With `several`, the gradient is accumulated over several batches. `own` are the
-    numbers of the shards of this rank, over which an iteration goes.
+    if layers combine values of all shards, each in a thread of its own. Of these, `threads` compute
+    at a time, or all if there are no more cores: none then has to wake another before it waits.
+    With `several`, the gradient is accumulated over several batches. `own` are the numbers of the
+    shards of this rank, over which an iteration goes.
     """
 
     def __init__(
@@ -319,7 +320,8 @@ class DataParallelGradient:
             for shard, part in zip(self._shards, parts[self.own.start :], strict=False)
         ]
         if self._combines:
-            exchange = Exchange(len(jobs), self._threads, self._ranks)
+            at_once = self._threads if self._threads < usable_cores() else len(jobs)
+            exchange = Exchange(len(jobs), at_once, self._ranks)
             first = self.own.start
             jobs = [
                 functools.partial(job, Member(exchange, index, first))
