@@ -5,10 +5,13 @@ import functools
 import numpy as np
 import pytest
 
+import nnreg
 from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool
 from nnreg.errors import PluginError
+from nnreg.training import gradient
 from nnreg.training.exchange import Exchange, Member
+from tests.helpers.specs import blobs, classifier
 
 
 def run(job, count=3, limit=2):
@@ -101,3 +104,20 @@ def test_an_interruption_of_the_callers_thread_ends_the_others(monkeypatch, mome
 def test_a_tree_sum_adds_each_array_once(count):
     arrays = [np.array([10.0**index, 1.0]) for index in range(count)]
     np.testing.assert_array_equal(tree_sum(arrays), [int("1" * count), count])
+
+
+@pytest.mark.parametrize(("cores", "at_once"), [(2, 4), (1, 4), (8, 2)])
+def test_no_shard_waits_for_another_to_end_where_threads_use_all_cores(cores, at_once, monkeypatch):
+    limits = []
+
+    class Recorded(Exchange):
+        def __init__(self, count, limit, ranks):
+            limits.append(limit)
+            super().__init__(count, limit, ranks)
+
+    monkeypatch.setattr(gradient, "Exchange", Recorded)
+    monkeypatch.setattr(gradient, "usable_cores", lambda: cores)
+    layers = ["batch_norm", {"type": "dense", "units": "classes", "activation": "softmax"}]
+    train = {"shards": 4, "threads": 2, "batch_size": 40, "epochs": 1}
+    nnreg.run(classifier(model={"layers": layers}, train=train), data=blobs(40))
+    assert set(limits) == {at_once}
