@@ -28,10 +28,10 @@ def available_threads() -> int:
     """
     if _limits.unlimited is not None:
         return _limits.unlimited
-    return max((pool["num_threads"] for pool in blas_libraries()), default=usable_cores())
+    return max((pool["num_threads"] for pool in blas_libraries()), default=available_cores())
 
 
-def usable_cores() -> int:
+def available_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

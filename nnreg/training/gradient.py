@@ -17,7 +17,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.aligned import aligned_zeros
-from nnreg._utils.threads import ThreadPool, split_evenly, usable_cores
+from nnreg._utils.threads import ThreadPool, available_cores, split_evenly
 from nnreg.interfaces.context import Context, ShardMember, Workspace
 from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.block_products import BlockProducts
@@ -320,7 +320,7 @@ class DataParallelGradient:
             for shard, part in zip(self._shards, parts[self.own.start :], strict=False)
         ]
         if self._combines:
-            at_once = self._threads if self._threads < usable_cores() else len(jobs)
+            at_once = self._threads if self._threads < available_cores() else len(jobs)
             exchange = Exchange(len(jobs), at_once, self._ranks)
             first = self.own.start
             jobs = [

@@ -9,12 +9,8 @@ import sys
 import pytest
 
 import nnreg
-from nnreg.builtin.executors.processes import (
-    THREAD_VARIABLES,
-    Processes,
-    available_cores,
-    thread_variables,
-)
+from nnreg._utils.threads import available_cores
+from nnreg.builtin.executors.processes import THREAD_VARIABLES, Processes, thread_variables
 from nnreg.registry.registry import installed
 from nnreg.sweeps.api import execute
 from nnreg.sweeps.plan import plan_sweep

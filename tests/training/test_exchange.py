@@ -116,7 +116,7 @@ def test_no_shard_waits_for_another_to_end_where_threads_use_all_cores(cores, at
             super().__init__(count, limit, ranks)
 
     monkeypatch.setattr(gradient, "Exchange", Recorded)
-    monkeypatch.setattr(gradient, "usable_cores", lambda: cores)
+    monkeypatch.setattr(gradient, "available_cores", lambda: cores)
     layers = ["batch_norm", {"type": "dense", "units": "classes", "activation": "softmax"}]
     train = {"shards": 4, "threads": 2, "batch_size": 40, "epochs": 1}
     nnreg.run(classifier(model={"layers": layers}, train=train), data=blobs(40))

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nnreg._utils.extras import installed
-from nnreg.builtin.executors.processes import available_cores, thread_variables
+from nnreg._utils.threads import available_cores
+from nnreg.builtin.executors.processes import thread_variables
 from nnreg.interfaces.component import Text
 from nnreg.interfaces.executor import Executor
 

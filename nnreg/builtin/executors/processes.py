@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg._utils import json_text
+from nnreg._utils.threads import available_cores
 from nnreg.interfaces.executor import Executor
 
 THREAD_VARIABLES = (
@@ -65,13 +66,6 @@ class Processes(Executor):
         except KeyboardInterrupt:  # a second one, while the jobs save, or the first
             pool.kill()
             raise
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def thread_variables(threads: int) -> Mapping[str, str]:

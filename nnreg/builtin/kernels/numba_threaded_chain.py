@@ -106,8 +106,7 @@ class ThreadedSteps(Steps):
                 (((inputs, width), False), (outputs[::-1], True)),
             )
             for product, (left, right) in enumerate(products):
-                blocks = blocks_of(left[0][0])
-                groups = [blocks[one] for one in split_evenly(len(blocks), threads)]
+                groups = _groups(left, threads)
                 if joins and _joinable(self._cblas, left, right, self._work.dtype, threads):
                     groups = [[joined(group)] if group else [] for group in groups]
                 for index, group in enumerate(groups):
@@ -122,6 +121,12 @@ def blocks_of(rows: int) -> list[slice]:
         count *= 2
     tiles = split_evenly(-(-rows // TILE), count)
     return [slice(part.start * TILE, min(part.stop * TILE, rows)) for part in tiles]
+
+
+def _groups(left: Layout, threads: int) -> list[list[slice]]:
+    """Return the blocks of each thread, for a product whose left factor has this layout."""
+    blocks = blocks_of(left[0][0])
+    return [blocks[one] for one in split_evenly(len(blocks), threads)]
 
 
 def _described(blocks: Sequence[slice]) -> list[int]:
@@ -139,6 +144,5 @@ def _joinable(
     def multiply(a: Array, b: Array, out: Array, block: slice) -> Any:
         return cblas.matmul(a[block], b, out[block])
 
-    blocks = blocks_of(left[0][0])
-    groups = [blocks[one] for one in split_evenly(len(blocks), threads)]
-    return have_same_bits(multiply, left, right, dtype, [group for group in groups if group])
+    groups = [group for group in _groups(left, threads) if group]
+    return have_same_bits(multiply, left, right, dtype, groups)
