@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -23,8 +24,9 @@ def torch(peer):
 
 
 @pytest.fixture
-def keras(peer, torch, tmp_path):
+def keras(peer, torch, tmp_path, monkeypatch):
     """Yield Keras in float64, computing with PyTorch, with which TensorFlow shares no process."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # some functions of Keras would import it
     variables = {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)}
     with mock.patch.dict(os.environ, variables):
         found = peer("keras")
@@ -42,6 +44,13 @@ def sklearn(peer):
     with mock.patch.dict(os.environ):  # importing it sets variables
         peer("sklearn")
         return peer("sklearn.metrics")
+
+
+@pytest.fixture(autouse=True)
+def without_tensorflow():
+    """Require that a test leaves TensorFlow out of this process, in which it crashes PyTorch."""
+    yield
+    assert sys.modules.get("tensorflow") is None, "import Keras by its fixture"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
