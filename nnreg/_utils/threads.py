@@ -32,10 +32,15 @@ def available_threads() -> int:
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return on how many cores of the processor this process may run."""
+    return len(core_numbers())
+
+
+def core_numbers() -> frozenset[int]:
+    """Return the numbers of the processor's cores on which this process may run."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
 def blas_libraries() -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ ends with an error reaches those that wait for it, wherever they do.
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from mpi4py import MPI
 
 from nnreg._types import Array
+from nnreg._utils.threads import core_numbers
 from nnreg.errors import PluginError
 from nnreg.ranks.group import Purpose, Ranks
 from nnreg.ranks.shared_errors import SharedError, packed, unpacked
@@ -38,7 +38,7 @@ class MpiRanks(Ranks):
     def __init__(self, communicator: MPI.Intracomm) -> None:
         self._comm = communicator
         self.rank, self.size = communicator.rank, communicator.size
-        cores = available_cores()
+        cores = core_numbers()
         here = communicator.Split_type(MPI.COMM_TYPE_SHARED).allgather(cores)
         self._sharing: int = here.count(cores)
         self._crowded = len(here) > len(set().union(*here))
@@ -179,10 +179,3 @@ class MpiRanks(Ranks):
         """Write the slices that the ranks have into the `vector` of all."""
         sizes = [one.stop - one.start for one in slices]
         self._wait(self._comm.Iallgatherv(own, [vector, sizes]))
-
-
-def available_cores() -> frozenset[int]:
-    """Return the processor's cores on which this process may run."""
-    if hasattr(os, "sched_getaffinity"):
-        return frozenset(os.sched_getaffinity(0))
-    return frozenset(range(os.cpu_count() or 1))
