@@ -50,6 +50,16 @@ def test_one_save_is_compared_with_h5py_on_the_same_arrays(tmp_path):
     assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size
 
 
+def test_a_measured_process_keeps_its_bytecode_as_an_installed_library_has_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    (tmp_path / "measured.py").touch()
+    run(python("-c", "import measured"), limited(1, path=tmp_path))
+    assert list((tmp_path / "__pycache__").glob("measured.*.pyc"))
+
+
 def test_the_reason_of_a_failed_command_is_its_last_line():
     with pytest.raises(
         UnavailableError, match="ModuleNotFoundError: No module named 'nothing_here'"
