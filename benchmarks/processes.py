@@ -43,6 +43,11 @@ def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
     return variables
 
 
+def compile_nnreg() -> None:
+    """Write the bytecode of nnreg, so that the first process that is measured finds it too."""
+    run(python("-m", "compileall", "-q", "nnreg"), limited(1), ROOT)
+
+
 def pin(cores: int) -> None:
     """Limit this process, and each that it starts later, to a number of cores; only on Linux."""
     if hasattr(os, "sched_setaffinity"):

@@ -5,7 +5,16 @@ import resource
 import pytest
 
 from benchmarks.harness import UnavailableError
-from benchmarks.processes import KILOBYTE, Worker, Workers, limited, python, run
+from benchmarks.processes import (
+    KILOBYTE,
+    ROOT,
+    Worker,
+    Workers,
+    compile_nnreg,
+    limited,
+    python,
+    run,
+)
 from benchmarks.worker import seconds_per_call
 from tests.benchmarks.rows import EFFORT, TINY
 from tests.helpers.work import Clock
@@ -58,6 +67,13 @@ def test_a_measured_process_keeps_its_bytecode_as_an_installed_library_has_it(
     (tmp_path / "measured.py").touch()
     run(python("-c", "import measured"), limited(1, path=tmp_path))
     assert list((tmp_path / "__pycache__").glob("measured.*.pyc"))
+
+
+def test_nnreg_has_its_bytecode_before_the_first_measurement(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
+    compile_nnreg()
+    sources = {path.stem for path in (ROOT / "nnreg").rglob("*.py")}
+    assert sources <= {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
 
 
 def test_the_reason_of_a_failed_command_is_its_last_line():
