@@ -21,7 +21,7 @@ from benchmarks import page, report
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Row, Table
 from benchmarks.plot import plot
-from benchmarks.processes import limited, pin, python, run
+from benchmarks.processes import compile_nnreg, limited, pin, python, run
 from benchmarks.tables import TABLES
 from benchmarks.targets import check_targets
 
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables, and write them as JSON and as a plot."""
     options = _options(arguments)
     pin(options.threads)
+    compile_nnreg()
     effort = Effort(
         ROUNDS, SECONDS, options.threads, only=options.only, processor=options.processor
     )

@@ -27,14 +27,25 @@ KILOBYTE = 1 if sys.platform == "darwin" else 1024
 
 
 def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
-    """Return the environment of a process with `threads` threads; `path` is added to PYTHONPATH."""
+    """Return the environment of a process with `threads` threads; `path` is added to PYTHONPATH.
+
+    The process keeps the bytecode of a checkout, as a library that is installed has its own:
+    otherwise nnreg would be compiled in each process that is measured, and the others would not.
+    """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     paths = [str(path or ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {
+    variables = {
         **os.environ,
         **dict.fromkeys(names, str(threads)),
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
+
+
+def compile_nnreg() -> None:
+    """Write the bytecode of nnreg, so that the first process that is measured finds it too."""
+    run(python("-m", "compileall", "-q", "nnreg"), limited(1), ROOT)
 
 
 def pin(cores: int) -> None:

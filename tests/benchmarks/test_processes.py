@@ -5,7 +5,16 @@ import resource
 import pytest
 
 from benchmarks.harness import UnavailableError
-from benchmarks.processes import KILOBYTE, Worker, Workers, limited, python, run
+from benchmarks.processes import (
+    KILOBYTE,
+    ROOT,
+    Worker,
+    Workers,
+    compile_nnreg,
+    limited,
+    python,
+    run,
+)
 from benchmarks.worker import seconds_per_call
 from tests.benchmarks.rows import EFFORT, TINY
 from tests.helpers.work import Clock
@@ -48,6 +57,23 @@ def test_one_save_is_compared_with_h5py_on_the_same_arrays(tmp_path):
     size = (tmp_path / "model.h5").stat().st_size
     assert 45e3 < size < 60e3
     assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size
+
+
+def test_a_measured_process_keeps_its_bytecode_as_an_installed_library_has_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    (tmp_path / "measured.py").touch()
+    run(python("-c", "import measured"), limited(1, path=tmp_path))
+    assert list((tmp_path / "__pycache__").glob("measured.*.pyc"))
+
+
+def test_nnreg_has_its_bytecode_before_the_first_measurement(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
+    compile_nnreg()
+    sources = {path.stem for path in (ROOT / "nnreg").rglob("*.py")}
+    assert sources <= {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
 
 
 def test_the_reason_of_a_failed_command_is_its_last_line():
