@@ -9,8 +9,8 @@ in which h5py alone then writes as many bytes, without a digest. A row also name
 That the first run of a process imports h5py is not counted.
 
 Where a virtual machine gives memory that it has not used for seconds back to its host, as some do,
-writing to a file takes several times as long after seconds of training as in a loop of saves: its
-pages must be fetched from the host again, for a checkpoint as for plain h5py.
+plain h5py takes several times as long after seconds of training as in a loop of saves: the pages of
+its file must be fetched from the host again. Checkpoints are written without the page cache.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from nnreg._utils.direct_writes import BLOCK_BYTES, BUFFER_BYTES, write_direct
 from nnreg._utils.regular_files import is_regular, open_regular, sync_directory
 from nnreg.errors import UsageError
 
@@ -156,10 +157,20 @@ def append_text(path: Path, text: str, *, sync: bool = False) -> None:
 
 
 def _write(file: int, offset: int | None, data: bytes | memoryview) -> None:
-    """Write all of `data`, in as many writes as the system needs."""
+    """Write all of `data`; at an offset, large data directly, see `direct_writes`."""
     rest = memoryview(data).cast("B")
     if offset is not None:
         os.lseek(file, offset, os.SEEK_SET)
+        if len(rest) >= BUFFER_BYTES:
+            start = -offset % BLOCK_BYTES
+            _write_cached(file, rest[:start])
+            rest = rest[start:]
+            rest = rest[write_direct(file, rest) :]
+    _write_cached(file, rest)
+
+
+def _write_cached(file: int, rest: memoryview) -> None:
+    """Write all of `rest`, in as many writes as the system needs."""
     while rest:
         rest = rest[os.write(file, rest) :]
 

@@ -104,7 +104,9 @@ def is_checkpoint(path: Path) -> bool:
         return False
 
 
-def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Checkpoint:
+def decode(
+    data: bytes | memoryview, where: str, on_check: CheckListener = no_listener
+) -> Checkpoint:
     """Return the content of a file, given its bytes; see `read_checkpoint`."""
     version = verify(data, where, on_check)
     try:
@@ -121,12 +123,12 @@ def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Ch
     return Checkpoint(document, arrays)
 
 
-def verify(data: bytes, where: str, on_check: CheckListener = no_listener) -> int:
+def verify(data: bytes | memoryview, where: str, on_check: CheckListener = no_listener) -> int:
     """Check magic, version, length and digest without the HDF5 library, and return the version.
 
     Raises `CheckpointError`.
     """
-    version = _check_head(data[:HEADER_BYTES], len(data), where)
+    version = _check_head(bytes(data[:HEADER_BYTES]), len(data), where)
     body = memoryview(data)[HEADER_BYTES:]
     on_check(f"format {version}; its header states the {len(body):,} bytes that follow")
     header = _header([body], version)
@@ -136,7 +138,7 @@ def verify(data: bytes, where: str, on_check: CheckListener = no_listener) -> in
     return version
 
 
-def _read(path: Path, on_check: CheckListener) -> bytes:
+def _read(path: Path, on_check: CheckListener) -> memoryview:
     """Return the content of a regular file that fits into the memory of this machine."""
     try:
         file = open(path, "rb", opener=_open)  # noqa: SIM115 - only an invalid name raises ValueError
@@ -155,7 +157,8 @@ def _read(path: Path, on_check: CheckListener) -> bytes:
                     f"{path}: {size:,} bytes are too large for {memory:,} bytes of memory"
                 )
             file.seek(0)
-            data = file.read(size)
+            buffer = np.empty(size, np.uint8).data  # NumPy's memory has large pages
+            data = buffer[: file.readinto(buffer)]
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
     on_check(f"a regular file of {size:,} bytes")

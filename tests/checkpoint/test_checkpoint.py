@@ -12,6 +12,7 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, MissingPluginError
+from nnreg.checkpoint import file_format
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, verify, write_checkpoint
 from nnreg.checkpoint.save_load import from_file_content, to_file_content
 from tests.helpers.paths import ROOT
@@ -84,6 +85,21 @@ def rejected(data):
 def test_every_truncation_is_rejected(file):
     data = file.read_bytes()
     assert sum(rejected(data[:length]) for length in range(len(data))) == len(data)
+
+
+@pytest.mark.parametrize("length", [0, 1000, 500_000])
+def test_a_file_that_is_truncated_while_it_is_read_is_rejected(tmp_path, monkeypatch, length):
+    file, check = tmp_path / "large.h5", file_format._check_head
+    write_checkpoint(file, Checkpoint({}, {"x": np.ones(1 << 18)}))
+
+    def truncate_once(*arguments):
+        monkeypatch.setattr(file_format, "_check_head", check)
+        os.truncate(file, length)
+        return check(*arguments)
+
+    monkeypatch.setattr(file_format, "_check_head", truncate_once)
+    with pytest.raises(CheckpointError, match="truncated or extended"):
+        read_checkpoint(file)
 
 
 def test_every_flipped_bit_is_detected(file):

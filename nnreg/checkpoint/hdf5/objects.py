@@ -67,7 +67,7 @@ class StoredArray:
     shape: Shape
     start: int
 
-    def values(self, data: bytes) -> Array:
+    def values(self, data: bytes | memoryview) -> Array:
         """Return a copy of the values."""
         count = math.prod(self.shape)
         return np.frombuffer(data, self.dtype, count, self.start).reshape(self.shape).copy()

@@ -25,7 +25,7 @@ MAX_PATH = 4096
 """The maximum number of characters of a path: there is one path per dataset in memory."""
 
 
-def read_arrays(data: bytes, start: int) -> dict[str, Array]:
+def read_arrays(data: bytes | memoryview, start: int) -> dict[str, Array]:
     """Return the arrays of an HDF5 file that begins at an offset of `data`, by path.
 
     They are in the order of their bytes. Raises `FormatError` for a file with anything that a
