@@ -48,6 +48,20 @@ MAX_EXPONENT = 999
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """An odd number without a pattern, 2**64 divided by the golden ratio."""
+SECOND_FACTOR = np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+@compiled_exactly
+def count_bytes(data: Array, first: int, stop: int) -> tuple[int, bool, bool]:
+    """Count newlines in `data[first:stop]`; and tell if it has quotes or returns, and zeros."""
+    newlines = 0
+    rare = zeros = NONE
+    for at in range(first, stop, BLOCK):
+        exists = ALL if stop - at >= BLOCK else (ONE << np.uint64(stop - at)) - ONE
+        newlines += count_bits(bytes_equal(data, at, NEWLINE) & exists)
+        rare |= (bytes_equal(data, at, QUOTE) | bytes_equal(data, at, RETURN)) & exists
+        zeros |= bytes_equal(data, at, 0) & exists
+    return newlines, rare != NONE, zeros != NONE
 
 
 @compiled_exactly
@@ -322,12 +336,13 @@ def find_texts(
         length = ends[row, column] - start
         if length > limit:
             return MANY
-        parts = (length + 7) >> 3
-        mixed = np.uint64(length)
-        for part in range(parts):
-            word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
+        first = word_at(data, start) & first_bytes(length)
+        second = word_at(data, start + 8) & first_bytes(length - 8)
+        mixed = (first ^ np.uint64(length)) * FACTOR + second * SECOND_FACTOR
+        for at in range(16, length, 8):
+            word = word_at(data, start + at) & first_bytes(length - at)
             mixed = (mixed ^ word) * FACTOR
-            mixed ^= mixed >> np.uint64(32)
+        mixed ^= mixed >> np.uint64(32)
         slot = np.int64((mixed * FACTOR) >> np.uint64(shift))
         while True:
             number = slots[slot]
@@ -337,20 +352,19 @@ def find_texts(
                 number = count
                 slots[slot] = number
                 lengths[number] = length
-                for part in range(parts):
+                for part in range(texts.shape[1]):
                     word = word_at(data, start + 8 * part)
                     texts[number, part] = word & first_bytes(length - 8 * part)
                 new_rows[count - known] = row
                 count += 1
                 break
-            if lengths[number] == length:
-                part = 0
-                while part < parts:
-                    word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
-                    if word != texts[number, part]:
-                        break
+            if lengths[number] == length and texts[number, 0] == first:
+                part = 1
+                word = second
+                while word == texts[number, part] and 8 * (part + 1) < length:
                     part += 1
-                if part == parts:
+                    word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
+                if word == texts[number, part]:
                     break
             slot = (slot + 1) & (slots.size - 1)
         numbers[row] = number
@@ -358,19 +372,44 @@ def find_texts(
 
 
 @compiled_exactly
-def copy_texts(data: Array, starts: Array, ends: Array, column: int, out: Array) -> bool:
+def longest_text(starts: Array, ends: Array, column: int) -> int:
+    """Return the most bytes of a cell of a column."""
+    found = 0
+    for row in range(starts.shape[0]):
+        found = max(found, ends[row, column] - starts[row, column])
+    return found
+
+
+@compiled_exactly
+def copy_texts(
+    data: Array, starts: Array, ends: Array, column: int, texts: Array, lengths: Array, out: Array,
+    missing: Array,
+) -> bool:  # fmt: skip
     """Copy the cells of a column to rows of words, with zeros after the text.
 
-    Return whether all of them are ASCII without spaces around them.
+    `missing` receives which of them are one of `texts`, also rows of words, of these lengths.
+    Return whether all cells are ASCII without spaces around them.
     """
+    of_length = NONE  # a bit for each length of the texts, the last one for those above it too
+    for length in lengths:
+        of_length |= ONE << np.uint64(min(length, 63))
     any_set = NONE
     spaces = False
     for row in range(starts.shape[0]):
         start, end = starts[row, column], ends[row, column]
+        length = end - start
         for part in range(out.shape[1]):
-            word = word_at(data, start + 8 * part) & first_bytes(end - start - 8 * part)
+            word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
             out[row, part] = word
             any_set |= word
-        if start < end and (_is_space(data[start]) or _is_space(data[end - 1])):
-            spaces = True
+        if length > 0:
+            spaces |= _is_space(byte_at(data, start)) | _is_space(byte_at(data, end - 1))
+        missing[row] = False
+        if (of_length >> np.uint64(min(length, 63))) & ONE != NONE:
+            for n in range(lengths.size):
+                if lengths[n] == length:
+                    part = 0
+                    while 8 * part < length and out[row, part] == texts[n, part]:
+                        part += 1
+                    missing[row] |= 8 * part >= length
     return not spaces and any_set & TOPS == NONE
