@@ -28,6 +28,10 @@ MIN_BYTES = 2**27
 """The size of a file from which the loops are loaded, which takes half a second; those that are
 loaded already are used for any file."""
 
+POSITION = np.dtype(np.int32)
+"""The positions of the cells of a block take more memory than its text."""
+MAX_POSITION = np.iinfo(POSITION).max
+
 SLOTS, SHIFT = 2**17, 64 - 17
 MAX_TEXTS = SLOTS // 2
 """The most distinct texts of a column that have a number."""
@@ -43,12 +47,12 @@ class CompiledFinder:
     """Finds the cells of one block after the other, in the same memory."""
 
     def __init__(self) -> None:
-        self._positions = np.empty(0, np.int64)
+        self._positions = np.empty(0, POSITION)
 
     def cells(self, text: str, delimiter: str, width: int) -> ByteCells | None:
         """Return what `byte_cells` does; the cells of the block before are no longer valid."""
         raw = padded(text, delimiter)
-        if raw is None:
+        if raw is None or len(raw) > MAX_POSITION:
             return None
         data = np.frombuffer(raw, np.uint8)
         stop = len(data) - MARGIN
@@ -57,7 +61,7 @@ class CompiledFinder:
             return None
         size = newlines * width
         if len(self._positions) < 2 * size:
-            self._positions = np.empty(2 * size + size // 4, np.int64)
+            self._positions = np.empty(2 * size + size // 4, POSITION)
         starts, ends = self._positions[: 2 * size].reshape(2, newlines, width)
         lines = np.empty(newlines, np.int64)
         rows, doubled = _loops().find_cells(

@@ -167,10 +167,8 @@ class Reader:
         before, line = self._position(), self.line
         self.first_rows = self.rows, self.numbers
         while (text := self.file.many(size)) or self.rows:
-            asked, size = (
-                size,
-                int(min(max(BLOCK, MIN_BLOCK_LINES * (text.find("\n") + 1)), largest)),
-            )
+            asked = size
+            size = int(min(max(BLOCK, MIN_BLOCK_LINES * (text.find("\n") + 1)), largest))
             parsed, numbers = self._parsed(text, first=not found)
             if parsed:
                 found = True

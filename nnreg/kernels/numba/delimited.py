@@ -197,7 +197,8 @@ def _short_numbers(
         values[n] = np.nan if empty else value
         unsure[n] = ~(known | empty) & ONE
         any_unsure |= unsure[n]
-    return any_unsure != NONE
+    some_unsure: bool = any_unsure != NONE
+    return some_unsure
 
 
 @compiled_exactly
