@@ -82,8 +82,7 @@ class Utf8Lines:
         self._position = position
         """Of the file, after those bytes."""
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._within = self._ended = False
-        """Whether what was read ends within a character, and at the end of the file."""
+        self._ended = False
 
     def _line_end(self, start: int) -> int | None:
         """Return where the line ends that has the byte `start`; None if that was not read yet."""
@@ -93,13 +92,16 @@ class Utf8Lines:
         return len(self._data) if self._ended else None
 
     def _read(self, size: int) -> None:
-        """Read about this number of bytes. Raises `UnicodeDecodeError`."""
+        """Read about this number of bytes. Raises `UnicodeDecodeError`.
+
+        Errors in what is read ahead are found now, as by `TextIOWrapper`: an error in the encoding
+        says more than one that follows from it.
+        """
         data = self.file.read1(size)
         self._ended = not data
         self._position += len(data)
-        if self._within or self._ended or not data.isascii():
-            self._decoder.decode(data, self._ended)
-            self._within = bool(self._decoder.getstate()[0])
+        if not data.isascii():
+            self._decoder.decode(data)
         self._data += data
 
 

@@ -117,7 +117,7 @@ def test_cells_at_the_limits_of_64_bytes(length, quote):
 
 RARE = [
     *('"a\nb",1', '"a""b",1', '"a"\r\n1,2', "a\r,1", '"a"b,1', '"a,1', 'a"b,1', "a", "a,b,c"),
-    *("", '"",1', "a\r\n,1", '"a\rb",1'),
+    *("a,b,c\nd", "", '"",1', "a\r\n,1", '"a\rb",1'),
 ]
 
 
@@ -135,11 +135,21 @@ def test_rare_bytes_at_the_limits_of_64_bytes(before, text):
         assert found.lines is None or found.lines.tolist() == expected.lines.tolist()
 
 
+def test_nothing_is_written_beyond_the_cells_of_a_block():
+    found = CompiledFinder()
+    found._positions = np.full(100, -7, np.int32)
+    assert found.cells("1,2,3,4,5,6\n", ",", 2) is None
+    assert (found._positions[4:] == -7).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["a name of more than eight bytes {}", "a name {:09} of many bytes"]
+)
 @pytest.mark.parametrize("count", [3, 1000])
-def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch, count):
+def test_texts_with_equal_hashes_are_still_told_apart(tmp_path, monkeypatch, count, name):
     monkeypatch.setattr(compiled_cells, "SHIFT", 63)
     monkeypatch.setattr(compiled_cells, "MIN_BYTES", 0)
-    names = [f"a name of more than eight bytes {n % count}" for n in range(4000)]
+    names = [name.format(n % count) for n in range(4000)]
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{n},1\n" for n in names))
     assert Csv().read(tmp_path / "t.csv").columns["a"].text().tolist() == names
 

@@ -15,6 +15,7 @@ PIECES = ["a", "é", "\N{GRINNING FACE}", ",", "\n", "\r\n", "\r", '"', "\0", "\
 @pytest.fixture(autouse=True, params=[1, 2, 7, 2**13])
 def chunk(request, monkeypatch):
     monkeypatch.setattr(delimited_lines, "CHUNK", request.param)
+    return request.param
 
 
 class Short(io.BytesIO):
@@ -74,6 +75,15 @@ def test_what_is_not_utf_8_is_an_error(bad, size):
     found, _ = both(b"a,b\n" + bad)
     with pytest.raises(UnicodeDecodeError):
         list(iter(lambda: found.many(size), ""))
+
+
+def test_bad_text_in_what_was_read_ahead_is_an_error(chunk):
+    found, _ = both(b"a,b\n" + b"x" * 20 + b"\xff")
+    if chunk > 30:
+        with pytest.raises(UnicodeDecodeError):
+            found.readline()
+    else:
+        assert found.readline() == "a,b\n"
 
 
 def test_other_encodings_are_read_by_the_standard_library():
