@@ -31,7 +31,7 @@ from nnreg.kernels.numba.words import (
 QUOTE, NEWLINE, RETURN, MINUS, PLUS, ZERO, EXPONENT = b'"\n\r-+0e'
 ZEROS, ABOVE_NINE = np.uint64(ord("0")) * ONES, np.uint64(128 - 10) * ONES
 ONE, BYTES, LAST = np.uint64(1), np.uint64(8), np.uint64(63)
-EIGHT_TIMES = np.uint64(3)
+NINE, EIGHT_TIMES = np.uint64(9), np.uint64(3)
 """A shift by it multiplies by eight."""
 IRREGULAR, MANY = -1, -1
 
@@ -190,7 +190,18 @@ def _short_numbers(
 
     The loop has no branches, so that the compiler uses vectors.
     """
-    any_unsure = NONE
+    any_unsure = longest = NONE
+    for n in range(values.size):
+        longest |= length[n]
+    if longest == ONE:  # single digits are frequent
+        for n in range(values.size):
+            digit = first[n] - np.uint64(ZERO)
+            values[n] = np.float64(np.int64(digit))
+            unsure[n] = np.uint64(digit > NINE) | (length[n] ^ ONE)
+            any_unsure |= unsure[n]
+        if any_unsure == NONE:
+            return False
+        any_unsure = NONE
     for n in range(values.size):
         value, known = _short_number(before[n], words[n], first[n], length[n], point)
         empty = empty_is_missing & np.uint64(length[n] == NONE)

@@ -17,6 +17,9 @@ from nnreg.tables.cells import MISSING_TEXTS
 from tests.components.sources.test_csv_blocks import ODD, compare, number
 
 
+DIGITS = "0123456789"
+
+
 def test_compiled_cells_are_those_of_the_standard_library(tmp_path, monkeypatch):
     assert compare(tmp_path, monkeypatch, range(250), CompiledFinder().cells) > 100
 
@@ -81,6 +84,19 @@ def test_numbers_are_those_read_without_compiled_loops(missing, delimiter):
             assert found[column, row] == float(rows[row][columns[column]])
         for column in range(len(columns)):  # as those who use them take for granted
             assert (np.diff(other[other[:, 1] == column, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("missing", [(), ("",), ("", "7")])
+@pytest.mark.parametrize("others", ["", "x", "-", ".", ":", "/"])
+def test_single_digits_are_those_read_without_compiled_loops(missing, others):
+    rows = [*DIGITS * CELLS, others, "", *DIGITS * CELLS]
+    found = cells(*(f"{one}," for one in rows), width=2)
+    (values,), unknown = found.numbers([0], ".", missing)
+    left = {row for row, one in enumerate(rows) if one not in (*missing, *DIGITS)}
+    assert set(unknown[:, 0].tolist()) == left
+    for row, one in enumerate(rows):
+        if row not in left:
+            assert values[row] == float(one) or (one in missing and np.isnan(values[row]))
 
 
 @pytest.mark.parametrize("missing", [(), ("",), MISSING_TEXTS, ("a text of 17 byte", "x" * 64)])
