@@ -87,9 +87,12 @@ def test_numbers_are_those_read_without_compiled_loops(missing, delimiter):
 
 @pytest.mark.parametrize("missing", [(), ("",), ("", "7")])
 @pytest.mark.parametrize("others", ["", "x", "-", ".", ":", "/"])
-def test_single_digits_are_those_read_without_compiled_loops(missing, others):
-    rows = [*DIGITS * CELLS, others, "", *DIGITS * CELLS]
-    found = cells(*(f"{one}," for one in rows), width=2)
+@pytest.mark.parametrize("delimiter", [",", "5"])
+def test_single_digits_are_those_read_without_compiled_loops(missing, others, delimiter):
+    rows = [*DIGITS * CELLS, others, *DIGITS * CELLS, "", *DIGITS * CELLS]
+    rows = [one for one in rows if one != delimiter]
+    text = "".join(f"{one}{delimiter}\n" for one in rows)
+    found = CompiledFinder().cells(text, delimiter, 2)
     (values,), unknown = found.numbers([0], ".", missing)
     left = {row for row, one in enumerate(rows) if one not in (*missing, *DIGITS)}
     assert set(unknown[:, 0].tolist()) == left
