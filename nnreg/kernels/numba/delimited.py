@@ -253,7 +253,7 @@ def _short_number(before: Any, word: Any, first: Any, length: Any, point: int) -
     unused = BYTES - min(max(length, ONE), BYTES)
     digits = (word ^ ZEROS) & (ALL << (unused << EIGHT_TIMES))
     mark = zero_bytes(digits ^ (np.uint64(point ^ ZERO) * ONES))
-    below = (mark - ONE) & ~mark  # the bits below the lowest one; all if there is no mark
+    below = (mark - ONE) & ~mark  # all bits if there is none
     after = 7 - (count_bits(below) >> 3)
     marked = after >= 0
     low = below >> np.uint64(7)
