@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg.builtin.sources.byte_numbers import MARGIN, SPACE, WORD, long_numbers, short_numbers
 from nnreg.builtin.sources.byte_texts import NumpyTexts, ascii_texts
 from nnreg.tables.cells import parse_number
+from nnreg.tables.packed_texts import PackedTexts
 
 QUOTE, NEWLINE, RETURN = b'"\n\r'
 PADDING = b"\n" * MARGIN
@@ -61,9 +62,11 @@ class ByteCells:
         starts, ends = self.starts[:, column], self.ends[:, column]
         return np.ascontiguousarray(starts), np.ascontiguousarray(ends)
 
-    def ascii_texts(self, column: int) -> Array | None:
-        """Return a column as bytes; None if it has long cells, others than ASCII, or spaces."""
-        return ascii_texts(self.data, *self.place(column))
+    def packed_texts(self, column: int, missing: Sequence[str]) -> PackedTexts | None:
+        """Return a column in bytes; None if it has long cells, others than ASCII, or spaces."""
+        place = self.place(column)
+        raw = ascii_texts(self.data, *place)
+        return None if raw is None else PackedTexts(raw, equal_one(self.data, *place, missing))
 
     def numbers(
         self, columns: Sequence[int], point: str, missing: Sequence[str]
@@ -122,7 +125,7 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
     for what is rare: zero bytes, and lines that end with a carriage return alone.
     """
     raw = padded(text, delimiter)
-    if raw is None:
+    if raw is None or b"\0" in raw:
         return None
     data = np.frombuffer(raw, np.uint8)
     body = data[MARGIN:-MARGIN]
@@ -166,9 +169,9 @@ def byte_cells(text: str, delimiter: str, width: int) -> ByteCells | None:
 
 
 def padded(text: str, delimiter: str) -> bytes | None:
-    """Return lines as bytes with a margin around them; None if they are rare ones."""
+    """Return lines as bytes with a margin around them; None if they are none, or rare ones."""
     raw = encoded(text)
-    if not raw or b"\0" in raw or not delimiter.isascii():
+    if not raw or not delimiter.isascii():
         return None
     return b"".join([PADDING, raw, b"" if raw.endswith(b"\n") else b"\n", PADDING])
 

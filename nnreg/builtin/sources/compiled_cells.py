@@ -13,7 +13,6 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.builtin.sources.byte_cells import (
-    NEWLINE,
     ByteCells,
     KnownTexts,
     byte_cells,
@@ -23,10 +22,15 @@ from nnreg.builtin.sources.byte_cells import (
 )
 from nnreg.builtin.sources.byte_numbers import MARGIN, WORD, long_numbers
 from nnreg.builtin.sources.byte_texts import FEW, MAX_BYTES, bytes_of_words
+from nnreg.tables.packed_texts import PackedTexts
 
 MIN_BYTES = 2**27
 """The size of a file from which the loops are loaded, which takes half a second; those that are
 loaded already are used for any file."""
+
+POSITION = np.dtype(np.int32)
+"""The positions of the cells of a block take more memory than its text."""
+MAX_POSITION = np.iinfo(POSITION).max
 
 SLOTS, SHIFT = 2**17, 64 - 17
 MAX_TEXTS = SLOTS // 2
@@ -43,22 +47,23 @@ class CompiledFinder:
     """Finds the cells of one block after the other, in the same memory."""
 
     def __init__(self) -> None:
-        self._positions = np.empty(0, np.int64)
+        self._positions = np.empty(0, POSITION)
 
     def cells(self, text: str, delimiter: str, width: int) -> ByteCells | None:
         """Return what `byte_cells` does; the cells of the block before are no longer valid."""
         raw = padded(text, delimiter)
-        if raw is None:
+        if raw is None or len(raw) > MAX_POSITION:
             return None
         data = np.frombuffer(raw, np.uint8)
-        newlines = int(np.count_nonzero(data[MARGIN:-MARGIN] == NEWLINE))
+        stop = len(data) - MARGIN
+        newlines, rare, zeros = _loops().count_bytes(data, MARGIN, stop)
+        if zeros:
+            return None
         size = newlines * width
         if len(self._positions) < 2 * size:
-            self._positions = np.empty(2 * size + size // 4, np.int64)
+            self._positions = np.empty(2 * size + size // 4, POSITION)
         starts, ends = self._positions[: 2 * size].reshape(2, newlines, width)
         lines = np.empty(newlines, np.int64)
-        stop = len(data) - MARGIN
-        rare = b'"' in raw or b"\r" in raw
         rows, doubled = _loops().find_cells(
             data, MARGIN, stop, ord(delimiter), rare, starts, ends, lines
         )
@@ -74,14 +79,19 @@ class CompiledCells(ByteCells):
     def known_texts(self) -> KnownTexts:
         return _CompiledTexts()
 
-    def ascii_texts(self, column: int) -> Array | None:
-        longest = int((self.ends[:, column] - self.starts[:, column]).max())
+    def packed_texts(self, column: int, missing: Sequence[str]) -> PackedTexts | None:
+        longest = _loops().longest_text(self.starts, self.ends, column)
         if longest > MAX_BYTES:
             return None
-        words = np.empty((len(self.starts), max(-(-longest // WORD.itemsize), 1)), np.uint64)
-        if not _loops().copy_texts(self.data, self.starts, self.ends, column, words):
+        rows = len(self.starts)
+        words = np.empty((rows, max(-(-longest // WORD.itemsize), 1)), np.uint64)
+        is_missing = np.empty(rows, bool)
+        texts, lengths = _words(tuple(missing))
+        if not _loops().copy_texts(
+            self.data, self.starts, self.ends, column, texts, lengths, words, is_missing
+        ):
             return None
-        return bytes_of_words(words)
+        return PackedTexts(bytes_of_words(words), is_missing)
 
     def numbers(
         self, columns: Sequence[int], point: str, missing: Sequence[str]
@@ -111,6 +121,8 @@ class _CompiledTexts:
         self.texts = np.empty((MAX_TEXTS, MAX_BYTES // WORD.itemsize), np.uint64)
         self.lengths = np.empty(MAX_TEXTS, np.int64)
         self.code = np.empty(0, np.int32)
+        self.in_order = True
+        """Whether each text has its number as its code."""
 
     def codes(self, cells: ByteCells, column: int, code: Callable[[Array], Array]) -> Array | None:
         known, rows = len(self.code), len(cells.starts)
@@ -124,8 +136,8 @@ class _CompiledTexts:
             return None
         if count > known:
             self.code = np.concatenate([self.code, code(new[: count - known])])
-        found: Array = self.code[numbers]
-        return found
+            self.in_order = bool((self.code == np.arange(count)).all())
+        return numbers if self.in_order else self.code[numbers]
 
 
 @cache

@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nnreg._types import Array
 from nnreg._utils.formatting import counted
 from nnreg.builtin.sources.cell_columns import CellColumn, parse_columns
 from nnreg.builtin.sources.compiled_cells import finder
+from nnreg.builtin.sources.delimited_lines import Lines
 from nnreg.builtin.sources.delimited_options import Options
 from nnreg.builtin.sources.text_file import CountedFile, lines_of
 from nnreg.errors import DataError, NnregWarning
@@ -52,8 +53,9 @@ class Mark(NamedTuple):
     """Where a block of rows is in its file."""
 
     position: int
-    """As of `TextIOBase.tell`."""
-    characters: int
+    """As of `Lines.tell`."""
+    size: int
+    """The number of characters that were asked for."""
     line: int
     """The number of lines before it."""
     rows: int
@@ -70,7 +72,7 @@ class Reader:
         self,
         options: Options,
         path: Path,
-        file: TextIO,
+        file: Lines,
         counted: CountedFile,
         text: Collection[str],
     ) -> None:
@@ -164,13 +166,14 @@ class Reader:
         size, found = int(min(FIRST_BLOCK, largest)), False
         before, line = self._position(), self.line
         self.first_rows = self.rows, self.numbers
-        while (text := self.file.read(size) + self.file.readline()) or self.rows:
+        while (text := self.file.many(size)) or self.rows:
+            asked = size
             size = int(min(max(BLOCK, MIN_BLOCK_LINES * (text.find("\n") + 1)), largest))
             parsed, numbers = self._parsed(text, first=not found)
             if parsed:
                 found = True
                 if self.marks is not None:
-                    self.marks.append(Mark(before, len(text), line, len(numbers)))
+                    self.marks.append(Mark(before, asked, line, len(numbers)))
                 yield self._named(parsed, numbers)
             self.counted.restart()
             before, line = self._position(), self.line
@@ -180,7 +183,7 @@ class Reader:
     def _position(self) -> int:
         return 0 if self.marks is None else self.file.tell()
 
-    def reopened(self, file: TextIO, counted: CountedFile, names: Collection[str]) -> Reader:
+    def reopened(self, file: Lines, counted: CountedFile, names: Collection[str]) -> Reader:
         """Return a reader of these columns in the blocks that this one has found.
 
         It shares nothing with this one that changes, so that several threads may have one each.
@@ -200,7 +203,7 @@ class Reader:
             self.rows, self.numbers = self.first_rows
         self.file.seek(mark.position)
         self.line, self.starts = mark.line, True
-        parsed, numbers = self._parsed(self.file.read(mark.characters), first=False)
+        parsed, numbers = self._parsed(self.file.many(mark.size), first=False)
         self.counted.restart()
         return self._named(parsed, numbers)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.file_state import FileState
+from nnreg.builtin.sources.delimited_lines import lines_in
 from nnreg.builtin.sources.delimited_options import Options
 from nnreg.builtin.sources.delimited_reader import Reader
 from nnreg.builtin.sources.text_file import is_compressed, open_text, undecodable
@@ -40,13 +41,14 @@ def tables_of_text(
     """
     with decoding(options, path), open_text(path, options.encoding) as (raw, counted, file):
         size = path.stat().st_size
-        reader = Reader(options, path, file, counted, text)
+        lines = lines_in(file, counted, options.encoding)
+        reader = Reader(options, path, lines, counted, text)
         if found is not None:
             reader.marks = []
             found.append(reader)
-        for columns, lines in reader.blocks():
+        for columns, numbers in reader.blocks():
             fraction = raw.tell() / size if size else 1.0  # a pipe has no size
-            yield Table(columns, str(path), lines, fraction_read=fraction)
+            yield Table(columns, str(path), numbers, fraction_read=fraction)
 
 
 class DelimitedRows:
@@ -87,7 +89,9 @@ class DelimitedRows:
             decoding(options, path),
             open_text(path, options.encoding) as (_, counted, file),
         ):
-            reader = self._reader.reopened(file, counted, names)
+            reader = self._reader.reopened(
+                lines_in(file, counted, options.encoding), counted, names
+            )
             for start, stop in segments:
                 first = int(np.searchsorted(self.starts, start, "right")) - 1
                 for number in range(first, int(np.searchsorted(self.starts, stop))):

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.sources.byte_cells import ByteCells, KnownTexts, equal_one
+from nnreg.builtin.sources.byte_cells import ByteCells, KnownTexts
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.concat import MAX_CATEGORIES
-from nnreg.tables.packed_texts import PackedTexts, Stored
+from nnreg.tables.packed_texts import Stored
 
 
 class TextColumn:
@@ -43,9 +43,9 @@ class TextColumn:
                 return self._categorical(codes)
             self.many, self.code_of, self.known = True, CategoryCodes(), None
         if self.as_is and not cells.doubled:
-            raw = cells.ascii_texts(column)
-            if raw is not None:
-                return PackedTexts(raw, equal_one(cells.data, *cells.place(column), self.missing))
+            packed = cells.packed_texts(column, self.missing)
+            if packed is not None:
+                return packed
         text = np.empty(len(cells.starts), object)
         text[:] = self.clean(cells.texts(slice(None), column))
         return text

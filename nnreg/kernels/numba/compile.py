@@ -76,6 +76,9 @@ compiled = _compiler(ORDERED | {"reassoc"})
 compiled_without_nan = _compiler(True)
 """For values that are finite, or whose result does not matter otherwise."""
 
+inlined_exactly = _compiler(False, forceinline=True)
+"""For short functions of a loop that the compiler should change to one with vectors."""
+
 inlined_in_order = _compiler(ORDERED, forceinline=True)
 inlined = _compiler(ORDERED | {"reassoc"}, forceinline=True)
 inlined_without_nan = _compiler(True, forceinline=True)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled_exactly
+from nnreg.kernels.numba.compile import compiled_exactly, inlined_exactly
 from nnreg.kernels.numba.words import (
+    ALL,
     BLOCK,
     NONE,
     ONES,
     TOPS,
+    byte_at,
     bytes_equal,
     count_bits,
     first_bytes,
@@ -28,8 +30,13 @@ from nnreg.kernels.numba.words import (
 
 QUOTE, NEWLINE, RETURN, MINUS, PLUS, ZERO, EXPONENT = b'"\n\r-+0e'
 ZEROS, ABOVE_NINE = np.uint64(ord("0")) * ONES, np.uint64(128 - 10) * ONES
-ONE, LAST = np.uint64(1), np.uint64(63)
+ONE, BYTES, LAST = np.uint64(1), np.uint64(8), np.uint64(63)
+NINE, EIGHT_TIMES = np.uint64(9), np.uint64(3)
+"""A shift by it multiplies by eight."""
 IRREGULAR, MANY = -1, -1
+
+CELLS = 128
+"""How many cells of a column are read before those of the next one."""
 
 POWERS = 10.0 ** np.arange(23)
 """The powers of ten that float64 has exactly."""
@@ -41,6 +48,20 @@ MAX_EXPONENT = 999
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """An odd number without a pattern, 2**64 divided by the golden ratio."""
+SECOND_FACTOR = np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+@compiled_exactly
+def count_bytes(data: Array, first: int, stop: int) -> tuple[int, bool, bool]:
+    """Count newlines in `data[first:stop]`; and tell if it has quotes or returns, and zeros."""
+    newlines = 0
+    rare = zeros = NONE
+    for at in range(first, stop, BLOCK):
+        exists = ALL if stop - at >= BLOCK else (ONE << np.uint64(stop - at)) - ONE
+        newlines += count_bits(bytes_equal(data, at, NEWLINE) & exists)
+        rare |= (bytes_equal(data, at, QUOTE) | bytes_equal(data, at, RETURN)) & exists
+        zeros |= bytes_equal(data, at, 0) & exists
+    return newlines, rare != NONE, zeros != NONE
 
 
 @compiled_exactly
@@ -54,10 +75,11 @@ def find_cells(
     carriage return ends a line, and rows are as wide as `starts`; and whether a quote is doubled.
     `lines` receives the number of lines before the last one of each row.
     """
-    width = starts.shape[1]
-    row = column = line = 0
+    size, width = starts.size, starts.shape[1]
+    all_starts, all_ends = starts.reshape(size), ends.reshape(size)
+    row = cell = line = 0
     begin = first
-    quote = inside = returned = after = doubled = NONE
+    quote = inside = returned = after = doubled = quoted = NONE
     before = ONE  # a quote at the beginning begins a cell
     for at in range(first, stop, BLOCK):
         newlines = bytes_equal(data, at, NEWLINE)
@@ -80,32 +102,41 @@ def find_cells(
                 return IRREGULAR, False
             if ((closing << ONE) | after) & ~(beside | returns) != NONE:
                 return IRREGULAR, False
+            quoted |= quotes
             doubled |= opening & ((quotes << ONE) | quote)
             before, after, quote = beside >> LAST, closing >> LAST, quotes >> LAST
             separators &= ~within
+        if cell + count_bits(separators) > size:
+            return IRREGULAR, False
+        first_cell = cell
         left = separators
+        while left != NONE:
+            end = at + zeros_below(left)
+            left &= left - ONE
+            all_starts[cell] = begin
+            all_ends[cell] = end
+            begin = end + 1
+            cell += 1
+        left = separators & newlines
         while left != NONE:
             bit = zeros_below(left)
             left &= left - ONE
-            end = at + bit
-            if column == width:
-                return IRREGULAR, False
-            quoted = data[begin] == QUOTE
-            starts[row, column] = begin + quoted
-            ends[row, column] = end - quoted
-            column += 1
-            if (newlines >> np.uint64(bit)) & ONE != NONE:
-                if data[end - 1] == RETURN:
-                    ends[row, column - 1] -= 1
-                    end -= 1
-                if column < width or (width == 1 and begin == end):
-                    return IRREGULAR, False  # a blank line is not a row
-                lines[row] = line + count_bits(newlines & ((ONE << np.uint64(bit)) - ONE))
-                row += 1
-                column = 0
-            begin = at + bit + 1
+            below = (ONE << np.uint64(bit)) - ONE
+            last = first_cell + count_bits(separators & below)
+            all_ends[last] -= data[at + bit - 1] == RETURN
+            row += 1
+            if last != row * width - 1 or (width == 1 and all_starts[last] == all_ends[last]):
+                return IRREGULAR, False  # a blank line is not a row
+            lines[row - 1] = line + count_bits(newlines & below)
         line += count_bits(newlines)
-    return (row if column == 0 and inside == NONE else IRREGULAR), doubled != NONE
+    if cell != row * width or inside != NONE:
+        return IRREGULAR, False
+    if quoted != NONE:
+        for cell in range(row * width):
+            around = data[all_starts[cell]] == QUOTE
+            all_starts[cell] += around
+            all_ends[cell] -= around
+    return row, doubled != NONE
 
 
 @compiled_exactly
@@ -119,25 +150,66 @@ def find_numbers(
     looked for where a cell is not a number, unless it comes first. The rows of `unknown` receive
     the positions in `out` of the cells that must be read otherwise; their count is returned.
     """
+    words, before = np.empty(CELLS, np.uint64), np.empty(CELLS, np.uint64)
+    first, length = np.empty(CELLS, np.uint64), np.empty(CELLS, np.uint64)
+    unsure = np.empty(CELLS, np.uint64)
+    empty_is_missing = np.uint64((lengths == 0).any())
     count = 0
-    for row in range(starts.shape[0]):
+    for begin in range(0, starts.shape[0], CELLS):
+        rows = min(CELLS, starts.shape[0] - begin)
         for place in range(columns.size):
-            start, end = starts[row, columns[place]], ends[row, columns[place]]
-            byte = data[start]
-            if end - start == 1 and ZERO <= byte < ZERO + 10:
-                value, known = np.float64(byte - ZERO), True
-            else:  # without calls with arrays, which are slow
-                word = word_at(data, end - 8)
-                before = np.uint64(data[end - 9])
-                value, known = _short_number(before, word, byte == MINUS, end - start, point)
-            if missing_first or not known:
-                value, known = _number_or_missing(data, start, end, point, missing, lengths)
-                if not known:
-                    unknown[count, 0] = place
-                    unknown[count, 1] = row
-                    count += 1
-            out[place, row] = value
+            column = columns[place]
+            for n in range(rows):
+                start, end = starts[begin + n, column], ends[begin + n, column]
+                words[n], before[n] = word_at(data, end - 8), byte_at(data, end - 9)
+                first[n], length[n] = byte_at(data, start), end - start
+            some_unsure = _short_numbers(
+                words, before, first, length, point, empty_is_missing,
+                out[place, begin : begin + rows], unsure,
+            )  # fmt: skip
+            if not some_unsure and not missing_first:
+                continue
+            for n in range(rows):
+                if unsure[n] != NONE or missing_first:
+                    start, end = starts[begin + n, column], ends[begin + n, column]
+                    value, known = _number_or_missing(data, start, end, point, missing, lengths)
+                    out[place, begin + n] = value
+                    if not known:
+                        unknown[count, 0] = place
+                        unknown[count, 1] = begin + n
+                        count += 1
     return count
+
+
+@compiled_exactly
+def _short_numbers(
+    words: Array, before: Array, first: Array, length: Array, point: int, empty_is_missing: Any,
+    values: Array, unsure: Array,
+) -> bool:  # fmt: skip
+    """Write numbers to `values`, and 1 to `unsure` where none is; return whether that is somewhere.
+
+    The loop has no branches, so that the compiler uses vectors.
+    """
+    any_unsure = longest = NONE
+    for n in range(values.size):
+        longest |= length[n]
+    if longest == ONE:  # single digits are frequent
+        for n in range(values.size):
+            digit = first[n] - np.uint64(ZERO)
+            values[n] = np.float64(np.int64(digit))
+            unsure[n] = np.uint64(digit > NINE) | (length[n] ^ ONE)
+            any_unsure |= unsure[n]
+        if any_unsure == NONE:
+            return False
+        any_unsure = NONE
+    for n in range(values.size):
+        value, known = _short_number(before[n], words[n], first[n], length[n], point)
+        empty = empty_is_missing & np.uint64(length[n] == NONE)
+        values[n] = np.nan if empty else value
+        unsure[n] = ~(known | empty) & ONE
+        any_unsure |= unsure[n]
+    some_unsure: bool = any_unsure != NONE
+    return some_unsure
 
 
 @compiled_exactly
@@ -169,38 +241,34 @@ def _is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
 
 
-@compiled_exactly
-def _short_number(
-    before: Any, word: Any, negative: bool, length: int, point: int
-) -> tuple[float, bool]:
-    """Return the number in the last of nine bytes, and whether it is one; the sign is first.
+@inlined_exactly
+def _short_number(before: Any, word: Any, first: Any, length: Any, point: int) -> tuple[float, Any]:
+    """Return the number in the last of nine bytes, and 1 if it is one, otherwise 0.
 
-    See `nnreg.builtin.sources.byte_numbers`, also for how eight digits are read.
+    `first` is the first of the `length` bytes of the cell. See
+    `nnreg.builtin.sources.byte_numbers`, also for how eight digits are read.
     """
-    length -= negative
-    if length < 1 or length > 9:
-        return 0.0, False
-    digits = (word ^ ZEROS) & ~first_bytes(8 - length)
+    negative = first == MINUS
+    length -= np.uint64(negative)
+    unused = BYTES - min(max(length, ONE), BYTES)
+    digits = (word ^ ZEROS) & (ALL << (unused << EIGHT_TIMES))
     mark = zero_bytes(digits ^ (np.uint64(point ^ ZERO) * ONES))
-    after = 0
-    if mark != NONE:
-        place = np.uint64(zeros_below(mark) & 56)
-        low = (ONE << place) - ONE
-        first = (before ^ np.uint64(ZERO)) if length == 9 else NONE
-        digits = (
-            first | ((digits & low) << np.uint64(8)) | (digits & ~low & ~(np.uint64(255) << place))
-        )
-        after = 7 - (zeros_below(mark) >> 3)
-        length -= 1
-    if length < 1 or length > 8 or ((digits + ABOVE_NINE) | digits) & TOPS != NONE:
-        return 0.0, False
-    value = np.float64(np.int64(_eight_digits(digits))) / POWERS[after]
-    if negative:
-        value = -value
-    return value, True
+    below = (mark - ONE) & ~mark  # all bits if there is none
+    after = 7 - (count_bits(below) >> 3)
+    marked = after >= 0
+    low = below >> np.uint64(7)
+    high = ~(low | ((low + ONE) * np.uint64(255)))
+    ninth = (before ^ np.uint64(ZERO)) if length == BYTES + ONE else NONE
+    joined = ninth | ((digits & low) << BYTES) | (digits & high)
+    digits = joined if marked else digits
+    length -= np.uint64(marked)
+    wrong = ((digits + ABOVE_NINE) | digits) & TOPS
+    known = np.uint64(wrong == NONE) & np.uint64(length - ONE < BYTES)
+    value = np.float64(np.int64(_eight_digits(digits))) / POWERS[max(after, 0)]
+    return (-value if negative else value), known
 
 
-@compiled_exactly
+@inlined_exactly
 def _eight_digits(word: Any) -> Any:
     pairs = word * np.uint64(10) + (word >> np.uint64(8))
     high = (pairs >> np.uint64(16)) & np.uint64(0xFF000000FF)
@@ -280,12 +348,13 @@ def find_texts(
         length = ends[row, column] - start
         if length > limit:
             return MANY
-        parts = (length + 7) >> 3
-        mixed = np.uint64(length)
-        for part in range(parts):
-            word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
+        first = word_at(data, start) & first_bytes(length)
+        second = word_at(data, start + 8) & first_bytes(length - 8)
+        mixed = (first ^ np.uint64(length)) * FACTOR + second * SECOND_FACTOR
+        for at in range(16, length, 8):
+            word = word_at(data, start + at) & first_bytes(length - at)
             mixed = (mixed ^ word) * FACTOR
-            mixed ^= mixed >> np.uint64(32)
+        mixed ^= mixed >> np.uint64(32)
         slot = np.int64((mixed * FACTOR) >> np.uint64(shift))
         while True:
             number = slots[slot]
@@ -295,20 +364,19 @@ def find_texts(
                 number = count
                 slots[slot] = number
                 lengths[number] = length
-                for part in range(parts):
+                for part in range(texts.shape[1]):
                     word = word_at(data, start + 8 * part)
                     texts[number, part] = word & first_bytes(length - 8 * part)
                 new_rows[count - known] = row
                 count += 1
                 break
-            if lengths[number] == length:
-                part = 0
-                while part < parts:
-                    word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
-                    if word != texts[number, part]:
-                        break
+            if lengths[number] == length and texts[number, 0] == first:
+                part = 1
+                word = second
+                while word == texts[number, part] and 8 * (part + 1) < length:
                     part += 1
-                if part == parts:
+                    word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
+                if word == texts[number, part]:
                     break
             slot = (slot + 1) & (slots.size - 1)
         numbers[row] = number
@@ -316,19 +384,44 @@ def find_texts(
 
 
 @compiled_exactly
-def copy_texts(data: Array, starts: Array, ends: Array, column: int, out: Array) -> bool:
+def longest_text(starts: Array, ends: Array, column: int) -> int:
+    """Return the most bytes of a cell of a column."""
+    found = 0
+    for row in range(starts.shape[0]):
+        found = max(found, ends[row, column] - starts[row, column])
+    return found
+
+
+@compiled_exactly
+def copy_texts(
+    data: Array, starts: Array, ends: Array, column: int, texts: Array, lengths: Array, out: Array,
+    missing: Array,
+) -> bool:  # fmt: skip
     """Copy the cells of a column to rows of words, with zeros after the text.
 
-    Return whether all of them are ASCII without spaces around them.
+    `missing` receives which of them are one of `texts`, also rows of words, of these lengths.
+    Return whether all cells are ASCII without spaces around them.
     """
+    of_length = NONE  # a bit for each length of the texts, the last one for those above it too
+    for length in lengths:
+        of_length |= ONE << np.uint64(min(length, 63))
     any_set = NONE
     spaces = False
     for row in range(starts.shape[0]):
         start, end = starts[row, column], ends[row, column]
+        length = end - start
         for part in range(out.shape[1]):
-            word = word_at(data, start + 8 * part) & first_bytes(end - start - 8 * part)
+            word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
             out[row, part] = word
             any_set |= word
-        if start < end and (_is_space(data[start]) or _is_space(data[end - 1])):
-            spaces = True
+        if length > 0:
+            spaces |= _is_space(byte_at(data, start)) | _is_space(byte_at(data, end - 1))
+        missing[row] = False
+        if (of_length >> np.uint64(min(length, 63))) & ONE != NONE:
+            for n in range(lengths.size):
+                if lengths[n] == length:
+                    part = 0
+                    while 8 * part < length and out[row, part] == texts[n, part]:
+                        part += 1
+                    missing[row] |= 8 * part >= length
     return not spaces and any_set & TOPS == NONE

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from nnreg._types import Array
-from nnreg.kernels.numba.compile import compiled_exactly
+from nnreg.kernels.numba.compile import inlined_exactly
 
 BYTE, BIT, WORD = ir.IntType(8), ir.IntType(1), ir.IntType(64)
 BLOCK = 64
@@ -29,6 +29,16 @@ def _load(context: Any, builder: Any, signature: Any, values: Any, kind: Any) ->
     array = context.make_array(signature.args[0])(context, builder, values[0])
     at = builder.bitcast(builder.gep(array.data, [values[1]]), kind.as_pointer())
     return builder.load(at, align=1)
+
+
+@intrinsic
+def byte_at(typing: Any, data: Array, place: int) -> Any:
+    """Return a byte of `data`, whose place is not negative."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _load(context, builder, signature, values, BYTE)
+
+    return types.uint8(data, types.int64), generate
 
 
 @intrinsic
@@ -77,7 +87,7 @@ def count_bits(typing: Any, word: int) -> Any:
     return types.int64(types.uint64), generate
 
 
-@compiled_exactly
+@inlined_exactly
 def parity(bits: Any) -> Any:
     """Return for each bit whether the number of those up to it is odd."""
     bits ^= bits << np.uint64(1)
@@ -89,13 +99,13 @@ def parity(bits: Any) -> Any:
     return bits
 
 
-@compiled_exactly
+@inlined_exactly
 def zero_bytes(word: Any) -> Any:
     """Return a word in which the lowest byte that is zero is marked, and perhaps bytes above it."""
     return (word - ONES) & ~word & TOPS
 
 
-@compiled_exactly
+@inlined_exactly
 def first_bytes(count: int) -> Any:
     """Return a word in which the first bytes are set: none below 0, and all eight above 8."""
     if count >= 8:
