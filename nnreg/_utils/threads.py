@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -193,3 +193,37 @@ class ThreadPool:
         first, *others = jobs
         waiting = [self._others.submit(job) for job in others]
         return [first(), *(future.result() for future in waiting)]
+
+
+def run_at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Run jobs, each but the first in a new thread if one can be started; return their results.
+
+    For jobs of a millisecond: a thread that starts with its job begins sooner than one of a pool,
+    which sleeps until it gets one.
+    """
+    first, *others = [_Job(job) for job in jobs]
+    for job in others:
+        try:
+            job.start()
+        except RuntimeError:  # can't start new thread
+            job.run()
+    first.run()
+    for job in others:
+        if job.ident is not None:
+            job.join()
+    return [job.future.result() for job in (first, *others)]
+
+
+class _Job(threading.Thread, Generic[T]):
+    """Calls a function once; the future then has its result or its exception."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        super().__init__()
+        self.future: Future[T] = Future()
+        self._function = function
+
+    def run(self) -> None:
+        try:
+            self.future.set_result(self._function())
+        except BaseException as error:
+            self.future.set_exception(error)

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import ThreadPool, available_threads
+from nnreg._utils.threads import available_threads, run_at_once
 from nnreg.builtin.activations import Identity
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
@@ -70,10 +70,8 @@ class ChainPrediction:
             parts = self._threads or available_threads()
         if parts == 1:
             return self._compiled(x)
-        pool = ThreadPool(parts)
         jobs = [partial(self._compiled, part) for part in np.array_split(x, parts) if len(part)]
-        with pool.open():
-            found = [y for y in pool.run(jobs) if y is not None]
+        found = [y for y in run_at_once(jobs) if y is not None]
         return np.concatenate(found) if len(found) == len(jobs) else None
 
     def outputs(self, x: Array) -> Array | None:
