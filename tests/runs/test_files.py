@@ -22,7 +22,7 @@ from nnreg._utils.atomic_files import (
 from nnreg._utils.regular_files import make_directory, make_real_directory
 from nnreg.runs.api import prepare
 from nnreg.runs.directory import create_numbered
-from tests.helpers.fault_injection import FAULTS, Faults
+from tests.helpers.fault_injection import FAULTS, outcomes_of_faults
 from tests.helpers.specs import line, regressor
 from tests.helpers.work import HANG_SECONDS
 
@@ -33,23 +33,8 @@ CHUNKS = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch, fault):
     path = tmp_path / "file"
-    outcomes = []
-    for at in range(1, 100):
-        path.write_bytes(OLD)
-        system = Faults(at, FAULTS[fault])
-        with monkeypatch.context() as patch:
-            for module in (nnreg._utils.atomic_files, nnreg._utils.regular_files):
-                patch.setattr(module, "os", system)
-            try:
-                replace_file(path, CHUNKS)
-                failed = False
-            except OSError:
-                failed = True
-        assert list(tmp_path.iterdir()) == [path]
-        outcomes.append((failed, path.read_bytes()))
-        if system.calls < at:
-            break
-    *faulty, whole = outcomes
+    path.write_bytes(OLD)
+    *faulty, whole = outcomes_of_faults(monkeypatch, fault, path, CHUNKS)
     assert whole == (False, NEW)
     assert len(faulty) >= 7  # open, two writes, fsync, replace, open and fsync of the directory
     if fault == "half":

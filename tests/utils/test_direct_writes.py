@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from nnreg._utils import atomic_files, direct_writes, regular_files
+from nnreg._utils import atomic_files, direct_writes
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.direct_writes import BLOCK_BYTES, BUFFER_BYTES, write_direct
-from tests.helpers.fault_injection import FAULTS, Faults
+from tests.helpers.fault_injection import FAULTS, outcomes_of_faults
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux writes directly")
 
@@ -147,22 +147,9 @@ def test_a_failure_at_any_call_leaves_the_old_large_file_or_the_new_one(
     tmp_path, monkeypatch, fault
 ):
     path = tmp_path / "file"
-    outcomes = []
-    for at in range(1, 100):
-        path.write_bytes(OLD)
-        system = Faults(at, FAULTS[fault])
-        with monkeypatch.context() as patch:
-            for module in (atomic_files, direct_writes, regular_files):
-                patch.setattr(module, "os", system)
-            try:
-                replace_file(path, [(512, memoryview(LARGE)[512:]), (0, LARGE[:512])])
-                failed = False
-            except OSError:
-                failed = True
-        assert list(tmp_path.iterdir()) == [path]
-        outcomes.append((failed, path.read_bytes()))
-        if system.calls < at:
-            break
-    assert outcomes.pop() == (False, LARGE)
-    assert all(outcome in [(True, OLD), (True, LARGE), (False, LARGE)] for outcome in outcomes)
-    assert len(outcomes) >= 7  # open, two writes, fsync, replace, open and fsync of the directory
+    path.write_bytes(OLD)
+    chunks = [(512, memoryview(LARGE)[512:]), (0, LARGE[:512])]
+    *faulty, whole = outcomes_of_faults(monkeypatch, fault, path, chunks)
+    assert whole == (False, LARGE)
+    assert all(outcome in [(True, OLD), (True, LARGE), (False, LARGE)] for outcome in faulty)
+    assert len(faulty) >= 7  # open, two writes, fsync, replace, open and fsync of the directory
