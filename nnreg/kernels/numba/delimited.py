@@ -221,18 +221,26 @@ def _number_or_missing(
         start += 1
     while start < end and _is_space(data[end - 1]):
         end -= 1
+    if _is_one(data, start, end - start, missing, lengths):
+        return np.nan, True
+    found: tuple[float, bool] = _long_number(data, start, end, point)
+    return found
+
+
+@inlined_exactly
+def _is_one(data: Array, start: int, length: int, texts: Array, lengths: Array) -> bool:
+    """Return whether a cell is one of `texts`, words with zeros after their `lengths`."""
     for n in range(lengths.size):
-        if lengths[n] == end - start:
+        if lengths[n] == length:
             part = 0
-            while 8 * part < lengths[n]:
-                word = word_at(data, start + 8 * part) & first_bytes(lengths[n] - 8 * part)
-                if word != missing[n, part]:
+            while 8 * part < length:
+                word = word_at(data, start + 8 * part) & first_bytes(length - 8 * part)
+                if word != texts[n, part]:
                     break
                 part += 1
             else:
-                return np.nan, True
-    found: tuple[float, bool] = _long_number(data, start, end, point)
-    return found
+                return True
+    return False
 
 
 @compiled_exactly
@@ -416,12 +424,6 @@ def copy_texts(
             any_set |= word
         if length > 0:
             spaces |= _is_space(byte_at(data, start)) | _is_space(byte_at(data, end - 1))
-        missing[row] = False
-        if (of_length >> np.uint64(min(length, 63))) & ONE != NONE:
-            for n in range(lengths.size):
-                if lengths[n] == length:
-                    part = 0
-                    while 8 * part < length and out[row, part] == texts[n, part]:
-                        part += 1
-                    missing[row] |= 8 * part >= length
+        possible = (of_length >> np.uint64(min(length, 63))) & ONE != NONE
+        missing[row] = possible and _is_one(data, start, length, texts, lengths)
     return not spaces and any_set & TOPS == NONE
